@@ -1,0 +1,73 @@
+"""Options that several commands share, each defined once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+from tass_core.config import TrialConfig, parse_overrides
+from tass_core.data import Dataset, open_dataset
+from tass_core.data.world import make_world
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEMO = Path("data") / "demo"
+console = Console(stderr=True)
+"""Progress and remarks; results go to standard output."""
+
+
+def data_option(command: Command) -> Command:
+    """Add ``--data DIR``; without it the embedded demo world is used."""
+    return click.option(
+        "--data",
+        "data_path",
+        type=click.Path(path_type=Path),
+        default=None,
+        help=f"Dataset folder. Default: the embedded demo world, made in {DEMO} on first use.",
+    )(command)
+
+
+def set_option(command: Command) -> Command:
+    """Add ``--set key=value``, repeatable."""
+    return click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change a config field, for instance --set model.tau=0.02. Repeatable.",
+    )(command)
+
+
+def format_option(command: Command) -> Command:
+    """Add ``--format text|json``."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="How to print the result.",
+    )(command)
+
+
+def resolve_dataset(path: Path | None) -> Dataset:
+    """Open the dataset at ``path``, or the demo world, which is made when it is not there yet.
+
+    Raises:
+        DataError: there is no usable dataset at ``path``.
+    """
+    if path is not None:
+        return open_dataset(path)
+    if not DEMO.exists():
+        console.print(f"Making the embedded demo world in {DEMO} (procedural, once) ...")
+        make_world("demo", DEMO, seed=0)
+    return open_dataset(DEMO)
+
+
+def base_config(dataset: Dataset, overrides: tuple[str, ...]) -> TrialConfig:
+    """Return the paper's config, adapted by the dataset's own settings, then by ``--set``."""
+    return TrialConfig().with_values({**dataset.base, **parse_overrides(overrides)})

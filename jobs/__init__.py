@@ -1,0 +1,1 @@
+"""The platform: packs, the Ray Train function, Ray Tune, Optuna and MLflow tracking."""

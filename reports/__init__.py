@@ -1,0 +1,1 @@
+"""MLflow in; tables, statistics, claims, plots and pages out."""
