@@ -60,6 +60,7 @@ def structure_key(config: TrialConfig) -> str:
         *(model.encoder, model.spatial_grounding, model.temporal_grounding, model.structure),
         *(model.width, model.heads, model.target, model.position, model.init_from),
         *(config.data, optimiser.batch_size, optimiser.epochs, optimiser.precision),
+        config.loss.negatives,
     )
     return digest([str(value) for value in values])[:16]
 

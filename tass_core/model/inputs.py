@@ -1,0 +1,101 @@
+"""What the network reads and what it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Negatives:
+    """Mismatched frames for L_s (Eq. 6): in every frame, whose audio and target look at it.
+
+    With ``visual`` None the frames are the batch's own: the questions of video
+    ``source_video`` look, at their segment ``source_time``, into a frame of another video.
+    """
+
+    source_video: Tensor
+    """[U', T] int64: the video (row of ``Batch.audio``) whose questions look at the frame."""
+    source_time: Tensor
+    """[U', T] int64: the segment of that video whose audio looks at the frame."""
+    pairs: Tensor
+    """[M] int64: which of the U' * T * K slots hold a question; the others are padding."""
+    visual: Tensor | None = None
+    """[U', T, P, C] frames drawn from the whole split, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B questions on U videos; every frame is held once, however many questions share it.
+
+    One worker of several owns U' of the videos with their frames, and the B' questions on
+    them; everything small is there for the whole batch. Alone, it owns all: U' = U, B' = B.
+    """
+
+    visual: Tensor
+    """[U', T, P, C] region features of the owned videos."""
+    audio: Tensor
+    """[U, T, C_a] audio features of all videos."""
+    video: Tensor
+    """[B] int64: each question's video, a row of ``audio``."""
+    slot: Tensor
+    """[B] int64: the question's place among those of its video, below K."""
+    slots: int
+    """K, the largest number of questions on one video of the batch."""
+    first_video: int
+    """The first owned video's row in ``audio``; the others follow it."""
+    rows: Tensor
+    """[B'] int64: the owned questions' places in the batch."""
+    answer: Tensor
+    """[B] int64."""
+    sentence: Tensor | None = None
+    """[B, C_t] sentence features (CLIP)."""
+    words: Tensor | None = None
+    """[B, N, C_t] word features (CLIP, for the word targets)."""
+    tokens: Tensor | None = None
+    """[B, N] int64 word indices, 0 is padding (GloVe)."""
+    word_count: Tensor | None = None
+    """[B] int64 words in each question, on the CPU."""
+    negatives: Negatives | None = None
+    """Mismatched frames, in training with L_s."""
+
+    def to(self, device: str) -> Batch:
+        """Return the batch with its tensors on ``device`` (word counts stay on the CPU)."""
+        if device == "cpu":
+            return self
+        return _moved(self, device)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The network's answer and everything a picture of it needs, for B' owned questions."""
+
+    logits: Tensor
+    """[B', answers] before the softmax of section 3.5."""
+    spatial_weights: Tensor | None
+    """[B', T, P] attention of TSG+ (Eq. 2); None without TSG+."""
+    visual_weights: Tensor | None
+    """[B', T] w_v (Eq. 18); None without JTG."""
+    audio_weights: Tensor | None
+    """[B', T] w_a (Eq. 19); None without JTG."""
+    matched: Tensor | None
+    """[B', T, 2] match logits of true pairs (Eq. 7), when asked for."""
+    mismatched: Tensor | None
+    """[M, 2] match logits of pairs with another video's frame, when there are any."""
+
+
+def _moved(batch: Batch, device: str) -> Batch:
+    changes: dict[str, object] = {}
+    for item in fields(batch):
+        value = getattr(batch, item.name)
+        if isinstance(value, Tensor) and item.name != "word_count":
+            changes[item.name] = value.to(device, non_blocking=True)
+    if batch.negatives is not None:
+        moved = {
+            item.name: getattr(batch.negatives, item.name).to(device, non_blocking=True)
+            for item in fields(batch.negatives)
+            if getattr(batch.negatives, item.name) is not None
+        }
+        changes["negatives"] = replace(batch.negatives, **moved)
+    return replace(batch, **changes)  # type: ignore[arg-type]

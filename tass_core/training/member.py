@@ -1,0 +1,184 @@
+"""A member of a pack: one trial's network, its optimiser and the step of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+from tass_core.checkpoints import load_weights
+from tass_core.config import LossConfig, TrialConfig
+from tass_core.data import Features, Shapes
+from tass_core.model import TASS, Batch, Output, uses_match
+from tass_core.model.losses import (
+    answer_loss,
+    cross_modal_synchrony,
+    legacy_synchrony,
+    match_loss,
+    renormalise,
+)
+from tass_core.model.question import GloveQuestion
+from tass_core.randomness import initialise, noise_key
+from tass_core.trial import Trial
+
+LOSSES = ("loss", "loss_qa", "loss_s", "loss_cms")
+
+
+class Member:
+    """The trainable state of one trial.
+
+    Attributes:
+        model: the network.
+        optimiser: Adam over its parameters (section 4.1).
+        uses_match: whether L_s takes part.
+    """
+
+    def __init__(self, trial: Trial, shapes: Shapes, features: Features, device: str) -> None:
+        self.config = trial.config
+        self.seed = trial.seed
+        self.device = device
+        self.model = build_model(trial, shapes, features).to(device)
+        self.optimiser = self._adam()
+        self.uses_match = uses_match(trial.config.model, trial.config.loss)
+        compiled = trial.config.optimiser.compile and device.startswith("cuda")
+        self.forward: nn.Module = torch.compile(self.model) if compiled else self.model
+        self._sums: list[Tensor] = []
+
+    def _adam(self) -> torch.optim.Adam:
+        settings = self.config.optimiser
+        return torch.optim.Adam(
+            self.model.parameters(),
+            lr=settings.learning_rate,
+            betas=(settings.beta1, settings.beta2),
+            eps=settings.eps,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set the learning rate of ``epoch`` (1 for the first): x γ every ``step_size``."""
+        settings = self.config.optimiser
+        drops = max(epoch - 1, 0) // settings.step_size
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.learning_rate * settings.gamma**drops
+        if epoch == 1:
+            self.optimiser.state.clear()
+        self._sums = []
+
+    def step(self, batch: Batch, epoch: int, step: int, *, world_size: int = 1) -> None:
+        """Take one optimiser step; epochs below 1 are the match task's pre-training.
+
+        With several workers every one computes its share of the loss, and the gradients are
+        added up, which gives the gradient of the whole batch.
+        """
+        noise = noise_key(self.seed, epoch, step).to(self.device)
+        self.optimiser.zero_grad(set_to_none=True)
+        if len(batch.rows):
+            with self._precision():
+                output = self.forward(batch, noise=noise, match=self.uses_match)
+                losses = objective(output, batch, self.config, match_only=epoch < 1)
+            losses["loss"].backward()
+            values = torch.stack([losses[name].detach().float() for name in LOSSES])
+        else:
+            values = torch.zeros(len(LOSSES), device=self.device)
+        if world_size > 1:
+            add_up([parameter.grad for parameter in self._graded()])
+            torch.distributed.all_reduce(values)
+        self._sums.append(values * len(batch.answer))
+        self.optimiser.step()
+
+    def _graded(self) -> list[nn.Parameter]:
+        """Return the parameters with gradients, zeros where this worker had no question."""
+        parameters = list(self.model.parameters())
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return parameters
+
+    def _precision(self) -> torch.autocast:
+        enabled = self.config.optimiser.precision == "bf16"
+        return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=enabled)
+
+    def epoch_losses(self, questions: int) -> tuple[dict[str, float], int | None]:
+        """Return the epoch's mean losses and the first step (1 for the first) not finite."""
+        steps = torch.stack(self._sums)
+        broken = (~torch.isfinite(steps[:, 0])).nonzero()
+        means = (steps.sum(dim=0) / questions).tolist()
+        return dict(zip(LOSSES, means, strict=True)), int(broken[0]) + 1 if len(broken) else None
+
+
+def build_model(trial: Trial, shapes: Shapes, features: Features | None = None) -> TASS:
+    """Return the trial's network with its initial weights.
+
+    Args:
+        trial: its config decides the network, its seed the weights.
+        shapes: from ``Dataset.shapes``.
+        features: gives the pretrained word vectors, where the dataset has them.
+
+    Raises:
+        CheckpointError: ``model.init_from`` names weights that do not fit.
+    """
+    found = features.vectors if features is not None else None
+    vectors = None if found is None else torch.from_numpy(found)
+    model = TASS(trial.config, shapes, vectors)
+    initialise(model, trial.seed)
+    if vectors is not None and isinstance(model.question, GloveQuestion):
+        with torch.no_grad():
+            model.question.embedding.weight.copy_(vectors)
+    if trial.config.model.init_from not in ("none", "match"):
+        load_weights(model, trial.config.model.init_from, partial=True)
+    return model
+
+
+def objective(
+    output: Output, batch: Batch, config: TrialConfig, *, match_only: bool = False
+) -> dict[str, Tensor]:
+    """Return L = L_qa + L_cms + λ L_s (section 4.1) and its terms, by name.
+
+    Every term is a sum over this worker's part of the batch divided by the size of the whole,
+    so that the workers' values add up to the batch's. ``match_only`` leaves λ L_s alone.
+    """
+    share = len(batch.rows) / len(batch.answer)
+    zero = output.logits.new_zeros(())
+    loss_qa = zero if match_only else share * answer_loss(output.logits, batch.answer[batch.rows])
+    loss_cms = zero if match_only else share * synchrony(output, config.loss)
+    loss_s = zero
+    if output.matched is not None:
+        pairs = output.matched.shape[:-1].numel()
+        total = len(batch.answer) * output.matched.shape[-2]
+        if output.mismatched is not None:
+            pairs, total = pairs + len(output.mismatched), 2 * total
+        loss_s = pairs / total * match_loss(output.matched, output.mismatched)
+    weight = config.loss.lambda_s if output.matched is not None else 0.0
+    return {
+        "loss": loss_qa + loss_cms + weight * loss_s,
+        "loss_qa": loss_qa,
+        "loss_s": loss_s,
+        "loss_cms": loss_cms,
+    }
+
+
+def synchrony(output: Output, loss: LossConfig) -> Tensor:
+    """Return L_cms: [] mean over the questions (Eq. 17)."""
+    audio, visual = output.audio_weights, output.visual_weights
+    if loss.cms == "none" or audio is None or visual is None:
+        return output.logits.new_zeros(())
+    audio, visual = audio.float(), visual.float()
+    if loss.cms == "legacy":
+        return legacy_synchrony(audio, visual).mean()
+    if loss.renormalise:
+        audio, visual = renormalise(audio), renormalise(visual)
+    return cross_modal_synchrony(audio, visual).mean()
+
+
+def add_up(tensors: Sequence[Tensor | None]) -> None:
+    """Replace every tensor by its sum over the workers, in one exchange."""
+    present = [tensor for tensor in tensors if tensor is not None]
+    flat = torch.cat([tensor.flatten() for tensor in present])
+    torch.distributed.all_reduce(flat)
+    start = 0
+    for tensor in present:
+        tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
+        start += tensor.numel()

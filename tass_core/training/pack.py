@@ -1,0 +1,282 @@
+"""Train a pack: trials that share seed and structure, epoch by epoch in one process.
+
+Every batch is read once for all members. A member's numbers depend on its own trial alone,
+whichever members it has beside it and wherever training was interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+import torch.distributed
+
+from tass_core.batches import BatchSource, Shard
+from tass_core.checkpoints import load_weights, save_checkpoint
+from tass_core.data import Dataset
+from tass_core.errors import ConfigError
+from tass_core.evaluation import evaluate, grounding, write_predictions
+from tass_core.model import parameter_counts
+from tass_core.training.member import Member
+from tass_core.training.results import EpochResult, Halving, Record, TrialResult
+from tass_core.training.state import PackState, load_members, read_state, write_state
+from tass_core.trial import Trial, structure_key, trial_key
+
+Event = EpochResult | TrialResult
+
+
+def train_pack(
+    trials: Sequence[Trial],
+    dataset: Dataset,
+    *,
+    folder: Path,
+    device: str = "cpu",
+    halving: Halving | None = None,
+    shard: Shard | None = None,
+    stop: Callable[[], bool] | None = None,
+    replay: bool = False,
+) -> Iterator[Event]:
+    """Train trials side by side and yield one result for each member and epoch.
+
+    Calling it again with the same trials and folder continues after the last finished epoch
+    with the same numbers; a finished pack yields nothing unless ``replay`` is set.
+
+    Args:
+        trials: they share the seed and ``structure_key``.
+        dataset: what to train on.
+        folder: the pack's own folder, see ``tass_core.training.state``.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        halving: drop the worse members at rungs; None trains all to the end.
+        shard: this worker's place among several, which ``torch.distributed`` connects.
+        stop: asked after every epoch; when it says yes, training ends cleanly there.
+        replay: yield the results of earlier calls again, first.
+
+    Raises:
+        ConfigError: the trials cannot share a pack.
+        DataError: the dataset lacks what a config needs.
+        CheckpointError: the folder holds another pack or is damaged.
+    """
+    _check_pack(trials, dataset)
+    pack = _Pack(trials, dataset, folder, device, halving, shard or Shard())
+    if replay:
+        yield from pack.history()
+    while not pack.done():
+        yield from pack.run_epoch()
+        if stop is not None and pack.agree(stop()):
+            return
+
+
+def _check_pack(trials: Sequence[Trial], dataset: Dataset) -> None:
+    if not trials:
+        raise ConfigError("a pack needs at least one trial")
+    if len({(trial.seed, structure_key(trial.config)) for trial in trials}) > 1:
+        raise ConfigError("the trials of a pack must share their seed and their structure")
+    keys = [trial_key(trial, dataset.fingerprint) for trial in trials]
+    if len(set(keys)) < len(keys):
+        raise ConfigError("a trial stands twice in one pack")
+    for trial in trials:
+        dataset.check(trial.config)
+
+
+class _Pack:
+    """The members in memory and their state on disk."""
+
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        dataset: Dataset,
+        folder: Path,
+        device: str,
+        halving: Halving | None,
+        shard: Shard,
+    ) -> None:
+        self.trials, self.dataset, self.folder = trials, dataset, folder
+        self.device, self.halving, self.shard = device, halving, shard
+        self.config = trials[0].config
+        self.features = dataset.features(self.config)
+        self.questions = dataset.questions("train")
+        first = 1
+        if self.config.model.init_from == "match":
+            first = 1 - self.config.model.pretrain_epochs
+        folder.mkdir(parents=True, exist_ok=True)
+        keys = [trial_key(trial, dataset.fingerprint) for trial in trials]
+        self.state = read_state(folder, keys, first)
+        shapes = dataset.shapes(self.config)
+        self.members: list[Member | None] = [
+            Member(trial, shapes, self.features, device) if record.status == "running" else None
+            for trial, record in zip(trials, self.state.records, strict=True)
+        ]
+        if self.state.epoch >= first and not self.done():
+            load_members(folder, self.state, self.members)
+
+    def done(self) -> bool:
+        """Whether no member is left to train."""
+        return all(record.status != "running" for record in self.state.records)
+
+    def running(self) -> list[tuple[int, Member, Record]]:
+        """Return (index, member, record) of those still in training."""
+        return [
+            (index, member, record)
+            for index, (member, record) in enumerate(
+                zip(self.members, self.state.records, strict=True)
+            )
+            if member is not None and record.status == "running"
+        ]
+
+    def agree(self, wanted: bool) -> bool:
+        """Return worker 0's answer on every worker."""
+        if self.shard.world_size == 1:
+            return wanted
+        answers = [wanted]
+        torch.distributed.broadcast_object_list(answers, src=0)
+        return bool(answers[0])
+
+    def run_epoch(self) -> Iterator[Event]:
+        """Train every running member for an epoch, save, then yield what happened."""
+        epoch = self.state.epoch + 1
+        seconds = self._train(epoch)
+        ran = self.running()
+        for index, member, record in ran:
+            self._close_epoch(index, member, record, epoch, seconds[index])
+        self._drop(epoch)
+        if epoch == self.config.optimiser.epochs:
+            for index, member, record in self.running():
+                self._finish(index, member, record)
+        self.state = PackState(epoch, self.state.records)
+        if self.shard.rank == 0:
+            write_state(self.folder, self.state, self.members)
+        for index, _, record in ran:
+            if epoch >= 1 and len(record.history) == epoch:
+                yield self._epoch_result(index, record, epoch)
+            if record.status != "running":
+                self.members[index] = None
+                yield self._trial_result(index, record)
+
+    def history(self) -> Iterator[Event]:
+        """Yield every result that earlier calls yielded, in a member's order."""
+        for index, record in enumerate(self.state.records):
+            for epoch in range(1, len(record.history) + 1):
+                yield self._epoch_result(index, record, epoch)
+            if record.status != "running":
+                yield self._trial_result(index, record)
+
+    def _train(self, epoch: int) -> dict[int, float]:
+        """Run the epoch's steps; return the seconds each member's own steps took."""
+        running = self.running()
+        seconds = dict.fromkeys((index for index, _, _ in running), 0.0)
+        match = any(member.uses_match for _, member, _ in running)
+        reader = next((m for _, m, _ in running if m.uses_match), running[0][1])
+        source = BatchSource(self.questions, self.features, reader.config, self.shard)
+        for _, member, _ in running:
+            member.start_epoch(epoch)
+        for step, built in enumerate(source.training(self.trials[0].seed, epoch, match=match)):
+            batch = built.to(self.device)
+            for index, member, _ in running:
+                start = time.perf_counter()
+                member.step(batch, epoch, step, world_size=self.shard.world_size)
+                seconds[index] += time.perf_counter() - start
+        return seconds
+
+    def _close_epoch(
+        self, index: int, member: Member, record: Record, epoch: int, seconds: float
+    ) -> None:
+        """Measure a member after an epoch, remember it, and keep its best weights."""
+        losses, broken = member.epoch_losses(len(self.questions))
+        if broken is not None:
+            _fail(record, f"the training loss was not finite at epoch {epoch}, step {broken}")
+            return
+        if epoch < 1:
+            return
+        config = self.trials[index].config
+        evaluation = evaluate(member.model, self.dataset, config, "val", device=self.device)
+        if not math.isfinite(evaluation.metrics["loss"]):
+            _fail(record, f"the validation loss was not finite at epoch {epoch}")
+            return
+        metrics = {f"train/{name}": value for name, value in losses.items()}
+        metrics |= {f"val/{name}": value for name, value in evaluation.metrics.items()}
+        metrics["learning_rate"] = member.optimiser.param_groups[0]["lr"]
+        metrics["questions_per_s"] = len(self.questions) / max(seconds, 1e-9)
+        metrics["finished_at"] = time.time()
+        record.history.append(metrics)
+        if metrics["val/all"] >= record.best_accuracy:
+            record.best_epoch, record.best_accuracy = epoch, metrics["val/all"]
+            self._save(index, member, metrics)
+
+    def _drop(self, epoch: int) -> None:
+        """Prune the worse members when the epoch is a rung."""
+        if self.halving is None or epoch < 1 or not self.halving.is_rung(epoch):
+            return
+        if epoch >= self.config.optimiser.epochs:
+            return
+        ranked = sorted(self.running(), key=lambda entry: (-entry[2].best_accuracy, entry[2].key))
+        survivors = self.halving.survivors(len(ranked))
+        for place, (_, _, record) in enumerate(ranked[survivors:], start=survivors + 1):
+            record.status = "pruned"
+            record.reason = f"place {place} of {len(ranked)} at the rung of epoch {epoch}"
+            record.final = self._at_best(record)
+            record.finished_at = time.time()
+
+    def _finish(self, index: int, member: Member, record: Record) -> None:
+        """Score a member's best epoch on the test split."""
+        trial, best = self.trials[index], self._weights(record)
+        self._wait()
+        load_weights(member.model, str(best))
+        evaluation = evaluate(member.model, self.dataset, trial.config, "test", device=self.device)
+        final = self._at_best(record)
+        final |= {f"test/{name}": value for name, value in evaluation.metrics.items()}
+        final |= grounding(evaluation, self.dataset)
+        final["params_m"] = parameter_counts(member.model)["total"] / 1e6
+        speeds = [epoch["questions_per_s"] for epoch in record.history]
+        final["questions_per_s"] = sum(speeds) / len(speeds)
+        record.final, record.status, record.finished_at = final, "finished", time.time()
+        if self.shard.rank == 0:
+            save_checkpoint(best, member.model, trial, self.dataset, final)
+            write_predictions(self._predictions(record), evaluation, self.dataset.answers)
+        self._wait()
+
+    def _save(self, index: int, member: Member, metrics: dict[str, float]) -> None:
+        if self.shard.rank == 0:
+            folder = self._weights(self.state.records[index])
+            save_checkpoint(folder, member.model, self.trials[index], self.dataset, metrics)
+
+    def _wait(self) -> None:
+        """Let every worker see what worker 0 wrote before."""
+        if self.shard.world_size > 1:
+            torch.distributed.barrier()
+
+    def _at_best(self, record: Record) -> dict[str, float]:
+        best = record.history[record.best_epoch - 1]
+        kept = {name: value for name, value in best.items() if name.startswith("val/")}
+        return kept | {"best_epoch": float(record.best_epoch)}
+
+    def _weights(self, record: Record) -> Path:
+        return self.folder / "trials" / record.key / "best"
+
+    def _predictions(self, record: Record) -> Path:
+        return self.folder / "trials" / record.key / "predictions.parquet"
+
+    def _epoch_result(self, index: int, record: Record, epoch: int) -> EpochResult:
+        metrics = dict(record.history[epoch - 1])
+        finished_at = metrics.pop("finished_at")
+        return EpochResult(index, record.key, epoch, metrics, finished_at)
+
+    def _trial_result(self, index: int, record: Record) -> TrialResult:
+        weights, predictions = self._weights(record), self._predictions(record)
+        return TrialResult(
+            trial=index,
+            key=record.key,
+            status=record.status,
+            reason=record.reason,
+            best_epoch=record.best_epoch,
+            metrics=record.final,
+            weights=weights if weights.exists() else None,
+            predictions=predictions if predictions.exists() else None,
+            finished_at=record.finished_at,
+        )
+
+
+def _fail(record: Record, reason: str) -> None:
+    record.status, record.reason, record.finished_at = "failed", reason, time.time()
