@@ -1,1 +1,1 @@
-"""The paper's tables and every sweep, as data."""
+"""The paper's tables, every sweep and every search space, as data."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-Scalar = bool | int | float | str
+from search_spaces.spaces import Scalar
 
 
 @dataclass(frozen=True, slots=True)
