@@ -1,0 +1,119 @@
+"""Folders that appear complete or not at all, and storage errors in words for people."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tass_core.errors import DataError
+
+_MARK = "dataset.json"
+_LOCK = ".writer.lock"
+
+
+class PartialFolder:
+    """A hidden sibling of ``path`` that takes its place when it is complete.
+
+    Raises:
+        DataError: ``path`` exists and ``force`` is off, or it is no dataset with ``force`` on.
+    """
+
+    def __init__(self, path: Path, *, force: bool) -> None:
+        self.path = path
+        self.partial = path.parent / f".{path.name}.partial-{os.getpid()}"
+        self._force = force
+        self._lock: FileLock | None = None
+        self._refuse()
+
+    def create(self) -> None:
+        """Make the folder, after removing what killed writers of the same path left behind."""
+        self._refuse()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        for left in self.path.parent.glob(f".{self.path.name}.partial-*"):
+            _remove_abandoned(left)
+        self.partial.mkdir()
+        self._lock = FileLock(self.partial / _LOCK)
+        self._lock.acquire()
+
+    def publish(self) -> None:
+        """Put the folder in place of ``path``; what was there goes only after that."""
+        self._refuse()
+        self._release()
+        replaced = self.path.parent / f".{self.path.name}.replaced-{os.getpid()}"
+        if self.path.is_dir() and any(self.path.iterdir()):
+            self.path.replace(replaced)
+        self.partial.replace(self.path)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Remove the folder if it was not published."""
+        self._release()
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            (self.partial / _LOCK).unlink(missing_ok=True)
+            self._lock = None
+
+    def _refuse(self) -> None:
+        path = self.path
+        if path.is_dir() and not any(path.iterdir()):
+            return
+        if os.path.lexists(path) and not self._force:
+            raise DataError(f"{path} exists already; give another folder, or --force to replace it")
+        if os.path.lexists(path) and not (path / _MARK).is_file():
+            raise DataError(
+                f"{path} exists and is no dataset (it has no {_MARK}), so --force does not "
+                "replace it; give another folder"
+            )
+
+
+def _remove_abandoned(folder: Path) -> None:
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataError(
+            f"{folder.parent}: another process is writing the same dataset ({folder.name}); "
+            "wait for it to end"
+        ) from None
+    lock.release()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` of writing below ``path`` into a ``DataError`` with the way out."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: {_in_words(error)}; nothing was changed") from error
+
+
+def sync(folder: Path) -> None:
+    """Force the files of a folder to the disk, so that a rename publishes whole files."""
+    for file in folder.iterdir():
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+
+
+def _in_words(error: OSError) -> str:
+    words = {
+        errno.ENOSPC: "the disk is full; free space or choose another --out",
+        errno.EDQUOT: "the disk quota is used up; free space or choose another --out",
+        errno.EFBIG: "the file would be larger than allowed here (ulimit -f); raise the limit",
+        errno.EROFS: "the file system is read-only; choose another --out",
+        errno.EACCES: "no permission to write here; choose another --out",
+        errno.EPERM: "no permission to write here; choose another --out",
+        errno.ENOTDIR: "a file stands where a folder is needed; choose another --out",
+        errno.EEXIST: "a file stands where a folder is needed; choose another --out",
+    }
+    return words.get(error.errno or 0, f"cannot be written ({error})")
