@@ -163,7 +163,7 @@ def epoch_order(questions: Questions, config: TrialConfig, seed: int, epoch: int
     rank = source.permutation(int(questions.video.max()) + 1)[questions.video]
     order = np.argsort(rank, kind="stable")
     batches, start = [], 0
-    ends = np.flatnonzero(np.diff(rank[order], append=-1)) + 1
+    ends = (np.flatnonzero(np.diff(rank[order], append=-1)) + 1).tolist()
     for end in ends:
         if end - start >= size or end == len(order):
             batches.append(order[start:end])

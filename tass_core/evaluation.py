@@ -106,7 +106,7 @@ def temporal_weights(output: Output) -> Tensor | None:
     return both / both.sum(dim=-1, keepdim=True)
 
 
-def grounding(evaluation: Evaluation, dataset: Dataset) -> dict[str, float]:
+def grounding(evaluation: Evaluation, dataset: Dataset, config: TrialConfig) -> dict[str, float]:
     """Score attention against the truth, in percent; only procedural datasets have one.
 
     ``ground/spatial`` is the pointing game: how often the region with the largest weight is
@@ -114,7 +114,8 @@ def grounding(evaluation: Evaluation, dataset: Dataset) -> dict[str, float]:
     ``ground/temporal`` is the share of temporal weight on the true segments of the questions
     that are not about the whole video. ``_uniform`` is what even weights would give.
     """
-    truth = dataset.truth(evaluation.split, segments=_segments(evaluation))
+    shapes = dataset.shapes(config)
+    truth = dataset.truth(evaluation.split, segments=shapes.segments, regions=shapes.regions)
     if truth is None:
         return {}
     scores: dict[str, float] = {}
@@ -149,13 +150,6 @@ def write_predictions(path: Path, evaluation: Evaluation, answers: tuple[str, ..
     temporary = path.with_name(path.name + ".tmp")
     pq.write_table(table, temporary)
     temporary.replace(path)
-
-
-def _segments(evaluation: Evaluation) -> int | None:
-    for found in (evaluation.spatial, evaluation.temporal):
-        if found is not None:
-            return int(found.shape[1])
-    return None
 
 
 def entropy(weights: Tensor) -> Tensor:

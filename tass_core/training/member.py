@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.distributed
@@ -43,7 +43,7 @@ class Member:
         self.optimiser = self._adam()
         self.uses_match = uses_match(trial.config.model, trial.config.loss)
         compiled = trial.config.optimiser.compile and device.startswith("cuda")
-        self.forward: nn.Module = torch.compile(self.model) if compiled else self.model
+        self.forward: Callable[..., Output] = torch.compile(self.model) if compiled else self.model
         self._sums: list[Tensor] = []
 
     def _adam(self) -> torch.optim.Adam:

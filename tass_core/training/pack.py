@@ -227,7 +227,7 @@ class _Pack:
         evaluation = evaluate(member.model, self.dataset, trial.config, "test", device=self.device)
         final = self._at_best(record)
         final |= {f"test/{name}": value for name, value in evaluation.metrics.items()}
-        final |= grounding(evaluation, self.dataset)
+        final |= grounding(evaluation, self.dataset, trial.config)
         final["params_m"] = parameter_counts(member.model)["total"] / 1e6
         speeds = [epoch["questions_per_s"] for epoch in record.history]
         final["questions_per_s"] = sum(speeds) / len(speeds)
