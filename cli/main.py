@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data": ("cli.data", "data", "Make, inspect and check datasets."),
     "train": ("cli.train", "train", "Train one trial and show its accuracy by question type."),
     "evaluate": ("cli.train", "evaluate_command", "Evaluate a checkpoint on a dataset."),
+    "tables": ("cli.tables", "tables", "Render the paper's tables from MLflow."),
 }
 
 

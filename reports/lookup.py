@@ -76,8 +76,9 @@ class Reader:
         """Return the best run of a trial and what is wrong with it, if anything is."""
         runs = self.trials(sweep.experiment_id).get(key, [])
         judged = [(run, _fault(run, sweep)) for run in runs]
-        good = [pair for pair in judged if pair[1] is None]
-        return (good or judged or [(None, f"no run of trial {key} in MLflow")])[0]
+        if not judged:
+            return None, f"no run of trial {key} in MLflow"
+        return next((pair for pair in judged if pair[1] is None), judged[0])
 
     def _answers(self, run: TrialRun) -> Predictions | None:
         if run.run_id not in self._predictions:

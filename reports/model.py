@@ -39,6 +39,8 @@ class Cell:
     holes: tuple[Hole, ...]
     difference_holes: tuple[Hole, ...] = ()
     """Why there is no difference although the cell itself is complete."""
+    sd: float | None = None
+    """Standard deviation over seeds; None for a single seed."""
     rank: int = 0
     """1 for the best mean of the column, 2 for the second best, 0 otherwise."""
 

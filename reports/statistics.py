@@ -7,9 +7,10 @@ questions. Both are random and crossed, so the variance of the mean is
 
     Var(mean d) = σ²_seed / S + σ²_question / Q + σ²_residual / (S Q),
 
-estimated from the two-way mean squares as (MS_s + max(MS_q - MS_e, 0)) / (S Q). The test
-refers to Student's t with S - 1 degrees of freedom: the seeds are the scarce units, and
-fewer degrees of freedom than Satterthwaite's can only make the test more careful.
+estimated from the two-way mean squares as (max(MS_s, MS_e) + max(MS_q - MS_e, 0)) / (S Q):
+two seeds that agree by luck never count as less noisy than their answers are. The test refers
+to Student's t with S - 1 degrees of freedom: the seeds are the scarce units, and fewer degrees
+of freedom than Satterthwaite's can only make the test more careful.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as exact_mcnemar
-from statsmodels.stats.multitest import multipletests
 
 LEVEL = 0.95
 """Coverage of every interval; 1 - LEVEL is the error rate of every verdict."""
@@ -123,7 +123,7 @@ def crossed_variance(difference: Matrix) -> CrossedVariance:
     cells = seeds * questions
     return CrossedVariance(
         mean=mean,
-        seed=seed_sum / (seeds - 1) / cells,
+        seed=max(seed_sum / (seeds - 1), residual) / cells,
         question=max(question_sum / (questions - 1) - residual, 0.0) / cells,
     )
 
@@ -166,11 +166,14 @@ def mcnemar(difference: Matrix) -> float:
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Return Holm's adjusted p-values in the given order; None stays None and does not count."""
-    known = [value for value in p_values if value is not None]
-    if not known:
-        return list(p_values)
-    adjusted = iter(multipletests(known, method="holm")[1])
-    return [None if value is None else float(next(adjusted)) for value in p_values]
+    # statsmodels' multipletests gives the same numbers but collects garbage at every call
+    order = sorted((value, place) for place, value in enumerate(p_values) if value is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    reached = 0.0
+    for rank, (value, place) in enumerate(order):
+        reached = max(reached, min(value * (len(order) - rank), 1.0))
+        adjusted[place] = reached
+    return adjusted
 
 
 def compare(first: Matrix, second: Matrix) -> Difference:

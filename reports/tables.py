@@ -8,6 +8,7 @@ a named hole, and a cell with a hole has no mean.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,14 +19,15 @@ from reports.lookup import Reader, RowData, correctness, row_values
 from reports.model import Cell, Hole, ResultRow, ResultTable
 from reports.runs import SweepRun, Tracking
 from reports.statistics import Difference, compare, holm, mean_interval, seed_difference
-from search_spaces.tables import TABLES
+from search_spaces.sweeps import SWEEPS
 from tass_core.config import TrialConfig
 from tass_core.errors import ConfigError, nearest
 
 SWEEP_COLUMNS = ("a_avg", "v_avg", "av_avg", "all")
 """Columns of the tables the paper does not have (λ, T2 and other sweeps)."""
-LOWER_IS_BETTER = frozenset({"params_m"})
-_SPECS = {table.key: table for table in TABLES}
+EXACT = LOWER_IS_BETTER = frozenset({"params_m"})
+"""Columns that are counted, not sampled: no intervals and no tests."""
+_SPECS = {table.key: table for sweep in SWEEPS.values() for table in sweep.tables}
 
 
 def collect(
@@ -73,8 +75,7 @@ def choose(
         if source.fingerprint == sweeps[0].fingerprint and source.dataset == sweeps[0].dataset:
             for plan in source.plan.get("tables", ()):
                 newest.setdefault(plan["key"], (source, plan))
-    order = {key: place for place, key in enumerate([*_SPECS, *sorted(newest)])}
-    keys = sorted(newest, key=lambda key: min(order[key], len(_SPECS) + order[key]))
+    keys = [key for key in _SPECS if key in newest] + sorted(newest.keys() - _SPECS)
     wanted = _wanted(tables, keys, tracking.uri)
     return [newest[key] for key in wanted]
 
@@ -194,11 +195,12 @@ def _cell(row: RowData, column: str, published: float | None, reference: RowData
         column=column,
         values=values,
         mean=mean,
-        interval=None if column in LOWER_IS_BETTER else interval,
+        interval=None if column in EXACT else interval,
         published=published,
         difference=difference,
         holes=holes,
         difference_holes=reasons,
+        sd=statistics.stdev(values.values()) if complete and len(values) > 1 else None,
     )
 
 
@@ -212,7 +214,8 @@ def _difference(
         return None, holes or (Hole(reference.name, None, "has other seeds"),)
     if column not in ACCURACIES:
         seeds = sorted(values)
-        return seed_difference([values[s] for s in seeds], [full[s] for s in seeds]), ()
+        found = seed_difference([values[s] for s in seeds], [full[s] for s in seeds])
+        return replace(found, interval=None, p=None) if column in EXACT else found, ()
     for other in (row, reference):
         without = [seed for seed in sorted(values) if seed not in other.predictions]
         if without:
@@ -243,7 +246,8 @@ def _rank(rows: Sequence[ResultRow], columns: Sequence[str]) -> list[ResultRow]:
     """Mark the best and the second best mean of every column, ties alike."""
     cells = [dict(row.cells) for row in rows]
     for column in columns:
-        means = {round(c[column].mean, 2) for c in cells if c[column].mean is not None}
+        known = [cell[column].mean for cell in cells]
+        means = {round(mean, 2) for mean in known if mean is not None}
         best = sorted(means, reverse=column not in LOWER_IS_BETTER)[:2]
         for cell in cells:
             mean = cell[column].mean

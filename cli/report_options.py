@@ -1,0 +1,40 @@
+"""Options of the commands that read MLflow, each defined once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def tracking_option(command: Command) -> Command:
+    """Add ``--tracking-uri URI``."""
+    return click.option(
+        "--tracking-uri",
+        metavar="URI",
+        default=None,
+        help="MLflow store or server. Default: MLFLOW_TRACKING_URI, or sqlite:///mlflow.db here.",
+    )(command)
+
+
+def sweep_option(command: Command) -> Command:
+    """Add ``--sweep ID``."""
+    return click.option(
+        "--sweep",
+        metavar="ID",
+        default=None,
+        help="Run id or name of one sweep. Default: for each table the latest that asked for it.",
+    )(command)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step: a reader sees the old text or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text)
+    part.replace(path)

@@ -1,0 +1,84 @@
+"""Tables for a terminal, drawn by rich."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from reports.columns import LABELS, label
+from reports.model import Cell, ResultTable
+from reports.render import wording
+
+_STYLES = {0: "", 1: "bold", 2: "underline"}
+_CELL_WIDTH = 17
+_NAME_WIDTH = 24
+
+
+def render(tables: Sequence[ResultTable]) -> str:
+    """Return all tables as plain text of the terminal's width, without colours."""
+    out = io.StringIO()
+    show(tables, Console(file=out, width=shutil.get_terminal_size((160, 24)).columns))
+    return out.getvalue()
+
+
+def show(tables: Sequence[ResultTable], console: Console) -> None:
+    """Print all tables on a console; a wide table is split into blocks of columns."""
+    for table in tables:
+        console.print(Text(wording.caption(table), style="bold"))
+        for columns in _blocks(table.columns, console.width):
+            console.print(_grid(table, columns))
+        for note in wording.notes(table):
+            console.print(escape(note), style="dim" if wording.DAGGER not in note else "yellow")
+        lines = wording.comparison_lines(table)
+        if lines:
+            console.print(_comparisons(lines))
+        console.print()
+
+
+def _blocks(columns: Sequence[str], width: int) -> Iterator[Sequence[str]]:
+    """Split columns between question groups so that each block fits the width."""
+    room = max((width - _NAME_WIDTH) // _CELL_WIDTH, 1)
+    block: list[str] = []
+    groups: dict[str, list[str]] = {}
+    for column in columns:
+        groups.setdefault(LABELS.get(column, (column, ""))[0], []).append(column)
+    for group in groups.values():
+        if block and len(block) + len(group) > room:
+            yield block
+            block = []
+        block = [*block, *group]
+    yield block
+
+
+def _grid(table: ResultTable, columns: Sequence[str]) -> Table:
+    marks = wording.hole_marks(table)
+    grid = Table(show_lines=True, pad_edge=False)
+    grid.add_column("Method", min_width=12)
+    for column in columns:
+        grid.add_column(label(column), justify="right", no_wrap=True)
+    for row in table.rows:
+        grid.add_row(escape(row.name), *(_cell(row.cells[column], marks) for column in columns))
+    return grid
+
+
+def _cell(cell: Cell, marks: Mapping[str, str]) -> Text:
+    text = Text(wording.own(cell, marks), style=_STYLES[cell.rank] if cell.mean else "yellow")
+    for line in (wording.delta(cell, marks), wording.paper(cell)):
+        if line:
+            text.append(f"\n{line}", style="dim not bold not underline")
+    return text
+
+
+def _comparisons(lines: Sequence[Sequence[str]]) -> Table:
+    grid = Table(title=f"Differences on {label('all')}", title_justify="left", pad_edge=False)
+    for place, name in enumerate(wording.COMPARISON_HEADER):
+        grid.add_column(name, justify="left" if place < 2 else "right")
+    for line in lines:
+        grid.add_row(*(escape(text) for text in line))
+    return grid

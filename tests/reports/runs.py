@@ -1,0 +1,234 @@
+"""Writes a synthetic sweep into a real MLflow store, following the schema of docs/reports.md."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+from reports.columns import AVERAGES
+from search_spaces.tables import TABLES
+from tass_core import TRAINING_VERSION
+from tass_core.config import TrialConfig
+from tass_core.trial import Trial, trial_key
+
+TYPES = AVERAGES["all"]
+FINGERPRINT = "00ff00ff00ff00ff"
+LAMBDA_ROWS = {f"λ = {value:g}": {"loss.lambda_s": value} for value in (0.0, 0.25, 0.5, 1.0)}
+
+
+@dataclass
+class Sweep:
+    """What was written: where, and which run is which."""
+
+    uri: str
+    parent: str
+    experiment_id: str
+    runs: dict[tuple[str, int], str] = field(default_factory=dict)
+    """(config hash, seed) -> run id."""
+    hashes: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(table key, row name) -> config hash."""
+
+    def run(self, table: str, row: str, seed: int) -> str:
+        """Return the run behind a row and seed of a table."""
+        return self.runs[self.hashes[table, row], seed]
+
+
+def answers(seed: int, shift: float, noise: int, per_type: int) -> dict[str, np.ndarray]:
+    """Return correctness by type; variants share questions and the seed's easy and hard ones."""
+    difficulty = np.random.default_rng(7).uniform(0.3, 0.95, size=(len(TYPES), per_type))
+    common = np.random.default_rng((1, seed)).uniform(size=difficulty.shape)
+    private = np.random.default_rng((2, seed, noise)).uniform(size=difficulty.shape)
+    mixed = np.where(
+        private < 0.25,
+        np.random.default_rng((3, seed, noise)).uniform(size=difficulty.shape),
+        common,
+    )
+    correct = mixed < difficulty + shift
+    return {name: correct[i] for i, name in enumerate(TYPES)}
+
+
+def plan_rows(keys: Sequence[str]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Return table key -> row name -> overrides."""
+    known = {table.key: {row.name: row.overrides for row in table.rows} for table in TABLES}
+    known["lambda"] = LAMBDA_ROWS
+    return {key: known[key] for key in keys}
+
+
+def write_sweep(
+    folder: Path,
+    *,
+    keys: Sequence[str] = ("table2",),
+    seeds: Sequence[int] = (0, 1, 2),
+    shifts: Mapping[str, float] | None = None,
+    per_type: int = 30,
+    name: str = "ablations",
+    provenance: str = "procedural",
+) -> Sweep:
+    """Write a finished sweep; ``shifts`` moves the accuracy of rows by name."""
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri)
+    existing = client.get_experiment_by_name("tass/toy")
+    experiment = (
+        existing.experiment_id
+        if existing
+        else client.create_experiment("tass/toy", artifact_location=str(folder / "mlartifacts"))
+    )
+    base = TrialConfig().with_values({"model.width": 64, "optimiser.epochs": 3})
+    common = {
+        "tass.fingerprint": FINGERPRINT,
+        "tass.training_version": str(TRAINING_VERSION),
+        "tass.dataset": "toy",
+        "tass.provenance": provenance,
+    }
+    parent = client.create_run(
+        experiment,
+        run_name=name,
+        tags={
+            **common,
+            "tass.kind": "sweep",
+            "tass.sweep": name,
+            "tass.command": f"tass-cli sweep {name}",
+            "tass.status": "finished",
+        },
+    ).info.run_id
+    sweep = Sweep(uri, parent, experiment)
+    plan = _plan(base, keys, seeds, per_type, name, provenance, sweep)
+    path = folder / "plan.json"
+    path.write_text(json.dumps(plan))
+    client.log_artifact(parent, str(path))
+    done: dict[str, str] = {}
+    for table in plan["tables"]:
+        for row in table["rows"]:
+            if row["variant"] and row["variant"] not in done:
+                done[row["variant"]] = row["name"]
+                shift = (shifts or {}).get(row["name"], 0.0)
+                for seed in seeds:
+                    _write_trial(client, sweep, plan, row, seed, shift, len(done), per_type, common)
+    client.set_terminated(parent)
+    return sweep
+
+
+def _plan(
+    base: TrialConfig,
+    keys: Sequence[str],
+    seeds: Sequence[int],
+    per_type: int,
+    name: str,
+    provenance: str,
+    sweep: Sweep,
+) -> dict[str, Any]:
+    variants: dict[str, Any] = {}
+    trials: dict[str, Any] = {}
+    tables = []
+    for key, rows in plan_rows(keys).items():
+        planned = []
+        for row, overrides in rows.items():
+            config = base.with_values(dict(overrides))
+            if config.model.encoder != "clip":
+                planned.append(
+                    {
+                        "name": row,
+                        "variant": None,
+                        "missing": "the dataset has no resnet18-glove features",
+                        "trials": {},
+                    }
+                )
+                continue
+            digest = config.hash()
+            sweep.hashes[key, row] = digest
+            variants.setdefault(digest, {"name": row, "config": config.flat()})
+            by_seed = {str(seed): trial_key(Trial(config, seed), FINGERPRINT) for seed in seeds}
+            trials |= {k: {"variant": digest, "seed": int(s)} for s, k in by_seed.items()}
+            planned.append({"name": row, "variant": digest, "missing": None, "trials": by_seed})
+        tables.append({"key": key, "rows": planned})
+    return {
+        "sweep": name,
+        "dataset": {
+            "name": "toy",
+            "fingerprint": FINGERPRINT,
+            "provenance": provenance,
+            "splits": {"train": 100, "val": 50, "test": per_type * len(TYPES)},
+        },
+        "base": base.flat(),
+        "seeds": list(seeds),
+        "training_version": TRAINING_VERSION,
+        "tables": tables,
+        "variants": variants,
+        "trials": trials,
+    }
+
+
+def _write_trial(
+    client: MlflowClient,
+    sweep: Sweep,
+    plan: Mapping[str, Any],
+    row: Mapping[str, Any],
+    seed: int,
+    shift: float,
+    noise: int,
+    per_type: int,
+    common: Mapping[str, str],
+) -> None:
+    correct = answers(seed, shift, noise, per_type)
+    run = client.create_run(
+        sweep.experiment_id,
+        run_name=f"{row['name']} · seed {seed}",
+        tags={
+            **common,
+            "tass.kind": "trial",
+            "tass.trial_key": row["trials"][str(seed)],
+            "tass.variant": row["name"],
+            "tass.config_hash": row["variant"],
+            "tass.seed": str(seed),
+            "tass.state": "finished",
+            "mlflow.parentRunId": sweep.parent,
+        },
+    ).info.run_id
+    config = plan["variants"][row["variant"]]["config"]
+    scores = {name: 100 * float(values.mean()) for name, values in correct.items()}
+    for name, parts in AVERAGES.items():
+        scores[name] = 100 * float(np.concatenate([correct[p] for p in parts]).mean())
+    final = {f"test/{name}": value for name, value in scores.items()}
+    final |= {
+        "best_epoch": 3.0,
+        "params_m": 3.1 if config["model.structure"] == "dual" else 2.6,
+        "ground/spatial": 40.0 + 100 * shift + seed,
+        "ground/temporal": 30.0 + 50 * shift + seed,
+    }
+    now = int(time.time() * 1000)
+    metrics = [Metric(key, value, now, 3) for key, value in final.items()]
+    for epoch in (1, 2, 3):
+        metrics.append(Metric("val/all", scores["all"] - 5 / epoch, now, epoch))
+        metrics.append(Metric("train/loss", 2.0 / epoch, now, epoch))
+    params = [Param(key, str(value)) for key, value in config.items()]
+    client.log_batch(run, metrics, [*params, Param("seed", str(seed))], [RunTag("tass.x", "1")])
+    _log_predictions(client, run, correct)
+    client.set_terminated(run)
+    sweep.runs[row["variant"], seed] = run
+
+
+def _log_predictions(client: MlflowClient, run: str, correct: Mapping[str, np.ndarray]) -> None:
+    flat = np.concatenate(list(correct.values()))
+    folder = Path(client.get_run(run).info.artifact_uri) / "predictions"
+    folder.mkdir(parents=True)
+    table = pa.table(
+        {
+            "question_id": pa.array(np.arange(len(flat)), pa.int64()),
+            "type": pa.array(np.repeat(TYPES, len(correct[TYPES[0]])).tolist()),
+            "answer": pa.array(["yes"] * len(flat)),
+            "predicted": pa.array(np.where(flat, "yes", "no").tolist()),
+            "correct": pa.array(flat),
+            "split": pa.array(["test"] * len(flat)),
+        }
+    )
+    pq.write_table(table, folder / "test.parquet")
