@@ -2,16 +2,14 @@
 
 from tass_core.data.dataset import Dataset, open_dataset
 from tass_core.data.layout import AUDIO_WIDTH, SPLITS, EncoderLayout
-from tass_core.data.questions import (
+from tass_core.data.music_avqa import (
     ANSWERS,
     AVERAGES,
     INSTRUMENTS,
     QUESTION_TYPES,
     TEMPLATES,
-    RawQuestion,
-    parse_questions,
-    read_questions,
 )
+from tass_core.data.questions import RawQuestion, parse_questions, read_questions
 from tass_core.data.records import Features, Questions, Shapes, Truth
 from tass_core.data.store import DatasetWriter
 

@@ -24,10 +24,12 @@ from tass_core.data.layout import (
     EncoderLayout,
     read_description,
 )
+from tass_core.data.music_avqa import QUESTION_TYPES
 from tass_core.data.pooling import pooled_array, user_cache
-from tass_core.data.questions import QUESTION_TYPES
 from tass_core.data.records import Features, Questions, Shapes, Truth
 from tass_core.data.stream import sha256_file
+from tass_core.data.structure import check_arrays, count_sentences
+from tass_core.data.truth import pool_truth, read_truth, spread_truth
 from tass_core.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -188,8 +190,8 @@ class Dataset:
         for split in splits:
             if not len(self.questions(split)):
                 raise DataError(
-                    f"dataset '{self.name}' has no {split} questions; training needs them, "
-                    "choosing an epoch needs val and a result needs test: make it again with a file of each"
+                    f"dataset '{self.name}' has no {split} questions: training, choosing an epoch "
+                    "and reporting need one split each; make it again with a file of each"
                 )
 
     def features(self, config: TrialConfig) -> Features:
@@ -214,19 +216,17 @@ class Dataset:
             regions: P of a finer square multiple of the truth's grid to spread to; None keeps it.
         """
         _require_split(split)
-        if f"{TRUTH}" not in self._description.checksums:
+        if TRUTH not in self._description.checksums:
             return None
         start = sum(len(self.questions(name)) for name in SPLITS[: SPLITS.index(split)])
         rows = slice(start, start + len(self.questions(split)))
         try:
-            with h5py.File(self.folder / TRUTH, "r") as store:
-                count = int(store["regions"].attrs["regions"])
-                packed, found = store["regions"][rows], store["segments"][rows]
+            found = read_truth(self.folder / TRUTH, rows)
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise self._damaged(TRUTH, error) from None
-        regions_found = np.unpackbits(packed, axis=-1, count=count).astype(bool)
-        pooled = self._pool_truth(regions_found, found.astype(bool), segments)
-        return pooled if regions in (None, count) else self._spread(pooled, int(regions or 0))
+        if segments is not None:
+            found = pool_truth(found, segments)
+        return found if regions is None else spread_truth(found, self.grid, regions)
 
     def verify(self, progress: Callable[[str], None] | None = None) -> None:
         """Compare every file and array with its checksum.
@@ -255,7 +255,7 @@ class Dataset:
         for name in self._description.checksums:
             if not name.startswith(FEATURES) and not (self.folder / name).is_file():
                 raise DataError(f"{self.folder / name} is missing; make the dataset again")
-        self._read_store(self._check_arrays)
+        self._read_store(lambda store: check_arrays(store, self._description))
         if len(self.video_ids) != self._description.videos:
             raise DataError(
                 f"{self.folder / VIDEOS}: {len(self.video_ids)} rows for "
@@ -299,7 +299,7 @@ class Dataset:
     def _read_questions(self, split: str) -> Questions:
         table = self.question_table(split)
         layout = self._description
-        sentences = self._read_store(self._count_sentences)
+        sentences = self._read_store(lambda store: count_sentences(store, self._description))
         limits = {
             "question_id": 2**63 - 1,
             "video": layout.videos,
@@ -324,43 +324,6 @@ class Dataset:
                 return read(store)
         except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
             raise self._damaged(FEATURES, error) from None
-
-    def _count_sentences(self, store: Any) -> int:
-        name, layout = next(iter(self._description.encoders.items()))
-        return int(store[f"{name}/text" if layout.text else f"{name}/tokens"].shape[0])
-
-    def _expected_shapes(self, sentences: int) -> dict[str, tuple[int, ...]]:
-        layout = self._description
-        videos, segments = layout.videos, layout.stored_segments
-        shapes: dict[str, tuple[int, ...]] = {"audio": (videos, segments, AUDIO_WIDTH)}
-        for name, item in layout.encoders.items():
-            shapes[f"{name}/visual"] = (videos, segments, item.regions, item.visual)
-            if item.text:
-                shapes[f"{name}/text"] = (sentences, item.text)
-            if item.text and item.words:
-                shapes[f"{name}/words"] = (sentences, item.words, item.text)
-                shapes[f"{name}/word_count"] = (sentences,)
-            if not item.text:
-                shapes[f"{name}/tokens"] = (sentences, item.words)
-            if item.vectors:
-                shapes[f"{name}/vectors"] = (len(layout.vocabulary), item.vectors)
-        return shapes
-
-    def _check_arrays(self, store: Any) -> None:
-        for name, shape in self._expected_shapes(self._count_sentences(store)).items():
-            if name not in store:
-                raise ValueError(f"array '{name}' is missing")
-            found = store[name]
-            kind = "i" if name.endswith(("tokens", "word_count")) else "f"
-            if tuple(found.shape) != shape or found.dtype.kind != kind:
-                raise ValueError(
-                    f"array '{name}' is {found.dtype} {tuple(found.shape)}, expected {shape}"
-                )
-            # A file cut short can still have whole headers.
-            offset = found.id.get_offset()
-            end = 0 if offset is None else offset + found.id.get_storage_size()
-            if end > (self.folder / FEATURES).stat().st_size:
-                raise ValueError(f"array '{name}' reaches beyond the end of the file")
 
     def _open_features(self, name: str, t2: int, pooling: Pooling) -> Features:
         layout = self._description.encoders[name]
@@ -389,10 +352,7 @@ class Dataset:
         stored = self._map_stored(name)
         if further == 1 and stored is not None:
             return stored
-        folders = (
-            self.folder / "cache",
-            user_cache() / self.fingerprint,
-        )
+        folders = (self.folder / "cache", user_cache() / self.fingerprint)
 
         def pool(store: Any) -> npt.NDArray[np.float16]:
             source = stored if stored is not None else store[name]
@@ -410,26 +370,6 @@ class Dataset:
         if offset is None or kind != np.dtype("<f2"):
             return None
         return np.memmap(self.folder / FEATURES, kind, "r", offset, shape)
-
-    def _pool_truth(self, regions: Array, segments: Array, wanted: int | None) -> Truth:
-        if wanted is None:
-            return Truth(regions, segments)
-        if wanted < 1 or self.segments % wanted:
-            raise DataError(f"truth at {wanted} segments: {self.segments} are no multiple of it")
-        t2 = self.segments // wanted
-        split = regions.reshape(len(regions), wanted, t2, regions.shape[-1])
-        pooled = segments.reshape(len(segments), wanted, t2)
-        return Truth(np.any(split, axis=2), np.any(pooled, axis=2))
-
-    def _spread(self, truth: Truth, wanted: int) -> Truth:
-        """Repeat every region of the truth's grid over the regions of a finer one."""
-        height, width = self.grid
-        factor = round((wanted / (height * width)) ** 0.5)
-        if factor < 1 or height * width * factor**2 != wanted:
-            raise DataError(f"truth at {wanted} regions: no finer {height}x{width} grid has them")
-        maps = truth.regions.reshape(*truth.regions.shape[:2], height, width)
-        finer = maps.repeat(factor, axis=2).repeat(factor, axis=3)
-        return Truth(finer.reshape(*truth.regions.shape[:2], wanted), truth.segments)
 
     def _checksum(self, name: str) -> str:
         try:

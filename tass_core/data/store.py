@@ -6,8 +6,7 @@ import dataclasses
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tass_core.config import Pooling
+from tass_core.data.entry import (
+    QUESTION_COLUMNS,
+    checked_tokens,
+    checked_vectors,
+    contents_digest,
+    finite_half,
+    question_table,
+    require_counts,
+    require_range,
+)
 from tass_core.data.folders import PartialFolder, storage_errors, sync
 from tass_core.data.layout import (
     AUDIO_WIDTH,
@@ -33,22 +42,12 @@ from tass_core.data.layout import (
     Provenance,
     layout_problem,
 )
-from tass_core.data.questions import ANSWERS, QUESTION_TYPES
+from tass_core.data.music_avqa import ANSWERS
 from tass_core.data.stream import ArrayStream, sha256_file
+from tass_core.data.truth import write_truth
 from tass_core.errors import DataError
 
 Array = npt.NDArray[Any]
-
-QUESTION_COLUMNS: Mapping[str, Any] = {
-    "question_id": pa.int64(),
-    "video": pa.int32(),
-    "sentence": pa.int32(),
-    "answer": pa.int16(),
-    "type": pa.int8(),
-    "text": pa.string(),
-    "answer_text": pa.string(),
-    "target": pa.string(),
-}
 
 
 class DatasetWriter:
@@ -144,7 +143,7 @@ class DatasetWriter:
         shapes: dict[str, tuple[int, ...]] = {"audio": (stored, AUDIO_WIDTH)}
         for name, layout in self._description.encoders.items():
             shapes[f"{name}/visual"] = (stored, layout.regions, layout.visual)
-        with self._writing():
+        with storage_errors(self.path):
             self._folder.create()
             path = self._folder.partial / FEATURES
             self._stream = ArrayStream(path, shapes, self._description.videos)
@@ -186,7 +185,7 @@ class DatasetWriter:
             )
         arrays = {"audio": audio} | {f"{name}/visual": maps for name, maps in visual.items()}
         rows = self._checked_rows(video_id, arrays)
-        with self._writing():
+        with storage_errors(self.path):
             assert self._stream is not None
             self._stream.append(rows)
         self._known_videos[video_id] = len(self._video_ids)
@@ -210,7 +209,7 @@ class DatasetWriter:
             word_count: [S] words of each sentence, at least 1; required with ``words``.
         """
         self._require_encoder(encoder)
-        sentences = self._finite16(f"{encoder} sentences", sentences, (None, None))
+        sentences = finite_half(f"{encoder} sentences", sentences, (None, None))
         self._require_sentences(encoder, len(sentences))
         layout = dataclasses.replace(self._description.encoders[encoder], text=sentences.shape[1])
         self._arrays[f"{encoder}/text"] = sentences
@@ -218,9 +217,9 @@ class DatasetWriter:
             if word_count is None:
                 raise DataError(f"{encoder}: words come with word_count, one number a sentence")
             shape = (len(sentences), None, sentences.shape[1])
-            words = self._finite16(f"{encoder} words", words, shape)
+            words = finite_half(f"{encoder} words", words, shape)
             counts = np.asarray(word_count, dtype=np.int16)
-            _require_counts(encoder, counts, len(sentences), words.shape[1])
+            require_counts(encoder, counts, len(sentences), words.shape[1])
             self._arrays[f"{encoder}/words"] = words
             self._arrays[f"{encoder}/word_count"] = counts
             layout = dataclasses.replace(layout, words=words.shape[1])
@@ -242,27 +241,14 @@ class DatasetWriter:
             vectors: [vocabulary, D_w] pretrained word vectors, or None.
         """
         self._require_encoder(encoder)
-        tokens = np.asarray(tokens)
-        if tokens.ndim != 2 or tokens.dtype.kind not in "iu":
-            raise DataError(f"{encoder} tokens: [S, N] whole numbers expected, not {tokens.shape}")
+        tokens = checked_tokens(encoder, tokens, len(vocabulary))
         self._require_sentences(encoder, len(tokens))
-        if tokens.size and not 0 <= tokens.min() <= tokens.max() < min(len(vocabulary), 2**15):
-            raise DataError(
-                f"{encoder} tokens: {tokens.min()} to {tokens.max()}, but the vocabulary "
-                f"has {len(vocabulary)} words"
-            )
-        _require_counts(encoder, (tokens != 0).sum(axis=1), len(tokens), tokens.shape[1])
         layout = dataclasses.replace(
             self._description.encoders[encoder], words=tokens.shape[1], vectors=0
         )
         self._arrays[f"{encoder}/tokens"] = tokens.astype(np.int16)
         if vectors is not None:
-            found = np.asarray(vectors, dtype=np.float32)
-            if found.ndim != 2 or len(found) != len(vocabulary) or not np.isfinite(found).all():
-                raise DataError(
-                    f"{encoder} vectors: [{len(vocabulary)}, D_w] finite numbers expected, "
-                    f"not {found.shape}"
-                )
+            found = checked_vectors(encoder, vectors, len(vocabulary))
             self._arrays[f"{encoder}/vectors"] = found
             layout = dataclasses.replace(layout, vectors=found.shape[1])
         self._set_layout(encoder, layout)
@@ -301,19 +287,8 @@ class DatasetWriter:
             "answer": answer,
             "type": type,
         }
-        numbers = {name: np.asarray(values, dtype=np.int64) for name, values in columns.items()}
-        target = [None] * len(text) if target is None else target
-        lengths = {name: len(values) for name, values in numbers.items()}
-        lengths |= {"text": len(text), "target": len(target)}
-        if len(set(lengths.values())) != 1:
-            raise DataError(f"questions of {split}: columns of different lengths {lengths}")
-        answers = self._description.answers
-        _require_range(split, "answer", numbers["answer"], len(answers))
-        _require_range(split, "type", numbers["type"], len(QUESTION_TYPES))
-        values = {**numbers, "text": list(text), "target": list(target)}
-        values["answer_text"] = [answers[place] for place in numbers["answer"]]
-        self._questions[split] = pa.table(
-            {name: pa.array(values[name], kind) for name, kind in QUESTION_COLUMNS.items()}
+        self._questions[split] = question_table(
+            split, columns, text, target, self._description.answers
         )
 
     def set_truth(self, split: str, *, regions: Array, segments: Array) -> None:
@@ -341,7 +316,7 @@ class DatasetWriter:
     def finish(self) -> Path:
         """Check what belongs together, write the rest, and rename the folder into place."""
         self._check_complete()
-        with self._writing():
+        with storage_errors(self.path):
             self._write_features()
             self._write_tables()
             self._write_truth()
@@ -351,11 +326,6 @@ class DatasetWriter:
             sync(self._folder.partial)
             self._folder.publish()
         return self.path
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with storage_errors(self.path):
-            yield
 
     def _checked_rows(self, video_id: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
         assert self._stream is not None
@@ -370,28 +340,8 @@ class DatasetWriter:
             array = np.asarray(array)
             if array.ndim == 4 and len(shape) == 3:
                 array = array.reshape(array.shape[0], -1, array.shape[-1])
-            rows[name] = self._finite16(f"video '{video_id}' {name}", array, shape)
+            rows[name] = finite_half(f"video '{video_id}' {name}", array, shape)
         return rows
-
-    @staticmethod
-    def _finite16(label: str, array: Array, shape: tuple[int | None, ...]) -> Array:
-        """Return the array as float16, having the shape (None is any) and finite throughout."""
-        array = np.asarray(array)
-        fits = array.ndim == len(shape) and all(
-            wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
-        )
-        if not fits or array.dtype.kind not in "fiu":
-            wanted = ", ".join("*" if size is None else str(size) for size in shape)
-            raise DataError(
-                f"{label}: [{wanted}] numbers expected, not {array.dtype} {array.shape}"
-            )
-        with np.errstate(over="ignore"):
-            half = np.ascontiguousarray(array, dtype=np.float16)
-        if not np.isfinite(half).all():
-            whole = bool(np.isfinite(array).all())
-            what = "values beyond float16's 65504" if whole else "NaN or infinite values"
-            raise DataError(f"{label}: {what}")
-        return half
 
     def _require_encoder(self, encoder: str) -> None:
         if encoder not in self._description.encoders:
@@ -419,8 +369,8 @@ class DatasetWriter:
             if f"{name}/text" not in self._arrays and f"{name}/tokens" not in self._arrays:
                 raise DataError(f"{self.path}: encoder '{name}' has neither text nor tokens")
         for split, table in self._questions.items():
-            _require_range(split, "video", table["video"].to_numpy(), len(self._video_ids))
-            _require_range(split, "sentence", table["sentence"].to_numpy(), self._sentences)
+            require_range(split, "video", table["video"].to_numpy(), len(self._video_ids))
+            require_range(split, "sentence", table["sentence"].to_numpy(), self._sentences)
         for split in self._truth.keys() | (self._questions.keys() if self._truth else set()):
             asked = len(self._questions[split]) if split in self._questions else 0
             known = len(self._truth[split][1]) if split in self._truth else 0
@@ -441,39 +391,27 @@ class DatasetWriter:
         )
 
     def _write_tables(self) -> None:
-        contents = hashlib.sha256()
         rows = [
             {"video_id": name, **info}
             for name, info in zip(self._video_ids, self._video_info, strict=True)
         ]
-        self._write_table(VIDEOS, pa.Table.from_pylist(rows))
+        pq.write_table(pa.Table.from_pylist(rows), self._folder.partial / VIDEOS)
+        self._add_checksum(VIDEOS)
+        empty = pa.schema(list(QUESTION_COLUMNS.items())).empty_table()
         for split in SPLITS:
-            empty = pa.schema(list(QUESTION_COLUMNS.items())).empty_table()
-            table = self._questions.get(split, empty)
-            for column in ("question_id", "video", "sentence", "answer", "type"):
-                contents.update(table[column].to_numpy().astype("<i8").tobytes())
-            contents.update(f"|{split}|{len(table)}".encode())
-            self._write_table(f"questions-{split}.parquet", table)
-        for split in SPLITS if self._truth else ():
-            for array in self._truth.get(split, ()):
-                contents.update(np.ascontiguousarray(array).data)
-        self._description = dataclasses.replace(self._description, contents=contents.hexdigest())
-
-    def _write_table(self, name: str, table: pa.Table) -> None:
-        pq.write_table(table, self._folder.partial / name)
-        self._add_checksum(name)
+            table = self._questions.setdefault(split, empty)
+            name = f"questions-{split}.parquet"
+            pq.write_table(table, self._folder.partial / name)
+            self._add_checksum(name)
+        contents = contents_digest(self._questions, self._truth)
+        self._description = dataclasses.replace(self._description, contents=contents)
 
     def _write_truth(self) -> None:
         if not self._truth:
             return
         parts = [self._truth[split] for split in SPLITS if split in self._truth]
-        with h5py.File(self._folder.partial / TRUTH, "w") as store:
-            regions = np.concatenate([part[0] for part in parts])
-            store.create_dataset("regions", data=regions, compression="gzip", compression_opts=1)
-            store.create_dataset("segments", data=np.concatenate([part[1] for part in parts]))
-            store["regions"].attrs["regions"] = next(
-                iter(self._description.encoders.values())
-            ).regions
+        regions = next(iter(self._description.encoders.values())).regions
+        write_truth(self._folder.partial / TRUTH, parts, regions)
         self._add_checksum(TRUTH)
 
     def _write_scenes(self) -> None:
@@ -487,19 +425,3 @@ class DatasetWriter:
     def _add_checksum(self, name: str) -> None:
         sums = {**self._description.checksums, name: sha256_file(self._folder.partial / name)}
         self._description = dataclasses.replace(self._description, checksums=sums)
-
-
-def _require_counts(encoder: str, counts: Array, sentences: int, longest: int) -> None:
-    if counts.shape != (sentences,) or (
-        counts.size and not 1 <= counts.min() <= counts.max() <= longest
-    ):
-        raise DataError(f"{encoder}: every sentence has 1 to {longest} words, one count each")
-
-
-def _require_range(split: str, column: str, values: Array, count: int) -> None:
-    wrong = np.flatnonzero((values < 0) | (values >= count))
-    if wrong.size:
-        raise DataError(
-            f"questions of {split}: {column} = {values[wrong[0]]} at row {wrong[0]}; "
-            f"allowed: 0 to {count - 1}"
-        )
