@@ -1,0 +1,192 @@
+"""From a scene to features: what the frozen encoders would say about its frames and its sound.
+
+Everything in a video is a weighted sum of the world's prototypes, with weights for every
+second and cell, plus noise. Pooling is therefore exact on the weights, and a pooled dataset is
+rendered without ever holding its single seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tass_core.data.questions import INSTRUMENTS
+from tass_core.data.world.prototypes import Prototypes, VisualBasis
+from tass_core.data.world.scenes import TEXTURES, Floats, Scene, coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Clarity:
+    """How clearly an encoder shows the things of the world."""
+
+    identity: float
+    """Weight of an instrument's prototype in the cells it covers."""
+    placed: float
+    """Weight of its modulation from the left edge (-1) to the right edge (+1)."""
+    playing: float
+    """Weight of the look of being played, at loudness one."""
+    setting: float
+    """Weight of indoor or outdoor in every cell."""
+    texture: float
+    """Weight of a texture of strength one."""
+    lookalike: float
+    """Weight of a look-alike of strength one."""
+    cell_noise: float
+    """Root mean square of what is odd about a cell throughout a video."""
+    noise: float
+    """Root mean square of what is odd about a cell in one second."""
+
+
+CLIP = Clarity(
+    identity=1.0,
+    placed=0.5,
+    playing=0.45,
+    setting=0.25,
+    texture=0.8,
+    lookalike=1.0,
+    cell_noise=0.3,
+    noise=0.8,
+)
+RESNET = Clarity(
+    identity=0.8,
+    placed=0.5,
+    playing=0.4,
+    setting=0.3,
+    texture=1.0,
+    lookalike=1.0,
+    cell_noise=0.4,
+    noise=0.9,
+)
+CLARITY = {"clip": CLIP, "resnet18-glove": RESNET}
+
+AUDIO_NOISE = 0.8
+"""Root mean square of the noise of one second of sound; an instrument of loudness one has one."""
+
+CROWD = 0.5
+"""Weight of the ambience."""
+
+_GAIN = 0.25
+"""Standard deviation of the logarithm of a cell's gain: feature maps differ in norm by cell."""
+
+
+def render_visual(
+    rng: np.random.Generator,
+    scene: Scene,
+    covered: list[Floats],
+    basis: VisualBasis,
+    clarity: Clarity,
+    *,
+    pool: int,
+) -> Floats:
+    """Return the region features [T1 / pool, P, C] of a scene.
+
+    Args:
+        rng: the source of the noise.
+        scene: what is to be seen.
+        covered: [T1, rows, columns] coverage of each visible source.
+        basis: the encoder's prototypes.
+        clarity: how clearly it shows them.
+        pool: seconds to average over.
+    """
+    rows, columns = scene.grid
+    weights = _still(scene, basis, clarity)
+    moving = np.zeros((scene.seconds, rows, columns, len(basis.rows)), np.float32)
+    moving += weights
+    for source, cover in zip(scene.visible, covered, strict=True):
+        kind = INSTRUMENTS.index(source.instrument)
+        play = np.sqrt(source.loudness) * (0.8 + 0.4 * source.rhythm) + source.fidget
+        moving *= 1 - 0.7 * cover[..., None] * _background(basis)
+        moving[..., _identity(kind)] += clarity.identity * cover
+        moving[..., _placed(kind)] += clarity.placed * cover * _across(columns)
+        moving[..., _playing(kind)] += clarity.playing * cover * play[:, None, None]
+    pooled = moving.reshape(scene.seconds // pool, pool, rows * columns, -1).mean(axis=1)
+    odd = rng.standard_normal((rows * columns, basis.mean.shape[1]), dtype=np.float32)
+    gain = np.exp(_GAIN * rng.standard_normal((rows * columns, 1), dtype=np.float32))
+    features = pooled @ basis.rows + clarity.cell_noise * odd
+    noise = rng.standard_normal(features.shape, dtype=np.float32)
+    features += clarity.noise / np.sqrt(pool) * noise
+    rendered: Floats = features * gain
+    return rendered
+
+
+def render_audio(
+    rng: np.random.Generator, scene: Scene, prototypes: Prototypes, *, pool: int
+) -> Floats:
+    """Return the audio features [T1 / pool, 128] of a scene: a sum over who sounds, in noise."""
+    sound = np.zeros((scene.seconds, prototypes.heard.shape[1]), np.float32)
+    for source in scene.sources:
+        kind = INSTRUMENTS.index(source.instrument)
+        timbre = prototypes.heard[kind] + (2 * source.rhythm - 1) * prototypes.rhythm[kind]
+        sound += source.loudness[:, None] * timbre
+    crowd = 0.5 + 0.5 * rng.random((scene.seconds, 1), dtype=np.float32)
+    sound += CROWD * crowd * prototypes.ambience[scene.ambience] + prototypes.ambience[-1]
+    pooled = sound.reshape(scene.seconds // pool, pool, -1).mean(axis=1)
+    noise = rng.standard_normal(pooled.shape, dtype=np.float32)
+    rendered: Floats = pooled + (AUDIO_NOISE / np.sqrt(pool)) * noise
+    return rendered
+
+
+_MEAN, _SETTINGS, _CLUTTER = 0, 3, 5
+_IDENTITY = _CLUTTER + TEXTURES
+_PLACED = _IDENTITY + len(INSTRUMENTS)
+_PLAYING = _PLACED + len(INSTRUMENTS)
+
+
+def _identity(kind: int) -> int:
+    return _IDENTITY + kind
+
+
+def _placed(kind: int) -> int:
+    return _PLACED + kind
+
+
+def _playing(kind: int) -> int:
+    return _PLAYING + kind
+
+
+def _across(columns: int) -> Floats:
+    """Return every column's place from -1 (left) to 1 (right)."""
+    return np.linspace(-1, 1, columns, dtype=np.float32)
+
+
+def _background(basis: VisualBasis) -> Floats:
+    """Return 1 for the rows an instrument hides, 0 for those that stay."""
+    hidden = np.zeros(len(basis.rows), np.float32)
+    hidden[_SETTINGS:] = 1
+    return hidden
+
+
+def _still(scene: Scene, basis: VisualBasis, clarity: Clarity) -> Floats:
+    """Return the weights [rows, columns, J] of what does not move: the room and its clutter."""
+    rows, columns = scene.grid
+    weights = np.zeros((rows, columns, len(basis.rows)), np.float32)
+    weights[..., _MEAN] = 1
+    weights[..., _MEAN + 1] = 0.3 * _across(columns)
+    weights[..., _MEAN + 2] = 0.3 * _across(rows)[:, None]
+    weights[..., _SETTINGS + (scene.place == "outdoor")] = clarity.setting
+    for patch in scene.clutter:
+        cells = np.s_[patch.y : patch.y + patch.height, patch.x : patch.x + patch.width]
+        if patch.kind < TEXTURES:
+            weights[(*cells, _CLUTTER + patch.kind)] += clarity.texture * patch.strength
+        else:
+            kind = patch.kind - TEXTURES
+            across = _across(columns)[cells[1]]
+            look = clarity.lookalike * patch.strength
+            weights[(*cells, _identity(kind))] += look * clarity.identity
+            weights[(*cells, _placed(kind))] += look * clarity.placed * across
+    return weights
+
+
+def true_regions(scene: Scene, asked: tuple[object, ...], covered: list[Floats]) -> Floats:
+    """Return how much of every cell the asked sources cover: [T1, P], at most 1."""
+    total = np.zeros((scene.seconds, scene.grid[0] * scene.grid[1]), np.float32)
+    for source, cover in zip(scene.visible, covered, strict=True):
+        if any(source is item for item in asked):
+            total = np.maximum(total, cover.reshape(total.shape))
+    return total
+
+
+def cover_all(scene: Scene) -> list[Floats]:
+    """Return the coverage [T1, rows, columns] of each visible source."""
+    return [coverage(source, scene.seconds, scene.grid) for source in scene.visible]

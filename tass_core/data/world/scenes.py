@@ -1,0 +1,331 @@
+"""Scenes of the music world: who stands where on the stage, and who plays when and how loud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tass_core.data.questions import INSTRUMENTS
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+ENSEMBLES: tuple[tuple[str, ...], ...] = (
+    ("violin", "cello", "piano", "flute"),
+    ("acoustic_guitar", "ukulele", "banjo", "violin"),
+    ("electric_bass", "drum", "saxophone", "trumpet"),
+    ("erhu", "pipa", "guzheng", "suona"),
+    ("clarinet", "bassoon", "flute", "saxophone"),
+    ("tuba", "trumpet", "drum", "xylophone"),
+    ("accordion", "piano", "violin", "clarinet"),
+    ("bagpipe", "drum", "congas", "accordion"),
+)
+"""Instruments that like each other's company; every instrument is in at least one."""
+
+TEXTURES = 16
+"""Kinds of background clutter that are no instrument."""
+
+AMBIENCES = 8
+"""Kinds of background sound: a crowd, a room, traffic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One instrument of a scene, on the stage or only heard.
+
+    Positions and sizes are in cells; the stage spans x from 0 (left) to the grid's width.
+    """
+
+    instrument: str
+    x: float
+    """The centre over the whole video; it decides left, middle or right."""
+    y: float
+    width: float
+    height: float
+    drift: float
+    """How far the centre moves to the right from the first second to the last."""
+    visible: bool
+    """False for a sound from off the stage (a voiceover)."""
+    loudness: Floats
+    """[T1] loudness by second; 0 is silence."""
+    rhythm: float
+    """How rhythmic the playing is, from 0 to 1."""
+    fidget: Floats
+    """[T1] motion that looks like playing and makes no sound, from 0 to 1."""
+
+    @property
+    def sounding(self) -> Bools:
+        """[T1] whether it is heard."""
+        return self.loudness > 0
+
+    @property
+    def sounds(self) -> bool:
+        """Whether it is ever heard."""
+        return bool(self.sounding.any())
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A piece of background clutter: a texture, or something that looks like an instrument."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    kind: int
+    """Texture number below ``TEXTURES``; from there on, ``TEXTURES`` + the instrument's place."""
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A video of the world before anything is rendered."""
+
+    sources: tuple[Source, ...]
+    place: str
+    """``indoor`` or ``outdoor``."""
+    clutter: tuple[Patch, ...]
+    ambience: int
+    """Which of the ``AMBIENCES`` is in the background."""
+    seconds: int
+    """T1."""
+    grid: tuple[int, int]
+    """Rows and columns of the stage."""
+
+    @property
+    def visible(self) -> list[Source]:
+        """The instruments on the stage."""
+        return [source for source in self.sources if source.visible]
+
+
+def side(source: Source, grid: tuple[int, int]) -> str | None:
+    """Return the third of the stage a source stands in, or None at the edge of two thirds."""
+    place = source.x / grid[1] * 3
+    if abs(place - 1) < 0.12 or abs(place - 2) < 0.12:
+        return None
+    return ("left", "middle", "right")[min(int(place), 2)]
+
+
+def coverage(source: Source, seconds: int, grid: tuple[int, int]) -> Floats:
+    """Return how much of every cell a source covers in every second: [T1, rows, columns]."""
+    rows, columns = grid
+    shift = np.linspace(-0.5, 0.5, seconds) * source.drift
+    down = _overlap(np.array([source.y]), source.height, rows)
+    across = _overlap(source.x + shift, source.width, columns)
+    covered: Floats = (down[:, :, None] * across[:, None, :]).astype(np.float32)
+    return covered
+
+
+def _overlap(centres: npt.NDArray[Any], size: float, cells: int) -> npt.NDArray[Any]:
+    edges = np.arange(cells)[None]
+    low, high = (centres - size / 2)[:, None], (centres + size / 2)[:, None]
+    return np.clip(np.minimum(edges + 1, high) - np.maximum(edges, low), 0, 1)
+
+
+def sample_scene(
+    rng: np.random.Generator, *, seconds: int, grid: tuple[int, int], co_occurrence: float
+) -> Scene:
+    """Draw a scene.
+
+    Args:
+        rng: the source of every choice.
+        seconds: T1.
+        grid: rows and columns of the stage.
+        co_occurrence: from 0 (company is drawn evenly) to 1 (always from one ensemble).
+    """
+    count = int(rng.choice([1, 2, 3, 4, 5, 6, 8, 11], p=[22, 38, 20, 10, 5, 3, 1, 1] / _HUNDRED))
+    names = company(rng, count, co_occurrence)
+    offscreen = rng.random() < 0.22
+    silent = _silent(rng, count, offscreen)
+    starts = entrances(rng, count, seconds)
+    places = stand(rng, count, grid)
+    sources = [
+        place_source(
+            rng,
+            name,
+            places[index],
+            loudness=np.zeros(seconds, np.float32)
+            if silent[index]
+            else draw_loudness(rng, seconds, starts[index]),
+        )
+        for index, name in enumerate(names)
+    ]
+    if offscreen:
+        sources.append(offscreen_source(rng, names, seconds, co_occurrence))
+    return dress(rng, sources, seconds=seconds, grid=grid)
+
+
+_HUNDRED = np.array(100.0)
+
+
+def dress(
+    rng: np.random.Generator,
+    sources: list[Source],
+    *,
+    seconds: int,
+    grid: tuple[int, int],
+    place: str | None = None,
+) -> Scene:
+    """Set sources in a place with clutter and ambience of its own."""
+    return Scene(
+        sources=tuple(sources),
+        place=place or ("indoor" if rng.random() < 0.6 else "outdoor"),
+        clutter=_clutter(rng, [source.instrument for source in sources], grid),
+        ambience=int(rng.integers(AMBIENCES)),
+        seconds=seconds,
+        grid=grid,
+    )
+
+
+def company(rng: np.random.Generator, count: int, co_occurrence: float) -> list[str]:
+    """Draw the instruments of a stage: often several of one kind, large groups mostly so."""
+    first = str(rng.choice(INSTRUMENTS))
+    names = [first]
+    same = rng.random() < (0.3 if count <= 3 else 0.6)
+    while len(names) < count:
+        if same and rng.random() < 0.9:
+            names.append(first)
+        else:
+            names.append(companion(rng, first, co_occurrence))
+    return names
+
+
+def companion(rng: np.random.Generator, name: str, co_occurrence: float) -> str:
+    """Draw another instrument: with that probability from one of ``name``'s ensembles."""
+    if rng.random() < co_occurrence:
+        groups = [group for group in ENSEMBLES if name in group]
+        group = groups[int(rng.integers(len(groups)))]
+        others = [other for other in group if other != name]
+    else:
+        others = [other for other in INSTRUMENTS if other != name]
+    return others[int(rng.integers(len(others)))]
+
+
+def entrances(rng: np.random.Generator, count: int, seconds: int) -> list[int]:
+    """Draw the second at which each source starts: all at once, or one after another."""
+    if count == 1:
+        return [0 if rng.random() < 0.7 else int(rng.integers(seconds // 2))]
+    if rng.random() < 0.4:
+        return [0] * count
+    steps = rng.integers(0 if count > 4 else seconds // 10, max(seconds // 4, 2), size=count)
+    starts = np.minimum(np.cumsum(steps) - steps[0], (seconds * 3) // 4)
+    return [int(start) for start in rng.permutation(starts)]
+
+
+def stand(
+    rng: np.random.Generator, count: int, grid: tuple[int, int]
+) -> list[tuple[float, float, float, float]]:
+    """Find places (x, y, width, height) for ``count`` sources that do not cover one another."""
+    rows, columns = grid
+    ranks = 1 if count <= 4 else (2 if count <= 8 else 3)
+    per_rank = -(-count // ranks)
+    places = []
+    for index in range(count):
+        rank, place = divmod(index, per_rank)
+        held = min(per_rank, count - rank * per_rank)
+        room, tall = columns / held, rows / ranks
+        width = min(room * 0.95, rng.uniform(1.0, 2.2))
+        height = min(tall * 0.95, rng.uniform(1.2, 2.4))
+        x = place * room + rng.uniform(width / 2, room - width / 2)
+        y = rank * tall + rng.uniform(height / 2, tall - height / 2)
+        places.append((float(x), float(y), float(width), float(height)))
+    order = rng.permutation(count)
+    return [places[index] for index in order]
+
+
+def place_source(
+    rng: np.random.Generator,
+    name: str,
+    place: tuple[float, float, float, float],
+    *,
+    loudness: Floats,
+    rhythm: float | None = None,
+) -> Source:
+    """Put an instrument on the stage; a silent one may still move as if it played."""
+    seconds = len(loudness)
+    fidget = np.zeros(seconds, np.float32)
+    if not loudness.any() and rng.random() < 0.5:
+        start = int(rng.integers(seconds // 2))
+        fidget[start : start + int(rng.integers(seconds // 6, seconds // 2))] = rng.uniform(0.5, 1)
+    x, y, width, height = place
+    return Source(
+        instrument=name,
+        x=x,
+        y=y,
+        width=width,
+        height=height,
+        drift=float(rng.uniform(-0.8, 0.8)),
+        visible=True,
+        loudness=loudness,
+        rhythm=float(rng.random()) if rhythm is None else rhythm,
+        fidget=fidget,
+    )
+
+
+def offscreen_source(
+    rng: np.random.Generator, names: list[str], seconds: int, co_occurrence: float
+) -> Source:
+    """Draw a sound from off the stage, sometimes of an instrument that is also on it."""
+    same = rng.random() < 0.35
+    name = names[int(rng.integers(len(names)))]
+    return heard_only(
+        rng,
+        name if same else companion(rng, name, co_occurrence),
+        draw_loudness(rng, seconds, int(rng.integers(seconds // 2))),
+    )
+
+
+def heard_only(rng: np.random.Generator, name: str, loudness: Floats) -> Source:
+    """Return a source that is heard and never seen."""
+    silence = np.zeros_like(loudness)
+    return Source(name, 0, 0, 0, 0, 0, False, loudness, float(rng.random()), silence)
+
+
+def draw_loudness(rng: np.random.Generator, seconds: int, start: int) -> Floats:
+    """Draw a loudness curve [T1] that begins at ``start``: level, swell, pause and end."""
+    time = np.arange(seconds)
+    level = float(np.clip(np.exp(rng.normal(0, 0.4)), 0.4, 2.0))
+    tilt = float(rng.uniform(-0.4, 0.4)) if rng.random() < 0.5 else 0.0
+    curve = level * (1 + tilt * (2 * time / max(seconds - 1, 1) - 1))
+    playing = time >= start
+    if rng.random() < 0.3:
+        begin = start + int(rng.integers(1, max((seconds - start) // 2, 2)))
+        playing &= (time < begin) | (time >= begin + int(rng.integers(seconds // 10, seconds // 3)))
+    if rng.random() < 0.25:
+        playing &= time < start + max(int(rng.uniform(0.4, 0.95) * (seconds - start)), 2)
+    return np.where(playing, curve, 0).astype(np.float32)
+
+
+def _silent(rng: np.random.Generator, count: int, offscreen: bool) -> Bools:
+    silent = rng.random(count) < 0.18
+    if count == 1:
+        silent &= offscreen
+    if silent.all() and not offscreen:
+        silent[int(rng.integers(count))] = False
+    return silent
+
+
+def _clutter(
+    rng: np.random.Generator, present: list[str], grid: tuple[int, int]
+) -> tuple[Patch, ...]:
+    patches = []
+    absent = [index for index, name in enumerate(INSTRUMENTS) if name not in present]
+    for _ in range(int(rng.integers(4, 9))):
+        patches.append(_patch(rng, int(rng.integers(TEXTURES)), (0.4, 1.0), grid))
+    for _ in range(int(rng.integers(1, 4))):
+        kind = TEXTURES + absent[int(rng.integers(len(absent)))]
+        patches.append(_patch(rng, kind, (0.2, 0.5), grid))
+    return tuple(patches)
+
+
+def _patch(
+    rng: np.random.Generator, kind: int, strength: tuple[float, float], grid: tuple[int, int]
+) -> Patch:
+    rows, columns = grid
+    width, height = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    x = int(rng.integers(max(columns - width, 0) + 1))
+    y = int(rng.integers(max(rows - height, 0) + 1))
+    return Patch(x, y, width, height, kind, float(rng.uniform(*strength)))
