@@ -54,7 +54,7 @@ class Reader:
             run, fault = self._usable(sweep, key)
             answers = self._answers(run) if run else None
             if run is not None and answers is not None:
-                fault = _disagreement(run, answers)
+                fault = fault or _disagreement(run, answers)
             if run is None or fault:
                 holes.append(Hole(name, seed, fault or "no run", run.run_id if run else None))
                 continue

@@ -73,6 +73,7 @@ def write_sweep(
     per_type: int = 30,
     name: str = "ablations",
     provenance: str = "procedural",
+    skip_metrics: Sequence[str] = (),
 ) -> Sweep:
     """Write a finished sweep; ``shifts`` moves the accuracy of rows by name."""
     uri = f"sqlite:///{folder / 'mlflow.db'}"
@@ -113,7 +114,18 @@ def write_sweep(
                 done[row["variant"]] = row["name"]
                 shift = (shifts or {}).get(row["name"], 0.0)
                 for seed in seeds:
-                    _write_trial(client, sweep, plan, row, seed, shift, len(done), per_type, common)
+                    _write_trial(
+                        client,
+                        sweep,
+                        plan,
+                        row,
+                        seed,
+                        shift,
+                        len(done),
+                        per_type,
+                        common,
+                        skip_metrics,
+                    )
     client.set_terminated(parent)
     return sweep
 
@@ -178,6 +190,7 @@ def _write_trial(
     noise: int,
     per_type: int,
     common: Mapping[str, str],
+    skip_metrics: Sequence[str],
 ) -> None:
     correct = answers(seed, shift, noise, per_type)
     run = client.create_run(
@@ -206,7 +219,9 @@ def _write_trial(
         "ground/temporal": 30.0 + 50 * shift + seed,
     }
     now = int(time.time() * 1000)
-    metrics = [Metric(key, value, now, 3) for key, value in final.items()]
+    metrics = [
+        Metric(key, value, now, 3) for key, value in final.items() if key not in skip_metrics
+    ]
     for epoch in (1, 2, 3):
         metrics.append(Metric("val/all", scores["all"] - 5 / epoch, now, epoch))
         metrics.append(Metric("train/loss", 2.0 / epoch, now, epoch))
