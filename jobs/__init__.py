@@ -1,1 +1,1 @@
-"""The platform: packs, the Ray Train function, Ray Tune, Optuna and MLflow tracking."""
+"""The platform: plans, packs, Ray Tune, Optuna, the journal and MLflow."""

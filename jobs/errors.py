@@ -1,0 +1,17 @@
+"""The mistakes and mishaps of running sweeps."""
+
+from __future__ import annotations
+
+from tass_core.errors import TassError
+
+
+class SweepError(TassError):
+    """A sweep cannot be planned or started as it was asked for."""
+
+
+class TrackingError(TassError):
+    """The tracking store cannot be reached or does not hold what is asked for."""
+
+
+class ExportError(TassError):
+    """A checkpoint cannot be exported, or is not what was logged."""
