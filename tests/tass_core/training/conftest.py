@@ -8,8 +8,9 @@ from tass_core.data import open_dataset
 from tass_core.data.world import make_world
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def _one_thread():
+    """Bits are compared, and sums over threads round differently with their number."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

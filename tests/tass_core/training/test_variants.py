@@ -17,7 +17,7 @@ VARIANTS = {
     "question only": {"model.spatial_grounding": False, "model.temporal_grounding": False},
     "stride": {"data.pooling": "stride"},
     "every segment": {"data.t2": 1},
-    "one segment": {"data.t2": 12},
+    "two segments": {"data.t2": 6},
     "mul": {"model.merge": "mul", "model.tau": 0.02},
     "max": {"model.merge": "max"},
     "tau 0": {"model.tau": 0.0},
