@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from tass_core.errors import DataError
 
 _MARK = "dataset.json"
 _LOCK = ".writer.lock"
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 
 class PartialFolder:
@@ -45,11 +49,11 @@ class PartialFolder:
         """Put the folder in place of ``path``; what was there goes only after that."""
         self._refuse()
         self._release()
-        replaced = self.path.parent / f".{self.path.name}.replaced-{os.getpid()}"
         if self.path.is_dir() and any(self.path.iterdir()):
-            self.path.replace(replaced)
-        self.partial.replace(self.path)
-        shutil.rmtree(replaced, ignore_errors=True)
+            _exchange(self.partial, self.path)
+            shutil.rmtree(self.partial, ignore_errors=True)
+        else:
+            self.partial.replace(self.path)
 
     def discard(self) -> None:
         """Remove the folder if it was not published."""
@@ -75,6 +79,19 @@ class PartialFolder:
             )
 
 
+def _exchange(new: Path, old: Path) -> None:
+    """Swap two folders; in one step where the system can, so that a kill loses neither."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if hasattr(library, "renameat2"):
+        paths = (_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(old))
+        if library.renameat2(*paths, _RENAME_EXCHANGE) == 0:
+            return
+    aside = old.with_name(f"{new.name}.replaced")
+    old.replace(aside)
+    new.replace(old)
+    aside.replace(new)
+
+
 def _remove_abandoned(folder: Path) -> None:
     lock = FileLock(folder / _LOCK)
     try:
@@ -90,11 +107,17 @@ def _remove_abandoned(folder: Path) -> None:
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` of writing below ``path`` into a ``DataError`` with the way out."""
+    """Turn an error of writing below ``path`` into a ``DataError`` with the way out.
+
+    HDF5 reports what the system said when a file is closed as a ``RuntimeError``.
+    """
     try:
         yield
-    except OSError as error:
-        raise DataError(f"{path}: {_in_words(error)}; nothing was changed") from error
+    except (OSError, RuntimeError) as error:
+        number = getattr(error, "errno", None) or _errno_in(str(error))
+        if number is None and not isinstance(error, OSError):
+            raise
+        raise DataError(f"{path}: {_in_words(number, error)}; nothing was changed") from error
 
 
 def sync(folder: Path) -> None:
@@ -105,7 +128,12 @@ def sync(folder: Path) -> None:
                 os.fsync(opened.fileno())
 
 
-def _in_words(error: OSError) -> str:
+def _errno_in(message: str) -> int | None:
+    found = re.search(r"errno = ([0-9]+)", message)
+    return int(found[1]) if found else None
+
+
+def _in_words(number: int | None, error: Exception) -> str:
     words = {
         errno.ENOSPC: "the disk is full; free space or choose another --out",
         errno.EDQUOT: "the disk quota is used up; free space or choose another --out",
@@ -116,4 +144,4 @@ def _in_words(error: OSError) -> str:
         errno.ENOTDIR: "a file stands where a folder is needed; choose another --out",
         errno.EEXIST: "a file stands where a folder is needed; choose another --out",
     }
-    return words.get(error.errno or 0, f"cannot be written ({error})")
+    return words.get(number or 0, f"cannot be written ({error})")

@@ -145,8 +145,12 @@ class DatasetWriter:
             shapes[f"{name}/visual"] = (stored, layout.regions, layout.visual)
         with storage_errors(self.path):
             self._folder.create()
-            path = self._folder.partial / FEATURES
-            self._stream = ArrayStream(path, shapes, self._description.videos)
+            try:
+                path = self._folder.partial / FEATURES
+                self._stream = ArrayStream(path, shapes, self._description.videos)
+            except BaseException:
+                self._folder.discard()
+                raise
         return self
 
     def __exit__(

@@ -1,0 +1,77 @@
+"""A small dataset of random numbers, written through the public writer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tass_core.data import SPLITS, Dataset, DatasetWriter, EncoderLayout, open_dataset
+
+VIDEOS, SEGMENTS, QUESTIONS = 5, 12, 4
+ENCODERS = {
+    "clip": EncoderLayout(grid=(2, 2), visual=8),
+    "resnet18-glove": EncoderLayout(grid=(4, 4), visual=6),
+}
+VOCABULARY = ("", "is", "there", "music")
+
+
+def content(seed: int = 0, stored: int = SEGMENTS) -> dict[str, Any]:
+    source = np.random.default_rng(seed)
+    return {
+        "audio": source.normal(size=(VIDEOS, stored, 128)).astype(np.float16),
+        "clip": source.normal(size=(VIDEOS, stored, 4, 8)).astype(np.float16),
+        "resnet18-glove": source.normal(size=(VIDEOS, stored, 4, 4, 6)).astype(np.float16),
+        "text": source.normal(size=(3, 16)),
+        "words": source.normal(size=(3, 5, 16)),
+        "word_count": np.array([2, 5, 1]),
+        "tokens": np.array([[1, 2, 0], [3, 0, 0], [1, 2, 3]]),
+        "vectors": source.normal(size=(len(VOCABULARY), 7)),
+        "regions": source.random((QUESTIONS, SEGMENTS, 4)) > 0.7,
+        "segments": source.random((QUESTIONS, SEGMENTS)) > 0.7,
+    }
+
+
+def fill(writer: DatasetWriter, made: dict[str, Any], *, truth: bool = True) -> None:
+    for row in range(VIDEOS):
+        maps = {name: made[name][row] for name in ENCODERS}
+        assert writer.add_video(f"video-{row}", made["audio"][row], maps, {"length": 60}) == row
+    writer.set_text("clip", made["text"], made["words"], made["word_count"])
+    writer.set_tokens("resnet18-glove", made["tokens"], VOCABULARY, made["vectors"])
+    for split in SPLITS:
+        writer.set_questions(split, **questions(split))
+        if truth:
+            writer.set_truth(split, regions=made["regions"], segments=made["segments"])
+
+
+def questions(split: str) -> dict[str, Any]:
+    first = 100 * SPLITS.index(split)
+    return {
+        "question_id": [first, first + 1, first + 2, first + 3],
+        "video": [0, 1, 4, 1],
+        "sentence": [0, 2, 1, 1],
+        "answer": [0, 41, 3, 7],
+        "type": [0, 8, 4, 4],
+        "text": ["one", "two", "three", "three"],
+        "target": ["piano", None, None, "drum"],
+    }
+
+
+def small_writer(path: Path, **changes: Any) -> DatasetWriter:
+    settings: dict[str, Any] = {
+        "name": "small",
+        "provenance": "procedural",
+        "videos": VIDEOS,
+        "segments": SEGMENTS,
+        "encoders": ENCODERS,
+    }
+    return DatasetWriter(path, **(settings | changes))
+
+
+def write_small(path: Path, *, seed: int = 0, **changes: Any) -> Dataset:
+    stored = SEGMENTS // changes.get("stored_t2", 1)
+    with small_writer(path, **changes) as writer:
+        fill(writer, content(seed, stored))
+        writer.finish()
+    return open_dataset(path)
