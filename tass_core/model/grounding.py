@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -79,8 +79,8 @@ class SpatialGrounding(nn.Module):
         self.merge: Merged = merge
         self.combine = nn.Linear(2 * width, width)
 
-    def forward(self, maps: Tensor, audio: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Ground G groups of queries in every frame; a group has one audio and K targets.
+    def forward(self, maps: Tensor, audio: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Let G groups of queries look at every frame; a group has one audio and K targets.
 
         Args:
             maps: [..., P, D] projected region features.
@@ -88,21 +88,72 @@ class SpatialGrounding(nn.Module):
             target: [..., G, K, D] target features.
 
         Returns:
-            f_v [..., G, K, D] and the attention weights [..., G, K, P].
+            f_vg [..., D], f_vi [..., G, K, D] and the attention weights [..., G, K, P].
         """
         groups, slots = target.shape[-3:-1]
-        norms = maps.norm(dim=-1).clamp_min(1e-12)
         queries = torch.cat([audio.unsqueeze(-2), target], dim=-2).flatten(-3, -2)
-        queries = functional.normalize(queries, dim=-1)
-        scores = (queries @ maps.transpose(-1, -2)) / norms.unsqueeze(-2)
+        scores, inverse_norms = region_scores(maps, functional.normalize(queries, dim=-1))
         scores = scores.unflatten(-2, (groups, 1 + slots))
         weights = merge_attention(
             scores[..., :1, :], scores[..., 1:, :], tau=self.tau, merge=self.merge
         )
-        mean_row = torch.full_like(norms, 1.0 / maps.shape[-2]).unsqueeze(-2)
-        grounded_rows = weights.flatten(-3, -2) / norms.unsqueeze(-2)
-        pooled = torch.cat([mean_row, grounded_rows], dim=-2) @ maps
-        f_vi = pooled[..., 1:, :].unflatten(-2, (groups, slots))
-        f_vg = pooled[..., :1, :].unsqueeze(-2).expand_as(f_vi)
+        mean_row = torch.full_like(inverse_norms, 1.0 / maps.shape[-2]).unsqueeze(-2)
+        rows = weights.flatten(-3, -2) * inverse_norms.unsqueeze(-2)
+        pooled = torch.cat([mean_row, rows], dim=-2) @ maps
+        f_vi = pooled[..., 1:, :].unflatten(-2, (groups, slots))  # Eq. 2
+        return pooled[..., 0, :], f_vi, weights
+
+    def represent(self, f_vg: Tensor, f_vi: Tensor) -> Tensor:
+        """Return f_v = FC(tanh[f_vg; f_vi]): [..., D] from two [..., D]."""
         f_v: Tensor = self.combine(torch.tanh(torch.cat([f_vg, f_vi], dim=-1)))
-        return f_v, weights
+        return f_v
+
+
+def region_scores(maps: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the cosines of queries and regions, and the inverse norms of the regions.
+
+    Args:
+        maps: [..., P, D].
+        queries: [..., N, D] of length 1.
+
+    Returns:
+        [..., N, P] and [..., P].
+    """
+    found: tuple[Tensor, Tensor] = _RegionScores.apply(maps, queries)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _RegionScores(torch.autograd.Function):
+    """Cosines whose gradient passes over the map once instead of five times.
+
+    The map is by far the largest tensor of a step. Autograd would form the gradients of the
+    product and of the norms apart, each as large as the map, and add them up.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(maps: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+        inverse_norms = maps.norm(dim=-1).clamp_min(1e-12).reciprocal()
+        return (queries @ maps.transpose(-1, -2)) * inverse_norms.unsqueeze(-2), inverse_norms
+
+    @staticmethod
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]
+    ) -> None:
+        ctx.save_for_backward(*inputs, *output)
+
+    @staticmethod
+    def backward(
+        ctx: Any, grad_scores: Tensor, grad_inverse: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
+        maps, queries, scores, inverse_norms = ctx.saved_tensors
+        grad_products = grad_scores * inverse_norms.unsqueeze(-2)
+        grad_queries = grad_products @ maps
+        if not ctx.needs_input_grad[0]:
+            return None, grad_queries
+        # The scores are proportional to r = 1 / |m|, and dr / dm = -r³ m.
+        through_norm = (grad_scores * scores).sum(dim=-2) + inverse_norms * grad_inverse
+        coefficient = (inverse_norms.square() * through_norm).unsqueeze(-1)
+        grad_maps = grad_products.transpose(-1, -2) @ queries
+        return grad_maps.addcmul_(maps, coefficient, value=-1.0), grad_queries

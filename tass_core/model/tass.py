@@ -58,10 +58,11 @@ class TASS(nn.Module):
             noise: [] int64 key of this step's dropout masks; None evaluates.
             match: whether to compute the match logits (Eq. 7).
         """
+        rows, video = batch.rows, batch.video[batch.rows]
+        negatives = batch.negatives if match and self.match is not None else None
         f_q, f_tgt = self.question(batch)
         f_a = self.project_audio(batch.audio)
-        f_v, spatial_weights, f_v_negative = self._ground_space(batch, f_a, f_tgt, match)
-        rows, video = batch.rows, batch.video[batch.rows]
+        f_v, spatial_weights, f_v_negative = self._ground_space(batch, f_a, f_tgt, negatives)
         fused, visual_weights, audio_weights = self._ground_time(
             f_q[rows], f_v, f_a, video, noise, rows
         )
@@ -69,8 +70,10 @@ class TASS(nn.Module):
         matched = mismatched = None
         if match and self.match is not None:
             matched = self.match(torch.cat([f_a[video], f_v], dim=-1))  # Eq. 7
-            if f_v_negative is not None:
-                mismatched = self._mismatch(f_a, f_v_negative, batch)
+        if negatives is not None and self.match is not None:
+            heard = f_a[negatives.source_video, negatives.source_time].flatten(0, 1)
+            pairs = torch.cat([heard[negatives.pairs // batch.slots], f_v_negative], dim=-1)
+            mismatched = self.match(pairs)
         return Output(
             logits=self.classify(torch.tanh(e)),
             spatial_weights=spatial_weights,
@@ -81,44 +84,40 @@ class TASS(nn.Module):
         )
 
     def _ground_space(
-        self, batch: Batch, f_a: Tensor, f_tgt: Tensor, match: bool
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Return f_v [B', T, D], its weights [B', T, P] and the negatives' f_v [U', T, K, D]."""
-        video = batch.video[batch.rows] - batch.first_video
+        self, batch: Batch, f_a: Tensor, f_tgt: Tensor, negatives: Negatives | None
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return f_v [B', T, D], its weights [B', T, P] and the negatives' f_v [M, D]."""
+        video, slot = batch.video[batch.rows] - batch.first_video, batch.slot[batch.rows]
         if self.spatial is None:
             assert self.pooled is not None
-            mean_map = self.project_visual(batch.visual.mean(dim=-2))
-            return self.pooled(mean_map)[video], None, None
+            f_v = self.pooled(self.project_visual(batch.visual.mean(dim=-2)))
+            return f_v[video], None, f_v.new_empty(0, f_v.shape[-1])
         owned = slice(batch.first_video, batch.first_video + len(batch.visual))
-        grid = f_tgt.new_zeros(len(batch.audio), batch.slots, f_tgt.shape[-1])
-        targets = grid.index_put((batch.video, batch.slot), f_tgt)
-        segments = batch.audio.shape[1]
+        empty = f_tgt.new_zeros(len(batch.audio), batch.slots, f_tgt.shape[-1])
+        targets = empty.index_put((batch.video, batch.slot), f_tgt)
         audio = f_a[owned].unsqueeze(2)
-        target = targets[owned].unsqueeze(1).expand(-1, segments, -1, -1).unsqueeze(2)
-        maps = self.project_visual(batch.visual)
-        slot = batch.slot[batch.rows]
-        if not (match and batch.negatives is not None):
-            grounded, weights = self.spatial(maps, audio, target)
-            return grounded[video, :, 0, slot], weights[video, :, 0, slot], None
-        other_audio, other_target = _negative_queries(f_a, targets, batch.negatives)
-        if batch.negatives.visual is None:
-            audio = torch.cat([audio, other_audio], dim=2)
-            target = torch.cat([target, other_target], dim=2)
-            grounded, weights = self.spatial(maps, audio, target)
-            return grounded[video, :, 0, slot], weights[video, :, 0, slot], grounded[:, :, 1]
-        grounded, weights = self.spatial(maps, audio, target)
-        elsewhere = self.project_visual(batch.negatives.visual)
-        negative, _ = self.spatial(elsewhere, other_audio, other_target)
-        return grounded[video, :, 0, slot], weights[video, :, 0, slot], negative[:, :, 0]
-
-    def _mismatch(self, f_a: Tensor, f_v: Tensor, batch: Batch) -> Tensor:
-        """Return match logits [M, 2] of audio and grounded frames f_v [U', T, K, D]."""
-        assert batch.negatives is not None
-        assert self.match is not None
-        audio = f_a[batch.negatives.source_video, batch.negatives.source_time]
-        pairs = torch.cat([audio.unsqueeze(2).expand_as(f_v), f_v], dim=-1).flatten(0, 2)
-        logits: Tensor = self.match(pairs[batch.negatives.pairs])
-        return logits
+        target = targets[owned, None, None].expand(-1, f_a.shape[1], -1, -1, -1)
+        maps, elsewhere = self.project_visual(batch.visual), None
+        if negatives is not None:
+            other_audio = f_a[negatives.source_video, negatives.source_time].unsqueeze(2)
+            other_target = targets[negatives.source_video].unsqueeze(2)
+            if negatives.visual is not None:
+                frames = self.project_visual(negatives.visual)
+                elsewhere = self.spatial(frames, other_audio, other_target)
+            else:
+                audio = torch.cat([audio, other_audio], dim=2)
+                target = torch.cat([target, other_target], dim=2)
+        f_vg, f_vi, weights = self.spatial(maps, audio, target)
+        f_v = self.spatial.represent(f_vg[video], f_vi[video, :, 0, slot])
+        if negatives is None:
+            return f_v, weights[video, :, 0, slot], f_v.new_empty(0, f_v.shape[-1])
+        if elsewhere is not None:
+            f_vg, f_vi, _ = elsewhere
+        f_v_negative = self.spatial.represent(
+            f_vg.flatten(0, 1)[negatives.pairs // batch.slots],
+            f_vi[:, :, -1].flatten(0, 2)[negatives.pairs],
+        )
+        return f_v, weights[video, :, 0, slot], f_v_negative
 
     def _ground_time(
         self,
@@ -218,9 +217,3 @@ def _dual(model: ModelConfig) -> DualStream | None:
         attention_dropout=model.attention_dropout,
         dropout=model.dropout,
     )
-
-
-def _negative_queries(f_a: Tensor, targets: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
-    """Gather whose audio [U', T, 1, D] and targets [U', T, 1, K, D] look at each frame."""
-    audio = f_a[negatives.source_video, negatives.source_time]
-    return audio.unsqueeze(2), targets[negatives.source_video].unsqueeze(2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tass_core.config import ORDERINGS
-from tass_core.model.grounding import SpatialGrounding, target_aware_attention
+from tass_core.model.grounding import SpatialGrounding, region_scores, target_aware_attention
 from tass_core.model.losses import (
     answer_loss,
     cross_modal_synchrony,
@@ -67,7 +67,8 @@ def test_grounded_feature_is_the_attended_map_and_its_mean(merge):
     module = SpatialGrounding(8, tau=0.2, merge=merge).double()
     maps, audio = torch.randn(5, 6, 8).double(), torch.randn(5, 2, 8).double()
     target = torch.randn(5, 2, 3, 8).double()
-    f_v, weights = module(maps, audio, target)
+    f_vg, f_vi, weights = module(maps, audio, target)
+    f_v = module.represent(f_vg[:, None, None].expand_as(f_vi), f_vi)
     layer, bias = module.combine.weight.detach().numpy(), module.combine.bias.detach().numpy()
     for frame in range(5):
         for group in range(2):
@@ -80,12 +81,19 @@ def test_grounded_feature_is_the_attended_map_and_its_mean(merge):
                     0.2,
                     merge,
                 )
-                f_vi, f_vg = w @ unit(regions), regions.mean(0)
-                want = layer @ np.tanh(np.concatenate([f_vg, f_vi])) + bias
+                both = np.concatenate([regions.mean(0), w @ unit(regions)])
+                want = layer @ np.tanh(both) + bias
                 np.testing.assert_allclose(weights[frame, group, slot].numpy(), w, atol=1e-12)
                 np.testing.assert_allclose(
                     f_v[frame, group, slot].detach().numpy(), want, atol=1e-10
                 )
+
+
+def test_the_gradient_of_the_scores_is_the_numerical_one():
+    torch.manual_seed(2)
+    maps = torch.randn(2, 5, 4).double().requires_grad_()
+    queries = torch.nn.functional.normalize(torch.randn(2, 3, 4).double(), dim=-1)
+    assert torch.autograd.gradcheck(region_scores, (maps, queries.requires_grad_()))
 
 
 def kl(p, q):

@@ -75,10 +75,11 @@ def test_negatives_pair_a_questions_audio_and_target_with_another_videos_frame()
                 if batch.video[question] != source:
                     continue
                 heard = audio[source, moment]
-                frame, _ = model.spatial(
+                f_vg, f_vi, _ = model.spatial(
                     maps[video, time], heard[None], target[question][None, None]
                 )
-                want.append(model.match(torch.cat([heard, frame[0, 0]])))
+                frame = model.spatial.represent(f_vg, f_vi[0, 0])
+                want.append(model.match(torch.cat([heard, frame])))
                 assert source != video
     got = output.mismatched[output.mismatched[:, 0].argsort()]
     want = torch.stack(want)
