@@ -34,7 +34,7 @@ def describe(result: EpochResult | TrialResult, pack_key: str) -> Event:
 
 
 def failure(key: str, reason: str, at: float) -> Event:
-    """Return the end of a trial whose process could not finish it."""
+    """Return the end of a trial whose process could not finish it, for good."""
     return {
         "kind": "end",
         "key": key,
@@ -44,5 +44,6 @@ def failure(key: str, reason: str, at: float) -> Event:
         "metrics": {},
         "weights": None,
         "predictions": None,
+        "final": True,
         "at": at,
     }

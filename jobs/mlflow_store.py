@@ -134,6 +134,9 @@ class MlflowStore:
                 self._log_epochs(event)
             elif kind == "end":
                 self._close_trial(event, fetch)
+            elif kind == "dropped":
+                run_id = self._trial_run(event["key"])
+                self._client.set_tag(run_id, "tass.checkpoint", "")
             elif kind == "sweep-end":
                 self._close_sweep(event)
 

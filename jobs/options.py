@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jobs.errors import SweepError
 from tass_core.training import Halving
@@ -71,7 +71,7 @@ class Search:
 
     trials: int = 32
     """Trials to propose, duplicates and pruned ones included."""
-    halving: Halving | None = Halving()
+    halving: Halving | None = field(default_factory=Halving)
     confirm: int = 5
     """Best variants to train with all the seeds."""
     storage: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ LARGEST = 8
 """Members of a pack unless ``--pack-size`` says otherwise; their weights share the memory."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pack:
     """Trials that share seed, dataset and structure, trained by one call."""
 
@@ -83,17 +83,16 @@ def choose_size(trials: int, slots: int) -> int:
     return max(1, min(LARGEST, math.ceil(trials / (4 * max(slots, 1)))))
 
 
-def adopt(missing: Mapping[str, Trial], unfinished: Iterable[Pack]) -> list[Pack]:
+def adopt(missing: Mapping[str, Trial], unfinished: Mapping[Pack, set[str]]) -> list[Pack]:
     """Return the interrupted packs to continue: all of their open trials are still wanted.
 
     Args:
         missing: trial key -> trial of what has to run.
-        unfinished: packs found on the storage, with their open members only.
+        unfinished: packs found on the storage, each with the keys of its open members.
     """
     adopted: list[Pack] = []
     taken: set[str] = set()
-    for pack in unfinished:
-        keys = set(pack.members)
+    for pack, keys in unfinished.items():
         if keys and keys <= set(missing) and not keys & taken:
             adopted.append(pack)
             taken |= keys

@@ -111,6 +111,11 @@ class Storage:
             if described:
                 yield Pack.from_dict(described), self._json(f"{info.path}/{_LAST}")
 
+    def records(self, pack_key: str) -> dict[str, str]:
+        """Return trial key -> status of a pack's members, as its last epoch left them."""
+        saved = self._json(f"{self._root}/packs/{pack_key}/{_LAST}")
+        return {record["key"]: record["status"] for record in saved.get("records", ())}
+
     def fetch(self, relative: str) -> Path | None:
         """Return a local path of a file or folder of the storage, or None when it is gone."""
         info = self._fs.get_file_info(f"{self._root}/{relative}")

@@ -1,0 +1,281 @@
+"""A sweep from plan to finished trials: what is held, what is missing, what to run, the end."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from jobs.conductor import Conductor, opening
+from jobs.errors import SweepError
+from jobs.events import Event
+from jobs.feed import Queue, Source
+from jobs.journal import Journal
+from jobs.mlflow_store import Held, MlflowStore
+from jobs.options import Keep, Resources
+from jobs.packs import Pack, adopt, choose_size, make_packs
+from jobs.plan import Plan
+from jobs.progress import Progress, Watcher
+from jobs.ray_session import Slots, quiet_log, ray_session
+from jobs.storage import Storage
+from jobs.tracker import Tracker
+from jobs.train_function import Workplace
+from tass_core import TRAINING_VERSION
+from tass_core.data import Dataset
+from tass_core.trial import Trial
+
+PATIENCE = 20.0
+"""Seconds that the end of a sweep waits for a tracking store that is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where and how a sweep runs."""
+
+    dataset: Dataset
+    storage: Storage
+    tracking_uri: str
+    resources: Resources
+    keep: Keep
+    max_failures: int
+    command: str
+    """The command line, to be found again in MLflow."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a sweep ended."""
+
+    sweep_run: str | None
+    """The parent run's id; None when MLflow is away."""
+    trained: int
+    held: int
+    pruned: int
+    failed: dict[str, str] = field(default_factory=dict)
+    """What to call a trial -> why it failed."""
+    interrupted: bool = False
+    missing: int = 0
+    """Trials that the next run will train."""
+    behind: str | None = None
+    """Why MLflow lacks what is in the journal, or None when it has everything."""
+    seconds: float = 0.0
+    log: Path | None = None
+
+    @property
+    def status(self) -> str:
+        """``finished``, ``failed`` or ``stopped``, as MLflow calls it."""
+        if self.interrupted:
+            return "stopped"
+        return "failed" if self.failed else "finished"
+
+
+class Session:
+    """An open sweep: the lock, the journal and the tracker of one driver.
+
+    Use it as a context manager; leaving it closes the sweep's run in MLflow.
+    """
+
+    def __init__(self, plan: Plan, setting: Setting, watcher: Watcher) -> None:
+        self.plan, self.setting, self.watcher = plan, setting, watcher
+        self.store = MlflowStore(setting.tracking_uri, str(plan.dataset["name"]))
+        home = setting.storage.home
+        self.log = home / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+        self.tracker = Tracker(
+            Journal(home, setting.tracking_uri), self.store, setting.storage.fetch
+        )
+        self.started = time.monotonic()
+        self.interrupted = False
+        self.progress = Progress(plan.sweep, {}, {})
+        self.opened = False
+
+    def held(self) -> dict[str, Held]:
+        """Return the finished trials that MLflow holds, after what earlier drivers left."""
+        self.tracker.start()
+        if not self.tracker.drain(PATIENCE):
+            raise SweepError(
+                f"tracking URI {self.setting.tracking_uri}: an earlier sweep's results wait in "
+                f"the journal and cannot be written ({self.tracker.trouble})"
+            )
+        return {key: trial for key, trial in self.store.held().items() if trial.state == "finished"}
+
+    def open(self) -> None:
+        """Open the sweep's run in MLflow."""
+        self.opened = True
+        self.tracker.record(
+            [
+                {
+                    "kind": "sweep",
+                    "sweep_key": self.plan.key,
+                    "name": self.plan.sweep,
+                    "tags": {
+                        "tass.sweep": self.plan.sweep,
+                        "tass.command": self.setting.command,
+                        "tass.status": "running",
+                        **_origin(self.plan),
+                    },
+                    "plan": self.plan.to_dict(),
+                    "at": time.time(),
+                }
+            ]
+        )
+
+    def run(self, source: Source, slots: Slots) -> None:
+        """Run what a source wants."""
+        from jobs.tune_run import run_packs
+
+        setting = self.setting
+        conductor = Conductor(
+            source=source,
+            storage=setting.storage,
+            record=self._record,
+            start=self._opening,
+            progress=self.progress,
+            watcher=self.watcher,
+            keep=setting.keep,
+            max_failures=setting.max_failures,
+        )
+        place = Workplace(
+            dataset=str(setting.dataset.folder),
+            fingerprint=setting.dataset.fingerprint,
+            storage=setting.storage.place,
+            threads=slots.threads,
+            gpus=slots.gpus,
+        )
+        run_packs(conductor, place, slots, setting.max_failures)
+        self.interrupted = self.interrupted or conductor.stopping
+
+    def close(self) -> Outcome:
+        """Close the sweep's run and wait for MLflow; return how the sweep ended."""
+        progress = self.progress
+        outcome = Outcome(
+            sweep_run=None,
+            trained=progress.done,
+            held=progress.held,
+            pruned=progress.pruned,
+            failed={progress.label(key): reason for key, reason in progress.failed.items()},
+            interrupted=self.interrupted,
+            missing=progress.remaining,
+            log=self.log if self.log.exists() else None,
+        )
+        self.tracker.record(
+            [
+                {"kind": "plan", "sweep_key": self.plan.key, "plan": self.plan.to_dict()},
+                {
+                    "kind": "sweep-end",
+                    "sweep_key": self.plan.key,
+                    "status": outcome.status,
+                    "at": time.time(),
+                },
+            ]
+        )
+        if self.tracker.drain(PATIENCE):
+            outcome.sweep_run = self.store.sweep_run(self.plan.key)
+        else:
+            outcome.behind = self.tracker.trouble or "the tracking store does not answer"
+        if self.tracker.refused:
+            outcome.failed |= {f"MLflow, {text}": "refused" for text in self.tracker.refused}
+        outcome.seconds = time.monotonic() - self.started
+        return outcome
+
+    def _record(self, events: list[Event]) -> None:
+        self.tracker.record(events)
+        self.progress.trouble = self.tracker.trouble
+
+    def _opening(self, key: str) -> Event:
+        trial = self.plan.trials[key]
+        params = {
+            **trial.config.flat(),
+            "seed": trial.seed,
+            "fingerprint": self.plan.fingerprint,
+        }
+        tags = {
+            "tass.config_hash": trial.config.hash(),
+            "tass.seed": str(trial.seed),
+            **_origin(self.plan),
+        }
+        return opening(self.plan.key, key, self.plan.name(key), params, tags)
+
+
+@contextmanager
+def session(plan: Plan, setting: Setting, watcher: Watcher) -> Iterator[Session]:
+    """Open a sweep's session; one storage has one at a time.
+
+    Raises:
+        SweepError: another sweep is running there, or it cannot be written.
+        TrackingError: the tracking store cannot be reached.
+    """
+    setting.storage.check()
+    home = setting.storage.home
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home / "sweep.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise SweepError(
+            f"another sweep is running in {home}; wait for it, or name another --storage"
+        ) from None
+    opened = None
+    try:
+        opened = Session(plan, setting, watcher)
+        yield opened
+    finally:
+        if opened is not None:
+            opened.tracker.close()
+        lock.release()
+
+
+def run_grid(plan: Plan, setting: Setting, watcher: Watcher) -> Outcome:
+    """Train every trial of the plan that MLflow does not hold, and close the sweep."""
+    with session(plan, setting, watcher) as opened:
+        held = opened.held()
+        missing = register(opened, held)
+        opened.open()
+        if missing:
+            with quiet_log(opened.log), ray_session(setting.resources) as slots:
+                opened.run(Queue(choose_packs(missing, plan.trials, setting, slots)), slots)
+        return opened.close()
+
+
+def register(opened: Session, held: Mapping[str, Held]) -> dict[str, Trial]:
+    """Tell the progress what is wanted and held; return what is missing."""
+    plan, progress = opened.plan, opened.progress
+    progress.trials = plan.trials
+    progress.names = {key: plan.name(key) for key in plan.trials}
+    missing = {key: trial for key, trial in plan.trials.items() if key not in held}
+    progress.held = len(plan.trials) - len(missing)
+    return missing
+
+
+def choose_packs(
+    missing: Mapping[str, Trial], wanted: Mapping[str, Trial], setting: Setting, slots: Slots
+) -> list[Pack]:
+    """Return the packs to run: interrupted ones first, then new ones."""
+    adopted = adopt(missing, unfinished(setting.storage, set(wanted)))
+    taken = {key for pack in adopted for key in pack.members}
+    rest = {key: trial for key, trial in missing.items() if key not in taken}
+    size = setting.resources.pack_size or choose_size(len(wanted), slots.packs)
+    return [*adopted, *make_packs(rest, size)]
+
+
+def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
+    """Return the interrupted packs with a wanted member, with their open members' keys."""
+    found: dict[Pack, set[str]] = {}
+    for pack, saved in storage.packs():
+        if pack.halving is None and not wanted.isdisjoint(pack.members):
+            states = {record["key"]: record["status"] for record in saved.get("records", ())}
+            found[pack] = {key for key, state in states.items() if state == "running"}
+    return found
+
+
+def _origin(plan: Plan) -> dict[str, str]:
+    return {
+        "tass.fingerprint": plan.fingerprint,
+        "tass.training_version": str(TRAINING_VERSION),
+        "tass.dataset": str(plan.dataset["name"]),
+        "tass.provenance": str(plan.dataset["provenance"]),
+    }
