@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("cli.train", "train", "Train one trial and show its accuracy by question type."),
     "evaluate": ("cli.train", "evaluate_command", "Evaluate a checkpoint on a dataset."),
     "tables": ("cli.tables", "tables", "Render the paper's tables from MLflow."),
+    "claims": ("cli.claims", "claims", "Check the paper's claims on your own runs."),
 }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from reports.errors import ReportError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -30,6 +32,17 @@ def sweep_option(command: Command) -> Command:
         default=None,
         help="Run id or name of one sweep. Default: for each table the latest that asked for it.",
     )(command)
+
+
+def refuse_existing(paths: Iterable[Path], force: bool) -> None:
+    """Refuse to replace a file or a filled folder without ``--force``.
+
+    Raises:
+        ReportError: one of the paths is there already.
+    """
+    for path in paths:
+        if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
+            raise ReportError(f"--output {path} exists; choose another path or give --force")
 
 
 def write_text(path: Path, text: str) -> None:

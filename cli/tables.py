@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from cli.report_options import sweep_option, tracking_option, write_text
-from reports.errors import ReportError
+from cli.report_options import refuse_existing, sweep_option, tracking_option, write_text
 from reports.render import FORMATS, render
 from reports.render.terminal import show
 from reports.tables import collect
@@ -63,9 +62,7 @@ def tables(
         }
     else:
         documents = {output: render(found, output_format)}
-    existing = [path for path in documents if path.exists()]
-    if existing and not force:
-        raise ReportError(f"--output {existing[0]} exists; choose another or give --force")
+    refuse_existing(documents, force)
     for path, text in documents.items():
         write_text(path, text)
         click.echo(f"Wrote {path}")

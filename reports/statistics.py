@@ -7,17 +7,20 @@ questions. Both are random and crossed, so the variance of the mean is
 
     Var(mean d) = σ²_seed / S + σ²_question / Q + σ²_residual / (S Q),
 
-estimated from the two-way mean squares as (max(MS_s, MS_e) + max(MS_q - MS_e, 0)) / (S Q):
-two seeds that agree by luck never count as less noisy than their answers are. The test refers
-to Student's t with S - 1 degrees of freedom: the seeds are the scarce units, and fewer degrees
-of freedom than Satterthwaite's can only make the test more careful.
+estimated from the two-way mean squares as (MS_s + max(MS_q - MS_e, 0)) / (S Q). The test
+refers to Student's t with S - 1 degrees of freedom: the seeds are the scarce units, and fewer
+degrees of freedom than Satterthwaite's can only make the test more careful. Each comparison
+uses its own seeds' spread: shared random numbers make some pairs of variants far closer than
+others, so a spread pooled over the rows of a table would be wrong for both. Accuracies are
+counts, so two seeds can agree exactly by luck: their spread never counts as less than one
+question.
 """
 
 from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,8 +63,8 @@ class Difference:
     interval: Interval | None
     """Student's t on the crossed variance: the interval behind ``p`` and every verdict."""
     p: float | None
-    bootstrap: Interval
-    """Percentile interval of the paired bootstrap over questions and seeds."""
+    bootstrap: Interval | None
+    """Percentile interval of the paired bootstrap over questions and seeds; None if not asked."""
     mcnemar: float | None
     """McNemar's p for these very models (new questions, the same trained weights); None for
     contrasts of more than two rows and for values without per-question answers."""
@@ -123,7 +126,7 @@ def crossed_variance(difference: Matrix) -> CrossedVariance:
     cells = seeds * questions
     return CrossedVariance(
         mean=mean,
-        seed=max(seed_sum / (seeds - 1), residual) / cells,
+        seed=max(seed_sum / (seeds - 1), 1 / questions if difference.any() else 0.0) / cells,
         question=max(question_sum / (questions - 1) - residual, 0.0) / cells,
     )
 
@@ -182,14 +185,14 @@ def compare(first: Matrix, second: Matrix) -> Difference:
     return replace(contrast(difference), mcnemar=mcnemar(difference))
 
 
-def contrast(difference: Matrix) -> Difference:
+def contrast(difference: Matrix, *, resamples: int = RESAMPLES) -> Difference:
     """Return the statistics of one contrast, given by question and seed: [S, Q] in [-1, 1].
 
     The contrast may mix more than two rows (an average of two rows minus another); McNemar's
     test does not apply then.
     """
     seeds, questions = difference.shape
-    bootstrap = _percent(paired_bootstrap(difference))
+    bootstrap = _percent(paired_bootstrap(difference, resamples=resamples)) if resamples else None
     identical = not difference.any()
     if seeds < 2:
         spread = float(difference.std(ddof=1)) / math.sqrt(questions) if questions > 1 else 0.0
@@ -258,7 +261,13 @@ def t_test(mean: float, error: float, degrees: float) -> float:
 
 
 def seeds_needed(
-    effect: float, seed_sd: float, question_se: float, *, power: float = 0.8, limit: int = 1000
+    effect: float,
+    seed_sd: float,
+    question_se: float,
+    *,
+    tests: int = 1,
+    power: float = 0.8,
+    limit: int = 1000,
 ) -> int | None:
     """Return the fewest seeds that find ``effect`` with ``power`` at 1 - ``LEVEL``.
 
@@ -266,6 +275,7 @@ def seeds_needed(
         effect: the true difference to be found, in the unit of the other two.
         seed_sd: standard deviation of the per-seed difference.
         question_se: the part of the standard error that seeds do not shrink.
+        tests: how many tests share the error rate (Bonferroni, a bound for Holm).
         power: the wanted probability of a significant result.
         limit: give up beyond so many seeds.
 
@@ -279,8 +289,28 @@ def seeds_needed(
         if error == 0.0:
             return effect != 0.0
         shift = min(abs(effect) / error, 35.0)
-        return bool(stats.nct.sf(t_quantile(seeds - 1), seeds - 1, shift) >= power)
+        quantile = stats.t.isf((1 - LEVEL) / 2 / tests, seeds - 1)
+        return bool(stats.nct.sf(quantile, seeds - 1, shift) >= power)
 
+    return _fewest(enough, limit)
+
+
+def seeds_for_margin(
+    margin: float, seed_sd: float, question_se: float, *, limit: int = 1000
+) -> int | None:
+    """Return the fewest seeds whose interval is no wider than ``margin`` to either side.
+
+    Arguments and the meaning of None are those of ``seeds_needed``.
+    """
+    return _fewest(
+        lambda seeds: (
+            t_quantile(seeds - 1) * math.hypot(seed_sd / math.sqrt(seeds), question_se) <= margin
+        ),
+        limit,
+    )
+
+
+def _fewest(enough: Callable[[int], bool], limit: int) -> int | None:
     seeds = bisect.bisect_left(range(2, limit + 1), True, key=enough) + 2
     return seeds if seeds <= limit else None
 

@@ -12,7 +12,7 @@ import pytest
 from reports.columns import AVERAGES
 from reports.statistics import weighted_average
 from search_spaces.claims import PAPER_COUNTS
-from search_spaces.tables import TABLES
+from search_spaces.tables import TABLES, Row
 
 TEST_FILE = Path(__file__).parents[2].parent / "shared" / "music-avqa" / "avqa-test.json"
 PUBLISHED = {table.key: table for table in TABLES}
@@ -29,6 +29,17 @@ NAMES = {
     ("Audio-Visual", "Temporal"): "av_temp",
 }
 
+OFF = {
+    ("HME", "all"): 0.12,
+    ("HME", "a_avg"): 0.68,
+    ("HME", "v_avg"): -0.04,
+    ("MCAN", "a_avg"): 0.04,
+    ("AVSD", "a_avg"): -0.04,
+    ("COCA", "v_avg"): 0.04,
+    ("TJSTG", "a_avg"): 0.035,
+}
+"""Averages of other methods that the paper's own cells do not give to 0.03, and by how much."""
+
 
 @pytest.fixture(scope="module")
 def counts() -> dict[str, int]:
@@ -44,19 +55,10 @@ def test_the_counts_written_down_are_those_of_the_test_file(counts: dict[str, in
 
 @pytest.mark.parametrize(("key", "row"), ROWS, ids=[f"{key}-{row.name}" for key, row in ROWS])
 def test_weighted_averages_are_the_published_ones(
-    key: str, row: object, counts: dict[str, int]
+    key: str, row: Row, counts: dict[str, int]
 ) -> None:
     published = row.published
     for column, parts in AVERAGES.items():
-        if row.name == "HME" and column == "all":
-            continue  # the paper's own number is off, see the next test
         ours = weighted_average({part: published[part] for part in parts}, counts)
-        assert ours == pytest.approx(published[column], abs=0.03), column
-
-
-def test_the_published_average_of_hme_is_not_the_average_of_its_row(
-    counts: dict[str, int],
-) -> None:
-    published = next(row for row in PUBLISHED["table1"].rows if row.name == "HME").published
-    ours = weighted_average({part: published[part] for part in AVERAGES["all"]}, counts)
-    assert abs(ours - published["all"]) > 0.05
+        off = OFF.get((row.name, column), 0.0)
+        assert ours - published[column] == pytest.approx(off, abs=0.005 if off else 0.03), column

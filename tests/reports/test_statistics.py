@@ -58,8 +58,8 @@ def test_crossed_variance_is_that_of_the_two_way_table() -> None:
         for s, q in itertools.product(range(seeds), range(questions))
     ) / ((seeds - 1) * (questions - 1))
     parts = crossed_variance(difference)
-    by_seed = difference.mean(axis=1).var(ddof=1) / seeds
-    assert parts.seed == pytest.approx(max(by_seed, residual / (seeds * questions)))
+    by_seed = difference.mean(axis=1).var(ddof=1)
+    assert parts.seed == pytest.approx(max(by_seed, 1 / questions**2) / seeds)
     by_question = difference.mean(axis=0).var(ddof=1) / questions
     assert parts.question == pytest.approx(max(by_question - residual / (seeds * questions), 0.0))
 
@@ -121,6 +121,7 @@ def test_one_seed_gives_no_verdict() -> None:
     difference = compare(toy(1, 50, 1), toy(1, 50, 2))
     assert difference.p is None
     assert difference.interval is None
+    assert difference.bootstrap is not None
     assert difference.bootstrap.low <= difference.mean <= difference.bootstrap.high
 
 

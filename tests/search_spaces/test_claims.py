@@ -1,0 +1,94 @@
+"""The claims refer to rows that exist and to numbers that the paper prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from search_spaces.claims import CLAIMS, PAPER_COUNTS, SLIPS, Contrast
+from search_spaces.tables import TABLES
+
+PAPER = Path(__file__).parents[2].parent / "shared" / "paper"
+ROWS = {(table.key, row.name): row for table in TABLES for row in table.rows}
+CONTRASTS = [
+    pytest.param(contrast, id=f"{claim.key}-{contrast.name}")
+    for claim in CLAIMS
+    for contrast in claim.contrasts
+]
+
+
+def published(sentence: str) -> float:
+    """Return the published contrast of the claim that a word of its key names."""
+    claim = next(claim for claim in CLAIMS if claim.key == sentence)
+    return claim.contrasts[0].published()
+
+
+@pytest.mark.parametrize("contrast", CONTRASTS)
+def test_every_contrast_names_trained_rows_with_its_column(contrast: Contrast) -> None:
+    for term in contrast.terms:
+        row = ROWS[term.table, term.row]
+        assert row.overrides is not None
+        assert contrast.column in row.published
+
+
+@pytest.mark.parametrize("contrast", CONTRASTS)
+def test_every_contrast_weighs_nothing_in_sum(contrast: Contrast) -> None:
+    assert sum(term.weight for term in contrast.terms) == pytest.approx(0.0)
+
+
+def test_the_papers_own_numbers_say_what_its_sentences_say() -> None:
+    for claim in CLAIMS:
+        for contrast in claim.contrasts:
+            if claim.kind == "greater":
+                assert contrast.published() > 0, (claim.key, contrast.name)
+            else:
+                assert contrast.published() == pytest.approx(0.0), claim.key
+
+
+def test_keys_are_unique() -> None:
+    assert len({claim.key for claim in CLAIMS}) == len(CLAIMS)
+
+
+@pytest.mark.parametrize(
+    ("key", "points"),
+    [("interleave", 0.515), ("visual-first", 0.535), ("match-loss", 1.41), ("synchrony", 0.76)],
+)
+def test_published_contrasts_by_hand(key: str, points: float) -> None:
+    assert published(key) == pytest.approx(points, abs=1e-9)
+
+
+def test_every_slip_is_one() -> None:
+    for slip in SLIPS:
+        assert abs(slip.contrast.published() - slip.printed) > 0.005, slip.sentence
+
+
+@pytest.mark.parametrize(
+    ("printed", "computed"),
+    [(5.91, 5.01), (2.73, 2.67), (0.15, 0.25), (0.88, 0.84), (0.415, 0.515), (0.85, 1.30)],
+)
+def test_slips_by_hand(printed: float, computed: float) -> None:
+    slip = next(slip for slip in SLIPS if slip.printed == printed)
+    assert slip.contrast.published() == pytest.approx(computed, abs=1e-9)
+
+
+def test_printed_numbers_stand_in_the_paper() -> None:
+    if not PAPER.exists():
+        pytest.skip(f"the paper is not at {PAPER}")
+    text = (PAPER / "tass-paper.txt").read_text()
+    for slip in SLIPS:
+        assert f"{slip.printed:g}%" in text, slip.sentence
+
+
+def test_the_paper_has_9129_test_questions() -> None:
+    assert sum(PAPER_COUNTS.values()) == 9129
+
+
+def test_published_numbers_are_those_of_the_papers_tables() -> None:
+    if not PAPER.exists():
+        pytest.skip(f"the paper is not at {PAPER}")
+    tables = json.loads((PAPER / "published-tables.json").read_text())
+    for key in ("table2", "table4", "table6"):
+        for row in tables[key]["rows"]:
+            assert ROWS[key, row["method"]].published == row["published"]
