@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tass_core.data.arrays import to_half
 from tass_core.data.layout import SPLITS
 from tass_core.data.music_avqa import QUESTION_TYPES
 from tass_core.errors import DataError
@@ -37,13 +38,10 @@ def finite_half(label: str, array: Array, shape: tuple[int | None, ...]) -> Arra
     if not fits or array.dtype.kind not in "fiu":
         wanted = ", ".join("*" if size is None else str(size) for size in shape)
         raise DataError(f"{label}: [{wanted}] numbers expected, not {array.dtype} {array.shape}")
-    with np.errstate(over="ignore"):
-        half = np.ascontiguousarray(array, dtype=np.float16)
-    if not np.isfinite(half).all():
-        whole = bool(np.isfinite(array).all())
-        what = "values beyond float16's 65504" if whole else "NaN or infinite values"
-        raise DataError(f"{label}: {what}")
-    return half
+    try:
+        return np.ascontiguousarray(to_half(array))
+    except DataError as error:
+        raise DataError(f"{label}: {error}") from None
 
 
 def question_table(

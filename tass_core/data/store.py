@@ -317,6 +317,11 @@ class DatasetWriter:
         """Give what is needed to draw the scenes: any plain data, kept as ``scenes.json.gz``."""
         self._scenes = scenes
 
+    def attach(self, name: str, text: str) -> None:
+        """Lay a text file for people beside the data; no part of the fingerprint."""
+        with storage_errors(self.path):
+            (self._folder.partial / name).write_text(text, encoding="utf-8")
+
     def finish(self) -> Path:
         """Check what belongs together, write the rest, and rename the folder into place."""
         self._check_complete()
