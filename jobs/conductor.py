@@ -139,7 +139,7 @@ class Conductor:
             return False
         if event["kind"] == "end":
             # A failure of an earlier run: the trial has been put into another pack since.
-            return event["status"] != "failed" or event["at"] >= self._started
+            return bool(event["status"] != "failed" or event["at"] >= self._started)
         if "seconds" in event:
             self._seconds.setdefault(key, []).append(event["seconds"])
         mark = (key, event["epoch"])

@@ -147,10 +147,6 @@ class MlflowStore:
         runs = self._search(f"tags.`tass.sweep_key` = '{sweep_key}'", limit=1)
         return runs[0].info.run_id if runs else None
 
-    def log_text(self, run_id: str, text: str, name: str) -> None:
-        """Store a text as an artifact of a run, replacing an older one."""
-        self._client.log_text(run_id, text, name)
-
     def _open_sweep(self, event: Event) -> None:
         run_id = self.sweep_run(event["sweep_key"])
         if run_id is None:
@@ -207,6 +203,7 @@ class MlflowStore:
         tags = {"tass.state": event["status"], "tass.reason": event["reason"] or ""}
         if event["status"] == "finished":
             final = {k: v for k, v in event["metrics"].items() if k.startswith(_FINAL)}
+            final["best_val"] = event["metrics"]["val/all"]
             points = [Metric(k, v, at, event["best_epoch"]) for k, v in final.items()]
             self._client.log_batch(run_id, metrics=points)
             self._log_predictions(run_id, event["predictions"], fetch)
@@ -280,6 +277,18 @@ class MlflowStore:
                 return runs
 
 
+def attach(uri: str, run_id: str, name: str, text: str) -> None:
+    """Store a text as an artifact of a run, replacing an older one.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    try:
+        connect(uri).log_text(run_id, text, name)
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"tracking URI {uri}: {first_line(error)}") from None
+
+
 def connect(uri: str) -> MlflowClient:
     """Return a client whose store answers; a new SQLite file is set up here, by one process.
 
@@ -293,7 +302,7 @@ def connect(uri: str) -> MlflowClient:
             client.search_experiments(max_results=1)
             return client
         database.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{database}.setup.lock", mode=0o600):
+        with FileLock(database.with_name(f".{database.name}.lock")):
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
         return client

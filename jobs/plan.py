@@ -61,6 +61,8 @@ class Plan:
     tables: list[PlannedTable] = field(default_factory=list)
     variants: dict[str, Variant] = field(default_factory=dict)
     trials: dict[str, Trial] = field(default_factory=dict)
+    address: str | None = None
+    """The key of a plan that grows as it runs: a search's."""
 
     def add(self, name: str, config: TrialConfig, seeds: Sequence[int]) -> dict[int, str]:
         """Add a variant's trials, unless they are there; return seed -> trial key."""

@@ -27,6 +27,10 @@ class Progress:
     """Trial key -> reason."""
     pruned: int = 0
     running: set[str] = field(default_factory=set)
+    expected: int = 0
+    """Trials that a search will have proposed in the end; 0 for a grid."""
+    finished: set[str] = field(default_factory=set)
+    """Keys of the trials that this process finished."""
     epochs: int = 0
     """Epochs of single trials finished by this process."""
     best: tuple[float, str] | None = None
@@ -50,6 +54,7 @@ class Progress:
             self.pruned += 1
         else:
             self.done += 1
+            self.finished.add(key)
             self._take_best(key, event["metrics"])
 
     def _take_best(self, key: str, metrics: Mapping[str, float]) -> None:
@@ -65,7 +70,12 @@ class Progress:
     def remaining(self) -> int:
         """Trials that are neither held nor ended."""
         ended = self.held + self.done + self.pruned + len(self.failed)
-        return max(0, len(self.trials) - ended)
+        return max(0, self.total - ended)
+
+    @property
+    def total(self) -> int:
+        """Trials that are wanted."""
+        return max(len(self.trials), self.expected)
 
     def eta(self) -> float | None:
         """Return the seconds left at the rate so far, or None when there is no rate yet."""

@@ -188,6 +188,7 @@ class Session:
 
     def _opening(self, key: str) -> Event:
         trial = self.plan.trials[key]
+        self.progress.names[key] = self.plan.name(key)
         params = {
             **trial.config.flat(),
             "seed": trial.seed,
@@ -237,7 +238,10 @@ def run_grid(plan: Plan, setting: Setting, watcher: Watcher) -> Outcome:
         opened.open()
         if missing:
             with quiet_log(opened.log), ray_session(setting.resources) as slots:
-                opened.run(Queue(choose_packs(missing, plan.trials, setting, slots)), slots)
+                packs = choose_packs(
+                    missing, plan.trials, setting.storage, setting.resources, slots
+                )
+                opened.run(Queue(packs), slots)
         return opened.close()
 
 
@@ -252,13 +256,17 @@ def register(opened: Session, held: Mapping[str, Held]) -> dict[str, Trial]:
 
 
 def choose_packs(
-    missing: Mapping[str, Trial], wanted: Mapping[str, Trial], setting: Setting, slots: Slots
+    missing: Mapping[str, Trial],
+    wanted: Mapping[str, Trial],
+    storage: Storage,
+    resources: Resources,
+    slots: Slots,
 ) -> list[Pack]:
     """Return the packs to run: interrupted ones first, then new ones."""
-    adopted = adopt(missing, unfinished(setting.storage, set(wanted)))
+    adopted = adopt(missing, unfinished(storage, set(wanted)))
     taken = {key for pack in adopted for key in pack.members}
     rest = {key: trial for key, trial in missing.items() if key not in taken}
-    size = setting.resources.pack_size or choose_size(len(wanted), slots.packs)
+    size = resources.pack_size or choose_size(len(wanted), slots.packs)
     return [*adopted, *make_packs(rest, size)]
 
 

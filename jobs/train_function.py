@@ -78,7 +78,7 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
         return False
 
     results = train_pack(
-        list(pack.members.values()),
+        [pack.members[key] for key in sorted(pack.members)],
         dataset,
         folder=folder,
         device=device(place.gpus),

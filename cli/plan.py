@@ -1,0 +1,98 @@
+"""``tass-cli plan``: what a sweep would do, without doing it."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cli.options import format_option
+from cli.sweep_options import SweepRequest, sweep_options
+from jobs.display import duration
+from jobs.preview import Preview, preview
+
+
+@click.command()
+@sweep_options
+@format_option
+def plan(request: SweepRequest, output_format: str) -> None:
+    """Show what a sweep would run: variants, seeds, unique trials, packs, time and disk.
+
+    \b
+    Example:
+      tass-cli plan ablations --num-seeds 3
+    """
+    found = preview_request(request)
+    if output_format == "json":
+        click.echo(json.dumps(found.to_dict(), indent=2))
+        return
+    show(found, Console())
+
+
+def preview_request(request: SweepRequest) -> Preview:
+    """Return what a request would do now."""
+    return preview(
+        request.plan,
+        request.tracking_uri,
+        request.storage,
+        request.resources,
+        request.keep,
+        request.search,
+        os.cpu_count() or 1,
+    )
+
+
+def show(found: Preview, console: Console) -> None:
+    """Print a preview."""
+    plan, search = found.plan, found.search
+    console.print(f"[bold]Sweep {plan.sweep}[/bold] on dataset '{plan.dataset['name']}'")
+    if search is not None:
+        rule = "no halving"
+        if search.halving is not None:
+            rule = f"halving eta {search.halving.eta} from epoch {search.halving.min_epochs}"
+        console.print(f"  search        up to {search.trials} trials, {rule}")
+        console.print(f"  confirmation  the best {search.confirm} with seeds {list(plan.seeds)}")
+    else:
+        console.print(_rows(found))
+        held = len(found.held)
+        console.print(f"  variants      {len(plan.variants)}, seeds {list(plan.seeds)}")
+        console.print(
+            f"  trials        {len(plan.trials)}, {found.shared} of them in several table rows"
+        )
+        console.print(f"  in MLflow     {held} held, {len(plan.trials) - held} to train")
+        console.print(f"  packs         {len(found.packs)}, {found.slots} at once")
+    console.print(f"  time          {time_words(found)}")
+    size = found.checkpoints
+    known = "unknown before the first trial" if size is None else f"{size / 1e6:.0f} MB"
+    console.print(f"  checkpoints   {known}")
+
+
+def time_words(found: Preview) -> str:
+    """Return the estimate of time in words."""
+    time = found.time
+    if found.search is None and not found.packs:
+        return "nothing to train"
+    if time is None:
+        return "unknown: no past trial on this dataset"
+    shape = "of the same shapes" if time.same_shape else "partly of other shapes"
+    return (
+        f"about {duration(time.seconds)} ({duration(time.low)} to {duration(time.high)}, "
+        f"from {time.past_trials} past trials {shape})"
+    )
+
+
+def _rows(found: Preview) -> Table:
+    table = Table(box=None, padding=(0, 2))
+    for name in ("table", "row", "seeds held", "note"):
+        table.add_column(name)
+    for planned in found.plan.tables:
+        for row in planned.rows:
+            if row.variant is None and not row.missing:
+                continue
+            held = sum(key in found.held for key in row.trials.values())
+            count = f"{held}/{len(row.trials)}" if row.trials else "-"
+            table.add_row(planned.number, row.name, count, row.missing or "")
+    return table

@@ -1,0 +1,161 @@
+"""``tass-cli sweep``: run a sweep and print its tables."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from cli.options import console, format_option
+from cli.plan import preview_request
+from cli.report_options import refuse_existing, write_text
+from cli.sweep_options import SweepRequest, sweep_options
+from jobs.display import Display, duration, look
+from jobs.errors import SweepError
+from jobs.mlflow_store import attach
+from jobs.search_run import run_search
+from jobs.sweep import Outcome, Setting, run_grid
+from reports.errors import ReportError
+from reports.model import ResultTable
+from reports.render import FORMATS, render
+from reports.render.terminal import show
+from reports.tables import collect
+
+HOUR = 3600.0
+INTERRUPTED = 130
+
+
+@click.command()
+@sweep_options
+@click.option(
+    "--max-failures",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    help="How often a failed trial starts again.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Write the tables to a file; its ending (md, csv, json, tex, html) says how.",
+)
+@click.option("--force", is_flag=True, help="Replace an existing --output.")
+@click.option("--yes", is_flag=True, help="Do not ask when the plan exceeds an hour.")
+@format_option
+def sweep(
+    request: SweepRequest,
+    max_failures: int,
+    output: Path | None,
+    force: bool,
+    yes: bool,
+    output_format: str,
+) -> None:
+    """Train what a sweep wants and MLflow does not hold, then print its tables.
+
+    Running the same command again goes on where it stopped.
+
+    \b
+    Example:
+      tass-cli sweep ablations
+      tass-cli sweep tau --search optuna --trials 40
+    """
+    table_format = _output_format(output, force)
+    _ask(request, yes)
+    setting = Setting(
+        dataset=request.dataset,
+        storage=request.storage,
+        tracking_uri=request.tracking_uri,
+        resources=request.resources,
+        keep=request.keep,
+        max_failures=max_failures,
+        command=shlex.join(["tass-cli", *sys.argv[1:]]),
+    )
+    with Display(request.tracking_uri) as display:
+        if request.search is None:
+            outcome, verdict = run_grid(request.plan, setting, display), None
+        else:
+            outcome, verdict = run_search(
+                request.plan, request.space, request.search, setting, display
+            )
+    tables = _tables(request, outcome)
+    if output_format == "json":
+        click.echo(render(tables, "json"), nl=False)
+    elif tables:
+        show(tables, Console())
+    if output is not None:
+        write_text(output, render(tables, table_format))
+    if verdict is not None:
+        console.print(str(verdict), highlight=False)
+    _close(request, outcome)
+
+
+def _output_format(output: Path | None, force: bool) -> str:
+    if output is None:
+        return "md"
+    endings = {f".{ending}": name for name, (ending, _) in FORMATS.items()}
+    if output.suffix not in endings:
+        raise SweepError(f"--output {output}: its ending must be one of {', '.join(endings)}")
+    refuse_existing([output], force)
+    return endings[output.suffix]
+
+
+def _ask(request: SweepRequest, yes: bool) -> None:
+    """Ask before a sweep that will take more than an hour."""
+    if yes:
+        return
+    time = preview_request(request).time
+    if time is None or time.seconds <= HOUR:
+        return
+    question = f"This sweep takes about {duration(time.seconds)}. Start it?"
+    if not sys.stdin.isatty():
+        raise SweepError(f"this sweep takes about {duration(time.seconds)}; give --yes to start it")
+    if not click.confirm(question, err=True):
+        raise SweepError("not started")
+
+
+def _tables(request: SweepRequest, outcome: Outcome) -> list[ResultTable]:
+    """Return the sweep's tables from MLflow, and leave them with its run."""
+    if outcome.sweep_run is None or not request.plan.tables:
+        return []
+    try:
+        tables = collect(request.tracking_uri, sweep=outcome.sweep_run)
+        text = render(tables, "md")
+    except ReportError as error:
+        console.print(f"The tables cannot be rendered: {error}", highlight=False)
+        return []
+    attach(request.tracking_uri, outcome.sweep_run, "tables.md", text)
+    return tables
+
+
+def _close(request: SweepRequest, outcome: Outcome) -> None:
+    """Say how the sweep ended, and end with the exit code that says the same."""
+    pruned = f", {outcome.pruned} pruned" if outcome.pruned else ""
+    console.print(
+        f"Sweep {request.plan.sweep} {outcome.status} in {duration(outcome.seconds)}: "
+        f"{outcome.trained} trained, {outcome.held} held already{pruned}, "
+        f"{len(outcome.failed)} failed. {look(request.tracking_uri)}",
+        highlight=False,
+    )
+    for name, reason in outcome.failed.items():
+        console.print(f"  failed: {name}: {reason}", highlight=False, soft_wrap=True)
+    if outcome.behind is not None:
+        console.print(
+            f"MLflow is behind ({outcome.behind}). Everything is in the journal; run the same "
+            "command when the store is back.",
+            highlight=False,
+        )
+    if outcome.failed and outcome.log is not None:
+        console.print(f"Ray's log: {outcome.log}", highlight=False, soft_wrap=True)
+    if outcome.interrupted:
+        console.print(
+            f"Stopped. {outcome.missing} trials are missing; run the same command to go on from "
+            "their last epoch.",
+            highlight=False,
+        )
+        sys.exit(INTERRUPTED)
+    if outcome.failed or outcome.behind is not None:
+        sys.exit(1)

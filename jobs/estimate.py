@@ -1,0 +1,102 @@
+"""How long a plan will take, from past trials of the same shape, and what it will store."""
+
+from __future__ import annotations
+
+import heapq
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.mlflow_store import Held
+from jobs.packs import Pack
+from tass_core.trial import Trial
+
+_SHAPE = (
+    "model.encoder",
+    "model.spatial_grounding",
+    "model.temporal_grounding",
+    "model.structure",
+    "model.width",
+    "data.t2",
+    "optimiser.batch_size",
+)
+"""Fields that decide what an epoch costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Wall-clock of a plan, in seconds."""
+
+    seconds: float
+    low: float
+    high: float
+    """One standard deviation of a trial's pace below and above."""
+    past_trials: int
+    """Trials that the estimate rests on."""
+    same_shape: bool
+    """Whether every pack's pace comes from trials of its own shape."""
+
+
+def estimate(packs: Sequence[Pack], held: Mapping[str, Held], slots: int) -> Estimate | None:
+    """Return the expected wall-clock of packs on ``slots`` equal places, or None without a past.
+
+    Args:
+        packs: what is to run, in order.
+        held: trials of the same dataset in MLflow.
+        slots: packs that run at once.
+    """
+    paces = _paces(held.values())
+    everything = [pace for group in paces.values() for pace in group]
+    if not everything:
+        return None
+    totals, exact = [], True
+    for shift in (0.0, -1.0, 1.0):
+        loads = []
+        for pack in packs:
+            past = paces.get(_shape(next(iter(pack.members.values())).config.flat()))
+            exact = exact and past is not None
+            pace = _pace(past or everything, shift)
+            loads.append(sum(pace * t.config.optimiser.epochs for t in pack.members.values()))
+        totals.append(makespan(loads, slots))
+    return Estimate(totals[0], totals[1], totals[2], len(everything), exact)
+
+
+def makespan(loads: Iterable[float], slots: int) -> float:
+    """Return when the last of the loads ends, each taken by the first slot that is free."""
+    ends = [0.0] * max(1, slots)
+    for load in loads:
+        heapq.heapreplace(ends, ends[0] + load)
+    return max(ends)
+
+
+def checkpoint_bytes(trials: Iterable[Trial], held: Mapping[str, Held]) -> int | None:
+    """Return the bytes of the trials' kept weights, or None when no past trial tells."""
+    sizes: dict[tuple[str, ...], float] = {}
+    for past in held.values():
+        if "params_m" in past.metrics and past.params:
+            sizes[_shape(past.params)] = past.metrics["params_m"]
+    if not sizes:
+        return None
+    typical = statistics.mean(sizes.values())
+    millions = sum(sizes.get(_shape(trial.config.flat()), typical) for trial in trials)
+    return int(millions * 4e6)
+
+
+def _paces(held: Iterable[Held]) -> dict[tuple[str, ...], list[float]]:
+    """Return shape -> seconds that a trial's epochs took."""
+    paces: dict[tuple[str, ...], list[float]] = {}
+    for trial in held:
+        seconds = trial.tags.get("tass.seconds_per_epoch")
+        if seconds and trial.params:
+            paces.setdefault(_shape(trial.params), []).append(float(seconds))
+    return paces
+
+
+def _pace(past: Sequence[float], shift: float) -> float:
+    spread = statistics.stdev(past) if len(past) > 1 else 0.0
+    return max(0.0, statistics.mean(past) + shift * spread)
+
+
+def _shape(values: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(values.get(name)) for name in _SHAPE)
