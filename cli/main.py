@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "evaluate": ("cli.train", "evaluate_command", "Evaluate a checkpoint on a dataset."),
     "tables": ("cli.tables", "tables", "Render the paper's tables from MLflow."),
     "claims": ("cli.claims", "claims", "Check the paper's claims on your own runs."),
+    "report": ("cli.report", "report", "Write one page about a sweep."),
 }
 
 

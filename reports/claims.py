@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from reports.columns import ACCURACIES, AVERAGES, members
+from reports.columns import ACCURACIES, members
 from reports.errors import ReportError
 from reports.lookup import Reader, RowData, correctness, row_values
 from reports.model import Hole, origin
@@ -33,6 +33,7 @@ from reports.statistics import (
 from reports.tables import choose
 from search_spaces.claims import CLAIMS, MARGIN, PAPER_COUNTS, SLIPS, Claim, Contrast, Kind, Slip
 from search_spaces.tables import TABLES
+from tass_core.data import AVERAGES
 
 Verdict = Literal["holds", "does not hold", "undecided"]
 _SLACK = 0.03

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tass_core.data import AVERAGES
+
 LABELS: Mapping[str, tuple[str, str]] = {
     "a_count": ("Audio", "Count."),
     "a_comp": ("Audio", "Comp."),
@@ -19,24 +21,23 @@ LABELS: Mapping[str, tuple[str, str]] = {
     "av_avg": ("Audio-Visual", "Avg."),
     "all": ("All", "Avg."),
     "params_m": ("Trainable", "Param. (M)"),
-    "ground/spatial": ("Grounding", "Spatial (pointing game)"),
-    "ground/temporal": ("Grounding", "Temporal (weight on truth)"),
+    "ground/spatial": ("TSG+", "Pointing game"),
+    "ground/spatial_uniform": ("TSG+", "Chance"),
+    "ground/temporal": ("JTG", "Weight on truth"),
+    "ground/temporal_uniform": ("JTG", "Even weights"),
 }
 """Column key -> (group, label within the group), as Tables 1, 2 and 7 print them."""
 
 ACCURACIES = tuple(LABELS)[:13]
 """The nine question types and their averages, in the order of Tables 1 and 2."""
 
-AVERAGES: Mapping[str, tuple[str, ...]] = {
-    "a_avg": ("a_count", "a_comp"),
-    "v_avg": ("v_count", "v_loc"),
-    "av_avg": ("av_exist", "av_loc", "av_count", "av_comp", "av_temp"),
-    "all": (
-        *("a_count", "a_comp", "v_count", "v_loc"),
-        *("av_exist", "av_loc", "av_count", "av_comp", "av_temp"),
-    ),
+GROUNDING: Mapping[str, str] = {
+    "ground/spatial": "model.spatial_grounding",
+    "ground/spatial_uniform": "model.spatial_grounding",
+    "ground/temporal": "model.temporal_grounding",
+    "ground/temporal_uniform": "model.temporal_grounding",
 }
-"""Average -> the question types it is weighted over, by questions, as the paper's are."""
+"""Grounding scores -> the config field of the module they score; without it there is none."""
 
 
 def metric(column: str) -> str:

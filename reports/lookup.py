@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from reports.columns import AVERAGES, label, members, metric
+from reports.columns import label, members, metric
 from reports.model import Hole
 from reports.runs import Predictions, SweepRun, Tracking, TrialRun
 from reports.statistics import Matrix, weighted_average
+from tass_core.data import AVERAGES
 
 TOLERANCE = 0.01
 """Points by which a logged accuracy may differ from the one recounted from predictions."""

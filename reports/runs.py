@@ -58,6 +58,8 @@ class TrialRun:
     """Last value by metric key, accuracies in percent."""
     params: Mapping[str, str]
     checkpoint: str | None
+    parent: str
+    """Run id of the sweep that trained it."""
     started: int
     """Start, in milliseconds since 1970."""
     artifact_uri: str = field(repr=False)
@@ -77,6 +79,7 @@ class SweepRun:
     fingerprint: str
     training_version: str
     started: int
+    tags: Mapping[str, str] = field(repr=False)
     plan: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -233,6 +236,7 @@ class Tracking:
             fingerprint=tags.get("tass.fingerprint", ""),
             training_version=tags.get("tass.training_version", ""),
             started=run.info.start_time,
+            tags=dict(tags),
             plan=plan,
         )
 
@@ -268,6 +272,7 @@ def _trial(run: Run) -> TrialRun:
         metrics=dict(run.data.metrics),
         params=dict(run.data.params),
         checkpoint=tags.get("tass.checkpoint"),
+        parent=tags.get("mlflow.parentRunId", ""),
         started=run.info.start_time,
         artifact_uri=run.info.artifact_uri,
     )

@@ -13,21 +13,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reports.columns import ACCURACIES
+from reports.columns import ACCURACIES, GROUNDING
 from reports.errors import ReportError
 from reports.lookup import Reader, RowData, correctness, row_values
 from reports.model import Cell, Hole, ResultRow, ResultTable
 from reports.runs import SweepRun, Tracking
 from reports.statistics import Difference, compare, holm, mean_interval, seed_difference
 from search_spaces.sweeps import SWEEPS
+from search_spaces.tables import Table
 from tass_core.config import TrialConfig
 from tass_core.errors import ConfigError, nearest
 
 SWEEP_COLUMNS = ("a_avg", "v_avg", "av_avg", "all")
 """Columns of the tables the paper does not have (λ, T2 and other sweeps)."""
-EXACT = LOWER_IS_BETTER = frozenset({"params_m"})
+LOWER_IS_BETTER = frozenset({"params_m"})
+BASELINES = frozenset(column for column in GROUNDING if column.endswith("_uniform"))
+EXACT = LOWER_IS_BETTER | BASELINES
 """Columns that are counted, not sampled: no intervals and no tests."""
-_SPECS = {table.key: table for sweep in SWEEPS.values() for table in sweep.tables}
+GROUNDING_KEY = "grounding"
+_GROUNDING = Table(
+    key=GROUNDING_KEY,
+    number=GROUNDING_KEY,
+    title="Attention against the truth, which only a procedural dataset has",
+    columns=tuple(GROUNDING),
+    rows=(),
+)
+_SPECS = {GROUNDING_KEY: _GROUNDING} | {
+    table.key: table for sweep in SWEEPS.values() for table in sweep.tables
+}
 
 
 def collect(
@@ -55,15 +68,23 @@ def collect_from(
     tracking: Tracking, *, tables: Sequence[str] = (), sweep: str | None = None
 ) -> list[ResultTable]:
     """Return the finished tables of an open tracking store; see ``collect``."""
-    chosen = choose(tracking, tables=tables, sweep=sweep)
+    chosen = choose(tracking, sweep=sweep)
+    wanted = _wanted(tables, [plan["key"] for _, plan in chosen], tracking.uri)
     reader = Reader(tracking)
-    return [build_table(tracking, reader, source, plan) for source, plan in chosen]
+    found = [
+        build_table(tracking, reader, source, plan)
+        for source, plan in chosen
+        if plan["key"] in wanted
+    ]
+    if GROUNDING_KEY in wanted:
+        found.extend(_grounding(tracking, reader, chosen, required=bool(tables)))
+    return found
 
 
 def choose(
-    tracking: Tracking, *, tables: Sequence[str] = (), sweep: str | None = None
+    tracking: Tracking, *, sweep: str | None = None
 ) -> list[tuple[SweepRun, Mapping[str, Any]]]:
-    """Return (sweep, table plan) for each table asked for, in the order of the paper."""
+    """Return (sweep, table plan) for each table there is, in the order of the paper."""
     sweeps = [tracking.sweep(sweep)] if sweep else tracking.sweeps()
     if not sweeps:
         raise ReportError(
@@ -75,9 +96,10 @@ def choose(
         if source.fingerprint == sweeps[0].fingerprint and source.dataset == sweeps[0].dataset:
             for plan in source.plan.get("tables", ()):
                 newest.setdefault(plan["key"], (source, plan))
+    if not newest:
+        raise ReportError(f"{tracking.uri}: no sweep there plans a table; run a grid sweep first")
     keys = [key for key in _SPECS if key in newest] + sorted(newest.keys() - _SPECS)
-    wanted = _wanted(tables, keys, tracking.uri)
-    return [newest[key] for key in wanted]
+    return [newest[key] for key in keys]
 
 
 def build_table(
@@ -136,23 +158,42 @@ def reference_rows(sweep: SweepRun, rows: Sequence[Mapping[str, Any]]) -> dict[s
 
 def _wanted(asked: Sequence[str], known: Sequence[str], uri: str) -> list[str]:
     if not asked:
-        if not known:
-            raise ReportError(
-                f"{uri}: no sweep there plans a table; run `tass-cli sweep ablations`"
-            )
-        return list(known)
-    numbers = {_SPECS[key].number: key for key in known if key in _SPECS}
-    keys = []
+        return [*known, GROUNDING_KEY]
+    numbers = {_SPECS[key].number: key for key in known if key in _SPECS} | {
+        name: name for name in (*known, GROUNDING_KEY)
+    }
     for name in asked:
-        key = numbers.get(name, name)
-        if key not in known:
-            allowed = ", ".join([*numbers, *(key for key in known if key not in _SPECS)])
+        if name not in numbers:
+            allowed = dict.fromkeys(numbers[key] for key in numbers)
+            shown = [_SPECS[key].number if key in _SPECS else key for key in allowed]
             raise ReportError(
-                f"table '{name}' is in no sweep of {uri}; there are: {allowed or 'none'}"
-                f"{nearest(name, known)}"
+                f"table '{name}' is in no sweep of {uri}; there are: {', '.join(shown)}"
+                f"{nearest(name, numbers)}"
             )
-        keys.append(key)
-    return [key for key in known if key in keys]
+    return [numbers[name] for name in asked]
+
+
+def _grounding(
+    tracking: Tracking,
+    reader: Reader,
+    chosen: Sequence[tuple[SweepRun, Mapping[str, Any]]],
+    *,
+    required: bool,
+) -> list[ResultTable]:
+    """Return the table of grounding scores, one row for each trained variant; [] without any."""
+    source = chosen[0][0]
+    rows: dict[str, Mapping[str, Any]] = {}
+    for found, plan in chosen:
+        for row in plan["rows"]:
+            if row.get("variant") and found.training_version == source.training_version:
+                rows.setdefault(row["variant"], row)
+    table = build_table(tracking, reader, source, {"key": GROUNDING_KEY, "rows": [*rows.values()]})
+    scored = any(cell.values for row in table.rows for cell in row.cells.values())
+    if not scored and required:
+        raise ReportError(
+            "no run has grounding scores: only procedural datasets know the true regions"
+        )
+    return [table] if scored else []
 
 
 def _question_counts(rows: Sequence[RowData]) -> dict[str, int]:
@@ -185,11 +226,13 @@ def _finish_row(
 
 def _cell(row: RowData, column: str, published: float | None, reference: RowData | None) -> Cell:
     values, holes = row_values(row, column)
+    if column in GROUNDING and _lacks(row, GROUNDING[column]):
+        holes = row.holes
     complete = bool(values) and not holes
     mean, interval = mean_interval(list(values.values())) if complete else (None, None)
     difference: Difference | None = None
     reasons: tuple[Hole, ...] = ()
-    if reference is not None and complete:
+    if reference is not None and complete and column not in BASELINES:
         difference, reasons = _difference(row, reference, column)
     return Cell(
         column=column,
@@ -202,6 +245,11 @@ def _cell(row: RowData, column: str, published: float | None, reference: RowData
         difference_holes=reasons,
         sd=statistics.stdev(values.values()) if complete and len(values) > 1 else None,
     )
+
+
+def _lacks(row: RowData, switch: str) -> bool:
+    """Whether a row's variant has the module behind ``switch`` turned off."""
+    return any(run.params.get(switch) == "False" for run in row.runs.values())
 
 
 def _difference(
@@ -245,7 +293,7 @@ def _correct(rows: Sequence[ResultRow], columns: Sequence[str]) -> list[ResultRo
 def _rank(rows: Sequence[ResultRow], columns: Sequence[str]) -> list[ResultRow]:
     """Mark the best and the second best mean of every column, ties alike."""
     cells = [dict(row.cells) for row in rows]
-    for column in columns:
+    for column in (name for name in columns if name not in BASELINES):
         known = [cell[column].mean for cell in cells]
         means = {round(mean, 2) for mean in known if mean is not None}
         best = sorted(means, reverse=column not in LOWER_IS_BETTER)[:2]

@@ -50,6 +50,8 @@ def significant(difference: Difference | None) -> bool:
 
 def own(cell: Cell, marks: Mapping[str, str]) -> str:
     """Return a cell's own result: the mean with its interval, or the mark of its hole."""
+    if cell.mean is None and not cell.holes:
+        return "–"
     if cell.mean is None:
         usable = f" {len(cell.values)} run{'s' if len(cell.values) != 1 else ''}"
         return f"{DAGGER}{mark(cell.holes, marks)}{usable if cell.values else ''}"
@@ -93,10 +95,10 @@ def caption(table: ResultTable) -> str:
 
 
 def heading(number_or_key: str) -> str:
-    """Return ``Table 2`` for a number and ``Sweep lambda`` for a key."""
+    """Return ``Table 2`` for a number and ``Table of lambda`` for a key."""
     if number_or_key[:1].isdigit():
         return f"Table {number_or_key}"
-    return f"Sweep {number_or_key}"
+    return f"Table of {number_or_key}"
 
 
 def notes(table: ResultTable) -> list[str]:

@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from reports.columns import AVERAGES
+from reports.columns import GROUNDING
 from search_spaces.tables import TABLES
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
+from tass_core.data import AVERAGES
 from tass_core.trial import Trial, trial_key
 
 TYPES = AVERAGES["all"]
@@ -217,7 +218,12 @@ def _write_trial(
         "params_m": 3.1 if config["model.structure"] == "dual" else 2.6,
         "ground/spatial": 40.0 + 100 * shift + seed,
         "ground/temporal": 30.0 + 50 * shift + seed,
+        "ground/spatial_uniform": 9.0,
+        "ground/temporal_uniform": 28.0,
     }
+    for column, switch in GROUNDING.items():
+        if not config[switch]:
+            del final[column]
     now = int(time.time() * 1000)
     metrics = [
         Metric(key, value, now, 3) for key, value in final.items() if key not in skip_metrics

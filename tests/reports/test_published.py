@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from reports.columns import AVERAGES
 from reports.statistics import weighted_average
 from search_spaces.claims import PAPER_COUNTS
 from search_spaces.tables import TABLES, Row
+from tass_core.data import AVERAGES
 
 TEST_FILE = Path(__file__).parents[2].parent / "shared" / "music-avqa" / "avqa-test.json"
 PUBLISHED = {table.key: table for table in TABLES}

@@ -206,4 +206,19 @@ def test_a_sweep_whose_plan_is_gone_is_named_when_asked_for(tmp_path: Path) -> N
 
 def test_tables_come_in_the_papers_order(finished: Sweep) -> None:
     keys = [found.key for found in collect(finished.uri)]
-    assert keys == ["table2", "table3", "table5", "table7", "lambda"]
+    assert keys == ["table2", "table3", "table5", "table7", "lambda", "grounding"]
+
+
+def test_grounding_has_a_table_of_its_own_by_variant(finished: Sweep) -> None:
+    found = table(finished, "grounding")
+    rows = {row.name: row for row in found.rows}
+    assert rows["w/o T-A"].cells["ground/spatial"].mean == pytest.approx(41.0)
+    assert rows["w/o T-A"].cells["ground/spatial_uniform"].mean == pytest.approx(9.0)
+
+
+def test_a_module_that_is_off_has_no_grounding_score_and_no_hole(finished: Sweep) -> None:
+    rows = {row.name: row for row in table(finished, "grounding").rows}
+    assert rows["w/o TSG+"].cells["ground/spatial"].mean is None
+    assert rows["w/o TSG+"].cells["ground/temporal"].mean is not None
+    assert rows["w/o JTG"].cells["ground/temporal"].mean is None
+    assert table(finished, "grounding").complete

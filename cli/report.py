@@ -1,0 +1,53 @@
+"""``tass-cli report``: one static page about a sweep."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from cli.report_options import refuse_existing, sweep_option, tracking_option, write_text
+from reports.figures import save
+from reports.page import build
+from reports.runs import Tracking
+
+
+@click.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("report"),
+    show_default=True,
+    help="Folder for index.html and the figures as PNG and SVG.",
+)
+@click.option("--force", is_flag=True, help="Replace the files of an earlier report.")
+@click.option(
+    "--log/--no-log",
+    default=True,
+    show_default=True,
+    help="Store the page with the sweep's parent run, where `mlflow ui` shows it.",
+)
+@tracking_option
+@sweep_option
+def report(
+    output: Path, force: bool, log: bool, tracking_uri: str | None, sweep: str | None
+) -> None:
+    """Write one page with the plan, tables, claims, figures, trials and how to rerun them.
+
+    The page opens from disk: no server, no network.
+
+    Example: tass-cli report --output report/
+    """
+    refuse_existing([output], force)
+    tracking = Tracking(tracking_uri)
+    page = build(tracking, sweep=sweep)
+    write_text(output / "index.html", page.html)
+    for drawing in page.drawings:
+        save(drawing.figure, output / "figures", drawing.name)
+    click.echo(f"Wrote {output / 'index.html'} and {len(page.drawings)} figures")
+    if log:
+        with tempfile.TemporaryDirectory() as folder:
+            write_text(Path(folder) / "index.html", page.html)
+            tracking.log_artifacts(page.sweep.run_id, Path(folder), "report")
+        click.echo(f"Stored it with run {page.sweep.run_id} ({page.sweep.name})")

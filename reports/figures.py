@@ -1,0 +1,138 @@
+"""Figures of a sweep: curves, learning curves, a heat map, and what a search found.
+
+Every function returns a ``matplotlib`` figure that no global state knows; ``save`` writes it.
+Figures of ours carry the dataset's origin in their title.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.columns import ACCURACIES, label
+from reports.model import ResultTable
+from reports.statistics import mean_interval
+
+CURVES: Mapping[str, tuple[str, str]] = {
+    "table5": ("model.tau", "τ"),
+    "lambda": ("loss.lambda_s", "λ"),
+    "t2": ("data.t2", "T2"),
+}
+"""Table key -> (config field on the x axis, its name)."""
+
+_OURS, _PAPER = "#0b5394", "#b45f06"
+_PALETTE = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#134f5c", "#7f6000", "#666666", "#cc0000")
+_MARKERS = "osD^vP*X"
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write a figure as ``name.png`` and ``name.svg`` into ``folder``; return both paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
+    for path in paths:
+        # no date and a fixed salt: the same results draw the same bytes
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(path, dpi=150, metadata=metadata)
+    return paths
+
+
+def curve(table: ResultTable, values: Mapping[str, float], name: str) -> Figure:
+    """Draw accuracy over a setting: ours with intervals, and the paper's where it has any.
+
+    Args:
+        table: a table whose rows are values of one setting.
+        values: row name -> value on the x axis.
+        name: the setting's name.
+    """
+    rows = sorted((row for row in table.rows if row.name in values), key=lambda r: values[r.name])
+    published = [row for row in rows if row.cells["all"].published is not None]
+    figure = Figure(figsize=(9.0 if published else 5.0, 3.6), layout="constrained")
+    axes = figure.subplots(1, 2 if published else 1, squeeze=False)[0]
+    ours = [row for row in rows if row.cells["all"].mean is not None]
+    cells = [row.cells["all"] for row in ours]
+    spread = [(c.interval.high - c.interval.low) / 2 if c.interval else 0.0 for c in cells]
+    x = [values[row.name] for row in ours]
+    axes[0].errorbar(x, [c.mean or 0.0 for c in cells], spread, color=_OURS, marker="o", capsize=3)
+    axes[0].set_title(f"Ours ({table.origin})", fontsize=9)
+    if published:
+        x = [values[row.name] for row in published]
+        y = [row.cells["all"].published or 0.0 for row in published]
+        axes[1].plot(x, y, color=_PAPER, marker="s", linestyle="--")
+        axes[1].set_title("Paper (MUSIC-AVQA, one run to a point)", fontsize=9)
+    for axis in axes:
+        _label(axis, name, "Accuracy, All (%)")
+    return figure
+
+
+def learning_curves(
+    histories: Mapping[str, Sequence[Sequence[tuple[int, float]]]], origin: str
+) -> Figure:
+    """Draw validation accuracy by epoch: a line for each variant, a band for its seeds.
+
+    Args:
+        histories: variant -> seeds -> (epoch, accuracy) points.
+        origin: what the numbers are about.
+    """
+    figure = Figure(figsize=(8.0, 4.2), layout="constrained")
+    axis = figure.subplots()
+    for place, (name, seeds) in enumerate(histories.items()):
+        epochs, low, mean, high = _band(seeds)
+        colour = _PALETTE[place % len(_PALETTE)]
+        marker = _MARKERS[place % len(_MARKERS)]
+        axis.plot(epochs, mean, color=colour, marker=marker, markersize=4, label=name)
+        axis.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
+    axis.set_title(
+        f"Validation accuracy by epoch; bands: lowest to highest seed ({origin})", fontsize=9
+    )
+    _label(axis, "Epoch", "Accuracy, All (%)")
+    axis.legend(fontsize=8, ncols=2)
+    return figure
+
+
+def heat_map(table: ResultTable) -> Figure:
+    """Draw accuracy by question type and variant, with every number written in its field."""
+    columns = [column for column in ACCURACIES if column in table.columns]
+    rows = [row for row in table.rows if any(row.cells[c].mean is not None for c in columns)]
+    means = [[row.cells[column].mean for column in columns] for row in rows]
+    values = np.array([[np.nan if v is None else v for v in line] for line in means], dtype=float)
+    size = (2.2 + 0.75 * len(columns), 1.9 + 0.42 * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(values, cmap="viridis", aspect="auto")
+    axis.set_xticks(
+        range(len(columns)), [label(c) for c in columns], rotation=40, ha="right", fontsize=8
+    )
+    axis.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=8)
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2 if values.size else 0.0
+    for y, x in np.ndindex(*values.shape):
+        colour = "black" if values[y, x] > middle else "white"
+        text = "–" if np.isnan(values[y, x]) else f"{values[y, x]:.1f}"
+        axis.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)
+    figure.colorbar(image, ax=axis, label="Accuracy (%)")
+    axis.set_title(f"Accuracy by question type and variant ({table.origin})", fontsize=9)
+    return figure
+
+
+def _band(
+    seeds: Sequence[Sequence[tuple[int, float]]],
+) -> tuple[list[int], list[float], list[float], list[float]]:
+    """Return epochs with the lowest, mean and highest value of the seeds that reached them."""
+    by_epoch: dict[int, list[float]] = {}
+    for points in seeds:
+        for epoch, value in points:
+            by_epoch.setdefault(epoch, []).append(value)
+    epochs = sorted(by_epoch)
+    found = [by_epoch[epoch] for epoch in epochs]
+    means = [mean_interval(values)[0] for values in found]
+    return epochs, [min(values) for values in found], means, [max(values) for values in found]
+
+
+def _label(axis: Axes, x: str, y: str) -> None:
+    axis.set_xlabel(x)
+    axis.set_ylabel(y)
+    axis.grid(visible=True, color="#dddddd", linewidth=0.6)
+    axis.spines[["top", "right"]].set_visible(False)
