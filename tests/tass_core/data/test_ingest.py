@@ -320,13 +320,13 @@ def test_missing_folder_and_foreign_folder_are_named(folders):
 def test_clip_text_and_words_come_from_question_files(folders):
     folders.visual((10, 8, 2, 2), encoder="clip")
     ids = [str(q.question_id) for p in folders.questions.values() for q in read_questions(p)]
-    sentences = write_arrays(folders.root / "text", ids, (1, 32))
+    sentences = write_arrays(folders.root / "asked", ids, (1, 32))
     words = write_arrays(folders.root / "words", ids, (77, 32), seed=3)
     for name in ids:
         words[name][6:] = 0
         np.save(folders.root / "words" / f"{name}.npy", words[name])
     plan = TextPlan(
-        folders={"clip": folders.root / "text"}, word_folders={"clip": folders.root / "words"}
+        folders={"clip": folders.root / "asked"}, word_folders={"clip": folders.root / "words"}
     )
     dataset = folders.ingest(text=plan)
     features = dataset.features(TrialConfig())
@@ -335,8 +335,8 @@ def test_clip_text_and_words_come_from_question_files(folders):
     assert features.words.shape[1:] == (6, 32)
     assert set(features.word_count) == {6}
     for name in ids:
-        (folders.root / "text" / f"{name}.npy").unlink()
-    with pytest.raises(DataError, match=r"text/\d+\.npy: the file is missing"):
+        (folders.root / "asked" / f"{name}.npy").unlink()
+    with pytest.raises(DataError, match=r"asked/\d+\.npy: the file is missing"):
         folders.ingest(text=plan, force=True)
 
 
