@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import torch
+from rich.console import Console
 from rich.table import Table
 
 from cli.options import (
@@ -211,8 +212,7 @@ def _counts(dataset: Dataset, split: str) -> dict[str, int]:
 def _table(
     title: str, metrics: Mapping[str, float], counts: Mapping[str, int], dataset: Dataset
 ) -> None:
-    caption = PROCEDURAL_NOTE if dataset.procedural else None
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("Question type")
     table.add_column("Questions", justify="right")
     table.add_column("Accuracy %", justify="right")
@@ -220,7 +220,9 @@ def _table(
         if name in metrics:
             style = "bold" if name == "all" or name.endswith("_avg") else ""
             table.add_row(label, str(counts[name]), f"{metrics[name]:.2f}", style=style)
-    type(console)().print(table)
+    Console().print(table)
+    if dataset.procedural:
+        click.echo(f"Note: {PROCEDURAL_NOTE}.")
 
 
 def _check_fit(loaded: Checkpoint, dataset: Dataset, folder: Path) -> None:
