@@ -77,7 +77,7 @@ class Display:
             ProgressBar(total=max(progress.total, 1), completed=ended, width=40),
             Text(f"{ended}/{progress.total} trials"),
         )
-        lines = [bar, Text(_counts(progress)), Text(_pace(progress))]
+        lines: list[Table | Text] = [bar, Text(_counts(progress)), Text(_pace(progress))]
         if progress.best is not None:
             lines.append(Text(f"best validation {progress.best[0]:.2f} %  {progress.best[1]}"))
         if progress.trouble:

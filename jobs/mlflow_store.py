@@ -24,7 +24,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from jobs.errors import TrackingError
+from jobs.errors import OrphanError, TrackingError
 from jobs.events import Event
 
 DEFAULT_URI = "sqlite:///mlflow.db"
@@ -229,7 +229,7 @@ class MlflowStore:
         if sweep_key not in self._runs:
             run_id = self.sweep_run(sweep_key)
             if run_id is None:
-                raise TrackingError(f"{self.uri}: sweep {sweep_key} has no run in {self.name}")
+                raise OrphanError(f"{self.uri}: sweep {sweep_key} has no run in {self.name}")
             self._runs[sweep_key] = run_id
         return self._runs[sweep_key]
 
@@ -243,7 +243,7 @@ class MlflowStore:
         if key not in self._points:
             found = self._search(f"tags.`tass.trial_key` = '{key}'", limit=1)
             if not found:
-                raise TrackingError(f"{self.uri}: trial {key} has no run in {self.name}")
+                raise OrphanError(f"{self.uri}: trial {key} has no run in {self.name}")
             self._runs[key] = found[0].info.run_id
             points = self._client.get_metric_history(self._runs[key], "val/all")
             self._points[key] = {point.step: point.timestamp for point in points}

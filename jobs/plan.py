@@ -92,6 +92,8 @@ class Plan:
     @property
     def key(self) -> str:
         """The sweep's content address: the same command on the same data has the same."""
+        if self.address is not None:
+            return self.address
         tables = [
             (t.key, [(r.name, sorted(r.trials.items())) for r in t.rows]) for t in self.tables
         ]

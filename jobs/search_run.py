@@ -86,7 +86,7 @@ def judge(plan: Plan, held: Mapping[str, Held], study: str) -> Verdict:
         values = [
             held[key].metrics["best_val"]
             for key in row.trials.values()
-            if key in held and held[key].state == "finished"
+            if key in held and "best_val" in held[key].metrics
         ]
         if row.trials and len(values) == len(row.trials):
             means[row.name] = sum(values) / len(values)

@@ -7,6 +7,7 @@ or failed. Members that a crash left running are handed out again with the same 
 from __future__ import annotations
 
 import logging
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -257,6 +258,7 @@ def open_study(plan: Plan, space: Space, search: Search, tracking_uri: str) -> o
         SweepError: the storage cannot be used.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     url = search.storage or default_storage(tracking_uri)
     halving = search.halving and [search.halving.eta, search.halving.min_epochs]
     described = [

@@ -14,7 +14,7 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 
-from jobs.errors import TrackingError
+from jobs.errors import OrphanError, TrackingError
 from jobs.events import Event
 from jobs.journal import Journal
 from jobs.mlflow_store import MlflowStore, first_line
@@ -98,8 +98,8 @@ class Tracker:
             return False
         try:
             self._store.apply(events, self._fetch)
-        except MlflowException as error:
-            if error.error_code not in _REFUSALS:
+        except (MlflowException, OrphanError) as error:
+            if not _is_final(error):
                 raise
             self._apply_singly(events)
         self._journal.confirm(position)
@@ -110,8 +110,8 @@ class Tracker:
         for event in events:
             try:
                 self._store.apply([event], self._fetch)
-            except MlflowException as error:
-                if error.error_code not in _REFUSALS:
+            except (MlflowException, OrphanError) as error:
+                if not _is_final(error):
                     raise
                 self.refused.append(f"{event['kind']} {event.get('key', '')}: {first_line(error)}")
                 logger.error("MLflow refuses an event for good: %s", self.refused[-1])
@@ -120,3 +120,8 @@ class Tracker:
         deadline = time.monotonic() + seconds
         while not self._closing and time.monotonic() < deadline:
             time.sleep(0.05)
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the same event would be refused again; otherwise the store is merely away."""
+    return isinstance(error, OrphanError) or getattr(error, "error_code", "") in _REFUSALS
