@@ -6,6 +6,7 @@ a metric point repeats with the timestamp of its event, which MLflow takes as th
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ from urllib.parse import unquote
 # An unreachable server must fail in seconds, not after MLflow's default of minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -277,6 +279,31 @@ class MlflowStore:
                 return runs
 
 
+def datasets(uri: str) -> list[str]:
+    """Return the names of the datasets that a tracking store has an experiment for.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    experiments = connect(uri).search_experiments(max_results=BATCH)
+    names = [str(experiment.name) for experiment in experiments]
+    return sorted(name.removeprefix("tass/") for name in names if name.startswith("tass/"))
+
+
+def require_store(uri: str) -> None:
+    """Refuse a SQLite file that is not there: reading must not make one.
+
+    Raises:
+        TrackingError: there is no database at ``uri``.
+    """
+    database = sqlite_path(uri)
+    if database is not None and not database.is_file():
+        raise TrackingError(
+            f"tracking URI {uri}: no database at {database.absolute()}; run `tass-cli sweep "
+            "ablations` here first, or name another store with --tracking-uri URI"
+        )
+
+
 def attach(uri: str, run_id: str, name: str, text: str) -> None:
     """Store a text as an artifact of a run, replacing an older one.
 
@@ -296,6 +323,9 @@ def connect(uri: str) -> MlflowClient:
         TrackingError: the store does not answer.
     """
     database = sqlite_path(uri)
+    # Setting up a new database is told step by step otherwise.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         if database is None:
             client = MlflowClient(uri)

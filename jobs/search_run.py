@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,10 +11,11 @@ from jobs.mlflow_store import Held
 from jobs.options import Search
 from jobs.plan import FULL_MODEL, Plan, PlannedRow, PlannedTable
 from jobs.progress import Watcher
-from jobs.ray_session import quiet_log, ray_session
+from jobs.ray_session import Slots, quiet_log, ray_session
 from jobs.study import PackStudy, open_study
 from jobs.sweep import Outcome, Session, Setting, choose_packs, register, session
 from search_spaces.spaces import Space
+from tass_core.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +61,19 @@ def run_search(
         source = PackStudy(study, space, plan, search, size, known)
         register(opened, held)
         opened.open()
-        with quiet_log(opened.log), ray_session(setting.resources) as slots:
-            opened.progress.expected = search.trials
+        opened.progress.expected = search.trials
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(quiet_log(opened.log))
+            slots: Slots | None = None
             if not source.exhausted():
+                slots = stack.enter_context(ray_session(setting.resources))
                 opened.run(source, slots)
             opened.progress.expected = 0
-            if not opened.interrupted:
-                _plan_confirmation(opened, source, search)
-                done = {*held, *opened.progress.finished}
-                missing = {k: t for k, t in plan.trials.items() if k not in done}
-                wanted = {k for row in plan.tables[0].rows for k in row.trials.values()}
-                missing = {key: trial for key, trial in missing.items() if key in wanted}
-                if missing:
-                    packs = choose_packs(
-                        missing, missing, setting.storage, setting.resources, slots
-                    )
-                    opened.run(Queue(packs), slots)
+            missing = {} if opened.interrupted else _plan_confirmation(opened, source, search, held)
+            if missing:
+                slots = slots or stack.enter_context(ray_session(setting.resources))
+                packs = choose_packs(missing, missing, setting.storage, setting.resources, slots)
+                opened.run(Queue(packs), slots)
         outcome = opened.close()
         return outcome, judge(plan, opened.store.held(), study.study_name)
 
@@ -97,8 +96,10 @@ def judge(plan: Plan, held: Mapping[str, Held], study: str) -> Verdict:
     return Verdict(study, best, others[best], means[FULL_MODEL])
 
 
-def _plan_confirmation(opened: Session, source: PackStudy, search: Search) -> None:
-    """Put the best variants and the base config into the plan, with all the seeds."""
+def _plan_confirmation(
+    opened: Session, source: PackStudy, search: Search, held: Mapping[str, Held]
+) -> dict[str, Trial]:
+    """Plan the best variants and the base config with all the seeds; return what is missing."""
     plan, progress = opened.plan, opened.progress
     rows = [_row(plan, FULL_MODEL, plan.base.canonical().hash())]
     for trial in source.best(search.confirm):
@@ -108,6 +109,8 @@ def _plan_confirmation(opened: Session, source: PackStudy, search: Search) -> No
     title = f"Best of sweep {plan.sweep}, confirmed with {len(plan.seeds)} seeds"
     plan.tables = [PlannedTable(plan.sweep, plan.sweep, title, tuple(rows))]
     progress.names |= {key: plan.name(key) for key in plan.trials}
+    wanted = {key for row in rows for key in row.trials.values()}
+    return {key: plan.trials[key] for key in sorted(wanted - set(held) - progress.finished)}
 
 
 def _row(plan: Plan, name: str, address: str) -> PlannedRow:

@@ -247,7 +247,6 @@ def sampler(seed: int, size: int, budget: int) -> BaseSampler:
         constant_liar=True,
         n_startup_trials=start,
         seed=seed,
-        warn_independent_sampling=False,
     )
 
 

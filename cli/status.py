@@ -1,0 +1,59 @@
+"""``tass-cli status``: running and past sweeps."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cli.options import format_option
+from cli.report_options import tracking_option
+from jobs.mlflow_store import resolve_uri
+from jobs.status import list_sweeps
+from jobs.storage import Storage
+
+
+@click.command()
+@click.option(
+    "--storage",
+    default="tass-runs",
+    show_default=True,
+    metavar="PATH",
+    help="Where the sweeps' packs live; its lock tells a running sweep from an interrupted one.",
+)
+@tracking_option
+@format_option
+def status(storage: str, tracking_uri: str | None, output_format: str) -> None:
+    """Show running and past sweeps, and how many of their trials are done or missing.
+
+    \b
+    Example:
+      tass-cli status --format json
+    """
+    sweeps = list_sweeps(resolve_uri(tracking_uri), Storage(storage).home)
+    if output_format == "json":
+        click.echo(json.dumps({"sweeps": [sweep.to_dict() for sweep in sweeps]}, indent=2))
+        return
+    table = Table(box=None, padding=(0, 2))
+    for name in ("started", "sweep", "dataset", "status", "trials", "missing", "run"):
+        table.add_column(name)
+    for sweep in sweeps:
+        done = f"{sweep.finished}/{len(sweep.keys)} done"
+        extra = [
+            f"{count} {word}"
+            for count, word in (
+                (sweep.running, "running"),
+                (sweep.pruned, "pruned"),
+                (sweep.failed, "failed"),
+            )
+            if count
+        ]
+        table.add_row(
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(sweep.started)),
+            *(sweep.name, sweep.dataset, sweep.status),
+            *(", ".join([done, *extra]), str(sweep.missing), sweep.run_id[:8]),
+        )
+    Console().print(table)
