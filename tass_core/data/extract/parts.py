@@ -1,0 +1,210 @@
+"""Features of single videos on their way to a dataset: made once, kept until all are there."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tass_core.config import digest
+from tass_core.data.extract.decode import decode_video
+from tass_core.data.extract.encoders import CLIP, LAYOUTS, RESNET, FrozenEncoders
+from tass_core.data.folders import storage_errors
+from tass_core.data.ingest import IngestReport, fit_length, left_out_table
+from tass_core.data.pooling import pool_segments
+from tass_core.data.sources import LeftOut, Sources
+from tass_core.data.store import DatasetWriter
+from tass_core.data.text import TextPlan, add_questions
+from tass_core.errors import DataError
+
+ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv", ".m4v", ".mpg", ".mpeg", ".ts")
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractSettings:
+    """What decides the features of a video."""
+
+    encoders: tuple[str, ...] = (CLIP,)
+    """Of ``clip`` and ``resnet18-glove``."""
+    seconds: int = 60
+    """T1; shorter videos repeat their last second, longer ones are cut."""
+    fps: int = 1
+    """Pictures a second, averaged."""
+    store_t2: int = 1
+    """Seconds in a stored segment, by mean."""
+    untrained: bool = False
+    """Random weights: for trying out."""
+    weights: tuple[str, ...] = ()
+    """SHA-256 of the weights' files, so that parts of other weights are not taken for these."""
+
+
+class Parts:
+    """A folder with one file a video, each whole or not there.
+
+    Args:
+        folder: where to keep them; other settings use other subfolders.
+        settings: what decides their contents.
+    """
+
+    def __init__(self, folder: Path, settings: ExtractSettings) -> None:
+        self.root = folder
+        self.folder = folder / digest(asdict(settings))[:12]
+
+    def create(self) -> None:
+        """Make the folder.
+
+        Raises:
+            DataError: it cannot be made.
+        """
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def has(self, video: str) -> bool:
+        """Whether a video's features are there."""
+        return self._path(video).is_file()
+
+    def write(self, video: str, arrays: Mapping[str, Array]) -> None:
+        """Keep a video's features.
+
+        Raises:
+            DataError: they cannot be written.
+        """
+        path = self._path(video)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        with storage_errors(path):
+            try:
+                with temporary.open("wb") as file:
+                    renamed: dict[str, Any] = {n.replace("/", "|"): a for n, a in arrays.items()}
+                    np.savez(file, **renamed)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def read(self, video: str) -> dict[str, Array]:
+        """Return a video's features.
+
+        Raises:
+            DataError: they are not there or damaged; the damaged file is removed, so that the
+                next run makes it again.
+        """
+        path = self._path(video)
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                return {name.replace("|", "/"): found[name] for name in found.files}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            path.unlink(missing_ok=True)
+            raise DataError(
+                f"{path}: damaged ({str(error)[:100]}) and removed; run the same command again"
+            ) from None
+
+    def _path(self, video: str) -> Path:
+        return self.folder / f"{video}.npz"
+
+
+def find_videos(folder: Path, wanted: Sequence[str]) -> tuple[dict[str, Path], list[LeftOut]]:
+    """Return the file of each wanted video, and those that have none.
+
+    Raises:
+        DataError: the folder is not there.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; it holds one <video>.mp4 (or alike) a video")
+    files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in ENDINGS}
+    missing = [
+        LeftOut("video", name, f"{folder}: no file {name}.mp4 (or alike)", video=name)
+        for name in wanted
+        if name not in files
+    ]
+    return {name: files[name] for name in wanted if name in files}, missing
+
+
+def extract_video(
+    path: Path, encoders: FrozenEncoders, settings: ExtractSettings
+) -> dict[str, Array]:
+    """Return a video's features as they are stored.
+
+    Returns:
+        ``audio`` [T, 128] and ``<encoder>/visual`` [T, P, C] as float16, ``seconds`` and
+        ``has_sound`` as single numbers; T = seconds / store_t2.
+
+    Raises:
+        DataError: the video cannot be decoded.
+    """
+    decoded = decode_video(path, seconds=settings.seconds, fps=settings.fps, sizes=encoders.sizes)
+    arrays: dict[str, Array] = {"audio": encoders.audio(decoded.sound).astype(np.float16)}
+    for name, maps in encoders.maps(decoded.frames, settings.fps).items():
+        arrays[f"{name}/visual"] = maps
+    stored = {
+        name: pool_segments(fit_length(array, settings.seconds)[None], settings.store_t2, "mean")[0]
+        for name, array in arrays.items()
+    }
+    facts = {"seconds": np.array(decoded.seconds), "has_sound": np.array(decoded.has_sound)}
+    return stored | facts
+
+
+def assemble(
+    parts: Parts,
+    settings: ExtractSettings,
+    sources: Sources,
+    left_out: list[LeftOut],
+    *,
+    out: Path,
+    name: str,
+    encoders: FrozenEncoders,
+    vectors: Path | None,
+    force: bool,
+    say: Callable[[str], None],
+) -> IngestReport:
+    """Write the dataset from its parts, in the order of the videos' names.
+
+    Raises:
+        DataError: no video is left, a part is damaged, or the dataset cannot be written.
+    """
+    dropped = {item.video for item in left_out if item.kind == "video"}
+    videos = [video for video in sources.videos if video not in dropped]
+    if not videos:
+        raise DataError(f"{out}: not one video could be used, so there is no dataset to write")
+    text = TextPlan(
+        encoders={CLIP: encoders.sentences} if CLIP in settings.encoders else {},
+        tokens=(RESNET,) if RESNET in settings.encoders else (),
+        vectors=vectors,
+    )
+    base: dict[str, Any] = {}
+    if CLIP not in settings.encoders:
+        base["model.encoder"] = settings.encoders[0]
+    if settings.seconds % 6 or 6 % settings.store_t2:
+        base["data.t2"] = settings.store_t2
+    with DatasetWriter(
+        out,
+        name=name,
+        provenance="videos",
+        description=f"{len(videos)} videos"
+        + (" through untrained encoders: the features mean nothing" * settings.untrained),
+        videos=len(videos),
+        segments=settings.seconds,
+        stored_t2=settings.store_t2,
+        encoders={encoder: LAYOUTS[encoder] for encoder in settings.encoders},
+        base=base,
+        notes=asdict(settings) | {"encoders": list(settings.encoders)},
+        force=force,
+    ) as writer:
+        rows = {}
+        for video in videos:
+            part = parts.read(video)
+            maps = {encoder: part[f"{encoder}/visual"] for encoder in settings.encoders}
+            facts = {"seconds": int(part["seconds"]), "has_sound": bool(part["has_sound"])}
+            rows[video] = writer.add_video(video, part["audio"], maps, facts)
+        counts = add_questions(writer, text, sources.questions, rows, left_out, say)
+        if left_out:
+            writer.attach("left-out.csv", left_out_table(left_out))
+            say(f"{len(left_out)} left out, listed in {out / 'left-out.csv'}")
+        writer.finish()
+    return IngestReport(len(rows), counts, tuple(left_out), ())
