@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from reports.columns import ACCURACIES, label
 from reports.model import ResultTable
@@ -88,6 +89,7 @@ def learning_curves(
     axis.set_title(
         f"Validation accuracy by epoch; bands: lowest to highest seed ({origin})", fontsize=9
     )
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     _label(axis, "Epoch", "Accuracy, All (%)")
     axis.legend(fontsize=8, ncols=2)
     return figure

@@ -220,7 +220,7 @@ def _finish_row(
         cells=cells,
         reference=reference.name if reference else None,
         holes=row.holes,
-        published_only=row.config_hash is None and not row.runs and bool(published),
+        published_only=row.config_hash is None and not row.holes,
     )
 
 

@@ -114,7 +114,8 @@ def to_markdown(report: ClaimsReport) -> str:
 
 def to_html(report: ClaimsReport) -> str:
     """Return all verdicts as an HTML section."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in HEADER_PAPER)
+    names = [name for name in HEADER_PAPER if name != "Section"]
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     body = "\n".join(_html_row(result) for result in report.results)
     notes = "".join(f"<li>{escape(text)}</li>" for text in (*summary(report), *_remarks(report)))
     title = "The paper's claims (section 4.3)"
@@ -128,6 +129,7 @@ def to_html(report: ClaimsReport) -> str:
             "Where the paper's text and tables disagree",
             ("Where", "What", "Printed", "Tables give"),
             slip_lines(report),
+            texts=(1,),
         )
         + "</section>"
     )
@@ -193,8 +195,8 @@ def _html_row(result: ClaimResult) -> str:
         opening = ""
         if place == 0:
             opening = (
-                f'<th scope="rowgroup"{span}>{escape(line[0])}</th>'
-                f'<td class="text"{span}>{escape(line[1])}</td>'
+                f'<th scope="rowgroup"{span}>{escape(line[0])}<small>Section {escape(line[1])}'
+                "</small></th>"
                 f'<td{span}><span class="{_CLASSES[line[2]]}">{escape(line[2])}</span></td>'
             )
         numbers = "".join(f"<td>{escape(text)}</td>" for text in line[4:9])

@@ -47,12 +47,21 @@ def section(table: ResultTable) -> str:
     )
 
 
-def grid(caption: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Return a plain table of text; the first column heads its row."""
+def grid(
+    caption: str,
+    header: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    *,
+    texts: Sequence[int] = (),
+) -> str:
+    """Return a plain table; the first column heads its row, ``texts`` are prose."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
     body = "\n".join(
         f'<tr><th scope="row">{escape(line[0])}</th>'
-        + "".join(f"<td>{escape(text)}</td>" for text in line[1:])
+        + "".join(
+            f'<td class="text">{escape(text)}</td>' if i in texts else f"<td>{escape(text)}</td>"
+            for i, text in enumerate(line[1:], start=1)
+        )
         + "</tr>"
         for line in lines
     )

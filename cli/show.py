@@ -1,0 +1,66 @@
+"""``tass-cli show``: where and when a checkpoint looked to answer one question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.options import data_option, resolve_dataset
+from cli.report_options import refuse_existing
+from reports.errors import ReportError
+from reports.explain import examples, explain, frame_paths
+from reports.figures import save
+from reports.show import describe, draw
+from tass_core.checkpoints import load_checkpoint
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--question", type=int, default=None, metavar="ID", help="Question id.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test"]),
+    default=None,
+    help="Where to look for the question. Default: test, then val, then train.",
+)
+@click.option(
+    "--frames",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=None,
+    help="Folder with one folder of images for each video id. Default: the procedural stage.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("figures"),
+    show_default=True,
+    help="Folder for question-ID.png and question-ID.svg.",
+)
+@click.option("--force", is_flag=True, help="Replace existing pictures.")
+@data_option
+def show(
+    checkpoint: Path,
+    question: int | None,
+    split: str | None,
+    frames: Path | None,
+    output: Path,
+    force: bool,
+    data_path: Path | None,
+) -> None:
+    """Draw the attention of a checkpoint on one question, as the paper's Figures 5 and 6.
+
+    Example: tass-cli show checkpoint/ --question 10004 --output figures/
+    """
+    loaded = load_checkpoint(checkpoint)
+    dataset = resolve_dataset(data_path)
+    if question is None:
+        known = "; ".join(f"{kind} {number}" for kind, number in examples(dataset).items())
+        raise ReportError(f"--question ID is missing; test questions are for instance {known}")
+    name = f"question-{question}"
+    refuse_existing([output / f"{name}.{ending}" for ending in ("png", "svg")], force)
+    found = explain(loaded, dataset, question, split)
+    figure = draw(found, frame_paths(frames, found) if frames else None)
+    click.echo(describe(found))
+    for path in save(figure, output, name):
+        click.echo(f"Wrote {path}")
