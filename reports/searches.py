@@ -6,6 +6,7 @@ accuracies are in MLflow, and that is all the figures need.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from reports.runs import TrialRun
@@ -58,17 +60,23 @@ def figures(study: optuna.Study) -> Mapping[str, Figure]:
         "parallel-coordinates": drawing.plot_parallel_coordinate,
     }
     if len({trial.value for trial in study.trials}) > 1:
-        draws["importances"] = drawing.plot_param_importances
+        draws["importances"] = _importances
     for name, draw in draws.items():
-        drawn = draw(study, target=_value, target_name="Validation accuracy (%)")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            drawn = draw(study, target_name="Validation accuracy (%)")
         figure = (drawn if isinstance(drawn, Axes) else drawn.flat[0]).figure
         assert isinstance(figure, Figure)
         found[name] = figure
     return found
 
 
-def _value(trial: FrozenTrial) -> float:
-    return float(trial.value) if trial.value is not None else float("nan")
+def _importances(study: optuna.Study, target_name: str) -> Axes:
+    from optuna.visualization import matplotlib as drawing
+
+    axes = drawing.plot_param_importances(study)
+    axes.set_title(f"Importances for {target_name.lower()}")
+    return axes
 
 
 def _trial(space: Sequence[Knob], run: TrialRun) -> FrozenTrial | None:

@@ -58,10 +58,10 @@ def answers(seed: int, shift: float, noise: int, per_type: int) -> dict[str, np.
     return {name: correct[i] for i, name in enumerate(TYPES)}
 
 
-def plan_rows(keys: Sequence[str]) -> dict[str, dict[str, Mapping[str, Any]]]:
+def plan_rows(keys: Sequence[str]) -> dict[str, dict[str, Mapping[str, Any] | None]]:
     """Return table key -> row name -> overrides."""
     known = {table.key: {row.name: row.overrides for row in table.rows} for table in TABLES}
-    known["lambda"] = LAMBDA_ROWS
+    known["lambda"] = dict(LAMBDA_ROWS)
     return {key: known[key] for key in keys}
 
 
@@ -146,6 +146,9 @@ def _plan(
     for key, rows in plan_rows(keys).items():
         planned = []
         for row, overrides in rows.items():
+            if overrides is None:
+                planned.append({"name": row, "variant": None, "missing": None, "trials": {}})
+                continue
             config = base.with_values(dict(overrides))
             if config.model.encoder != "clip":
                 planned.append(
