@@ -1,0 +1,91 @@
+"""Several workers to a pack, and a cluster of several nodes from which one goes away."""
+
+import math
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from ray.util import placement_group_table
+
+from tests.system.conftest import wait_until_gone
+
+pytestmark = pytest.mark.system
+
+
+def test_two_workers_give_one_workers_results(desk, undisturbed):
+    desk.run(*desk.sweep_args("--workers-per-pack", "2", "--epochs", "12", "--pack-size", "4"))
+
+    for key, metrics in undisturbed.histories().items():
+        other = desk.histories()[key]
+        assert other.keys() == metrics.keys()
+        for (step, value), (other_step, other_value) in zip(
+            metrics["train/loss"], other["train/loss"], strict=True
+        ):
+            assert step == other_step
+            assert math.isclose(value, other_value, rel_tol=1e-3)
+
+
+@pytest.fixture
+def cluster():
+    """Three nodes with two logical GPUs each; the head only coordinates."""
+    started = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 * 2**20},
+    )
+    for _ in range(2):
+        started.add_node(num_cpus=2, num_gpus=1, object_store_memory=80 * 2**20)
+    started.wait_for_nodes()
+    yield started
+    ray.shutdown()
+    started.shutdown()
+
+
+def test_removed_node_costs_nothing_but_time(desk, undisturbed, cluster, killed):
+    driver = desk.start(*desk.sweep_args("--address", cluster.address, "--gpus-per-worker", "0.5"))
+    killed.append(driver)
+    desk.wait_for_epoch(driver, 3)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    busy = [node for node in cluster.worker_nodes if _free_gpus(node) < 1]
+    cluster.remove_node((busy or list(cluster.worker_nodes))[0], allow_graceful=False)
+
+    _, said = driver.communicate(timeout=240)
+
+    assert driver.returncode == 0, said
+    assert desk.histories() == undisturbed.histories()
+    assert desk.tables() == undisturbed.tables()
+
+
+def test_stopped_sweep_leaves_no_placement_group(desk, cluster, killed):
+    driver = desk.start(*desk.sweep_args("--address", cluster.address, "--workers-per-pack", "2"))
+    killed.append(driver)
+    desk.wait_for_epoch(driver, 2)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    assert _open_groups()
+    driver.terminate()
+
+    _, said = driver.communicate(timeout=120)
+
+    assert driver.returncode == 130, said
+    wait_until_gone([driver.pid])
+    assert _eventually(lambda: not _open_groups())
+
+
+def _open_groups():
+    return [g for g, entry in placement_group_table().items() if entry["state"] != "REMOVED"]
+
+
+def _free_gpus(node):
+    from ray._private.state import available_resources_per_node
+
+    return available_resources_per_node().get(node.node_id, {}).get("GPU", 0)
+
+
+def _eventually(condition, seconds=60):
+    import time
+
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.2)
+    return False

@@ -1,0 +1,140 @@
+"""Whatever is killed, the same command finishes the sweep as if nothing had happened."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.system.conftest import descendants, ray_workers, wait_until_gone
+
+pytestmark = pytest.mark.system
+
+
+def test_killed_driver_costs_nothing_but_time(desk, undisturbed, killed):
+    driver = desk.start(*desk.sweep_args())
+    killed.append(driver)
+    desk.wait_for_epoch(driver, 3)
+    workers = ray_workers(driver.pid)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    wait_until_gone(workers)
+    before = [state["epoch"] for state in desk.states()]
+    assert before
+    assert max(before) >= 3
+
+    _, said = desk.run(*desk.sweep_args())
+
+    assert "0 failed" in said
+    assert desk.histories() == undisturbed.histories()
+    assert desk.tables() == undisturbed.tables()
+
+
+def test_killed_pack_process_goes_on_from_its_checkpoint(desk, undisturbed, killed):
+    driver = desk.start(*desk.sweep_args())
+    killed.append(driver)
+    desk.wait_for_epoch(driver, 3)
+    packs = [
+        pid for pid, name in descendants(driver.pid).items() if name.startswith("ray::ImplicitFunc")
+    ]
+    assert packs
+    os.kill(packs[0], signal.SIGKILL)
+
+    _, said = driver.communicate(timeout=240)
+
+    assert driver.returncode == 0, said
+    assert "starts again (its process died)" in said
+    assert desk.histories() == undisturbed.histories()
+    assert desk.tables() == undisturbed.tables()
+
+
+def test_killed_tracking_server_loses_no_result(desk, undisturbed, killed):
+    database = desk.tracking
+    port = free_port()
+    server = serve(desk.folder, port, database)
+    killed.append(server)
+    desk.tracking = f"http://127.0.0.1:{port}"
+    driver = desk.start(*desk.sweep_args())
+    killed.append(driver)
+    desk.wait_for_epoch(driver, 3)
+    kill_tree(server)
+
+    _, said = driver.communicate(timeout=240)
+    assert driver.returncode == 1, said
+    assert "MLflow is behind" in said
+
+    killed.append(serve(desk.folder, port, database))
+    _, said = desk.run(*desk.sweep_args())
+
+    assert "0 trained" in said
+    assert desk.histories() == undisturbed.histories()
+    desk.tracking = database
+    assert desk.tables() == undisturbed.tables()
+    kill_tree(killed[-1])
+
+
+def test_ctrl_c_stops_cleanly_and_says_what_is_left(desk, undisturbed, killed):
+    driver = desk.start(*desk.sweep_args())
+    killed.append(driver)
+    desk.wait_for_epoch(driver, 3)
+    workers = ray_workers(driver.pid)
+    driver.send_signal(signal.SIGINT)
+
+    _, said = driver.communicate(timeout=60)
+
+    assert driver.returncode == 130, said
+    assert "trials are missing; run the same command" in said
+    assert "Traceback" not in said
+    wait_until_gone(workers)
+    status, _ = desk.run("status", "--tracking-uri", desk.tracking)
+    assert "stopped" in status
+    desk.run(*desk.sweep_args())
+    assert desk.histories() == undisturbed.histories()
+
+
+def test_second_run_trains_nothing(undisturbed):
+    _, said = undisturbed.run(*undisturbed.sweep_args())
+
+    assert "0 trained, 4 held already" in said
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def serve(folder, port, database):
+    """Start a tracking server and wait until it answers."""
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"),
+            *("--port", str(port), "--backend-store-uri", database),
+            *("--artifacts-destination", str(folder / "mlartifacts")),
+        ],
+        cwd=folder,
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+        else:
+            return server
+    raise AssertionError("the tracking server does not answer")
+
+
+def kill_tree(process):
+    """Kill a server and its workers, which share its process group."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
