@@ -208,11 +208,14 @@ def _learning(tracking: Tracking, table: ResultTable) -> Drawing:
 
 
 def _search(tracking: Tracking, name: str, trials: Sequence[TrialRun]) -> list[Drawing]:
+    """Draw the latest search of a name; a trial counts with its best epoch, as it is selected."""
     searches = [s for s in tracking.sweeps() if s.name == name and not s.plan.get("tables")]
     if not searches:
         return []
     runs = [run for run in trials if run.parent == searches[0].run_id]
-    study = rebuild(name, runs)
+    histories = {run.run_id: tracking.history(run.run_id, "val/all") for run in runs}
+    best = {run: max(value for _, value in points) for run, points in histories.items() if points}
+    study = rebuild(name, runs, best)
     return [
         Drawing(
             f"search-{name}-{kind}",

@@ -1,4 +1,4 @@
-"""What a search found: its Optuna study rebuilt from MLflow, and Optuna's figures of it.
+"""What a search found: its Optuna study rebuilt from MLflow, and figures of it.
 
 The study's own storage may be out of reach; the trials' parameters and validation
 accuracies are in MLflow, and that is all the figures need.
@@ -6,21 +6,22 @@ accuracies are in MLflow, and that is all the figures need.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
+import numpy as np
 import optuna
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
-from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from reports.runs import TrialRun
@@ -29,58 +30,154 @@ from tass_core.config import TrialConfig, parse_overrides
 
 MINIMUM = 4
 """Trials below which importances and slices would mean nothing."""
+_ACROSS = 4
+_INK = "#0b5394"
 
 
-def rebuild(space: str, runs: Sequence[TrialRun]) -> optuna.Study:
+def rebuild(space: str, runs: Sequence[TrialRun], values: Mapping[str, float]) -> optuna.Study:
     """Return an in-memory study of a search's runs.
 
     Args:
         space: key of ``search_spaces.spaces.SPACES``.
-        runs: the search's trials; finished and pruned ones with a validation accuracy count.
+        runs: the search's trials; finished and pruned ones with a value count.
+        values: run id -> best validation accuracy.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     for run in runs:
-        trial = _trial(SPACES[space], run)
+        trial = _trial(SPACES[space], run, values.get(run.run_id))
         if trial is not None:
             study.add_trial(trial)
     return study
 
 
 def figures(study: optuna.Study) -> Mapping[str, Figure]:
-    """Return importances, slices and parallel coordinates; empty for too few trials."""
-    if len([t for t in study.trials if t.state is TrialState.COMPLETE]) < MINIMUM:
+    """Return importances, slices and parallel coordinates; empty for too few trials.
+
+    Only what the search varied is drawn. A setting that a trial does not have, such as τ
+    without target-awareness, is left out of its slice and drawn below its axis.
+    """
+    trials = [trial for trial in study.trials if trial.state is TrialState.COMPLETE]
+    names = _varied(trials)
+    if len(trials) < MINIMUM or not names:
         return {}
-    mpl.use("Agg")
-    from optuna.visualization import matplotlib as drawing
-
-    found: dict[str, Figure] = {}
-    draws: dict[str, Callable[..., Any]] = {
-        "slices": drawing.plot_slice,
-        "parallel-coordinates": drawing.plot_parallel_coordinate,
-    }
-    if len({trial.value for trial in study.trials}) > 1:
-        draws["importances"] = _importances
-    for name, draw in draws.items():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            drawn = draw(study, target_name="Validation accuracy (%)")
-        figure = (drawn if isinstance(drawn, Axes) else drawn.flat[0]).figure
-        assert isinstance(figure, Figure)
-        found[name] = figure
-    return found
+    drawn = {"slices": _slices(trials, names), "parallel-coordinates": _parallel(trials, names)}
+    if len({trial.value for trial in trials}) > 1:
+        drawn["importances"] = _importances(study, names)
+    return drawn
 
 
-def _importances(study: optuna.Study, target_name: str) -> Axes:
-    from optuna.visualization import matplotlib as drawing
+def _varied(trials: Sequence[FrozenTrial]) -> list[str]:
+    values: dict[str, set[Scalar]] = {}
+    for trial in trials:
+        for name, value in trial.params.items():
+            values.setdefault(name, set()).add(value)
+    return [name for name, found in values.items() if len(found) > 1]
 
-    axes = drawing.plot_param_importances(study)
-    axes.set_title(f"Importances for {target_name.lower()}")
-    return axes
+
+def _importances(study: optuna.Study, names: Sequence[str]) -> Figure:
+    found = optuna.importance.get_param_importances(study)
+    shown = sorted((found.get(name, 0.0), name) for name in names)
+    figure = Figure(figsize=(6.0, 1.2 + 0.35 * len(shown)), layout="constrained")
+    axis = figure.subplots()
+    axis.barh([name for _, name in shown], [share for share, _ in shown], color=_INK)
+    for place, (share, _) in enumerate(shown):
+        axis.text(share, place, f" {share:.2f}", va="center", fontsize=8)
+    axis.set_xlim(0, max(max(share for share, _ in shown) * 1.15, 0.01))
+    axis.set_xlabel("Share of the variation in validation accuracy (Optuna)")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
-def _trial(space: Sequence[Knob], run: TrialRun) -> FrozenTrial | None:
-    value = run.metrics.get("val/all")
+def _slices(trials: Sequence[FrozenTrial], names: Sequence[str]) -> Figure:
+    across = min(len(names), _ACROSS)
+    down = math.ceil(len(names) / across)
+    figure = Figure(figsize=(2.6 * across + 0.6, 2.5 * down), layout="constrained")
+    axes = list(figure.subplots(down, across, squeeze=False, sharey=True).flat)
+    for name, axis in zip(names, axes, strict=False):
+        having = [trial for trial in trials if name in trial.params]
+        places, ticks = _places(having, name)
+        axis.scatter(places, [_value(trial) for trial in having], s=16, color=_INK, alpha=0.7)
+        _ticks(axis, ticks)
+        axis.set_xlabel(name, fontsize=9)
+        axis.grid(visible=True, color="#dddddd", linewidth=0.6)
+    for axis in axes[len(names) :]:
+        axis.set_axis_off()
+    for row in range(down):
+        axes[row * across].set_ylabel("Validation accuracy (%)", fontsize=8)
+    return figure
+
+
+def _parallel(trials: Sequence[FrozenTrial], names: Sequence[str]) -> Figure:
+    figure = Figure(figsize=(1.5 * len(names) + 3.0, 4.4), layout="constrained")
+    axis = figure.subplots()
+    columns = [_unit(trials, name) for name in names]
+    scores = np.array([_value(trial) for trial in trials])
+    shades = ScalarMappable(Normalize(scores.min(), scores.max()), "viridis")
+    for place in np.argsort(scores):
+        heights = [column[0][place] for column in columns]
+        axis.plot(range(len(names)), heights, color=shades.to_rgba(scores[place]), alpha=0.8)
+    for place, (_, ticks) in enumerate(columns):
+        axis.axvline(place, color="#888888", linewidth=0.8)
+        for height, text in ticks:
+            axis.text(
+                place + 0.03,
+                height,
+                text,
+                fontsize=7,
+                va="center",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
+            )
+    axis.set_xticks(range(len(names)), names, fontsize=8, rotation=20, ha="right")
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+    figure.colorbar(shades, ax=axis, label="Validation accuracy (%)")
+    return figure
+
+
+def _places(
+    trials: Sequence[FrozenTrial], name: str
+) -> tuple[list[float], list[tuple[float, str]] | str]:
+    """Return x positions, and named ticks for choices or the scale's name for numbers."""
+    distribution = trials[0].distributions[name]
+    values = [trial.params[name] for trial in trials]
+    if isinstance(distribution, CategoricalDistribution):
+        order = [choice for choice in distribution.choices if choice in values]
+        ticks = [(float(place), str(choice)) for place, choice in enumerate(order)]
+        return [float(order.index(value)) for value in values], ticks
+    scale = "log" if getattr(distribution, "log", False) else "linear"
+    return [float(value) for value in values], scale
+
+
+def _ticks(axis: Axes, ticks: list[tuple[float, str]] | str) -> None:
+    if isinstance(ticks, str):
+        axis.set_xscale(ticks)
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        return
+    axis.set_xticks([place for place, _ in ticks], [text for _, text in ticks], fontsize=8)
+    axis.set_xlim(-0.5, len(ticks) - 0.5)
+
+
+def _unit(trials: Sequence[FrozenTrial], name: str) -> tuple[list[float], list[tuple[float, str]]]:
+    """Return each trial's height from 0 to 1 on a setting's axis (-0.1 without it), and ticks."""
+    having = [trial for trial in trials if name in trial.params]
+    places, ticks = _places(having, name)
+    raw = np.log(places) if ticks == "log" else np.asarray(places)
+    low, high = float(raw.min()), float(raw.max())
+    known = iter((raw - low) / (high - low))
+    heights = [float(next(known)) if name in trial.params else -0.1 for trial in trials]
+    if isinstance(ticks, str):
+        marks = [(0.0, f"{min(places):.3g}"), (1.0, f"{max(places):.3g}")]
+    else:
+        marks = [((place - low) / (high - low), text) for place, text in ticks]
+    return heights, marks + ([(-0.1, "–")] if len(having) < len(trials) else [])
+
+
+def _value(trial: FrozenTrial) -> float:
+    return float(trial.value) if trial.value is not None else float("nan")
+
+
+def _trial(space: Sequence[Knob], run: TrialRun, value: float | None) -> FrozenTrial | None:
     if value is None or run.state not in ("finished", "pruned"):
         return None
     params: dict[str, Scalar] = {}

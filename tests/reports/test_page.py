@@ -63,7 +63,7 @@ def test_learning_curves_average_the_seeds_that_reached_an_epoch() -> None:
     assert np.asarray(line.get_ydata()).tolist() == [52.0, 60.0]
 
 
-def search_run(tau: float, value: float | None, state: str = "finished") -> TrialRun:
+def search_run(tau: float, state: str = "finished") -> TrialRun:
     config = TrialConfig().replace("model.tau", tau)
     return TrialRun(
         run_id=f"run-{tau}",
@@ -76,7 +76,7 @@ def search_run(tau: float, value: float | None, state: str = "finished") -> Tria
         training_version="1",
         state=state,
         reason=None,
-        metrics={} if value is None else {"val/all": value},
+        metrics={},
         params={key: str(item) for key, item in config.flat().items()},
         checkpoint=None,
         parent="sweep",
@@ -86,24 +86,33 @@ def search_run(tau: float, value: float | None, state: str = "finished") -> Tria
 
 
 def test_a_search_is_rebuilt_with_complete_and_pruned_trials() -> None:
-    runs = [search_run(0.01, 60.0), search_run(0.02, 61.0, "pruned"), search_run(0.03, None)]
-    study = rebuild("tau", runs)
+    runs = [search_run(0.01), search_run(0.02, "pruned"), search_run(0.03)]
+    study = rebuild("tau", runs, {"run-0.01": 60.0, "run-0.02": 61.0})
     states = [trial.state for trial in study.trials]
     assert states == [optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED]
     assert study.best_params == {"model.tau": 0.01}
 
 
 def test_trials_outside_the_space_are_left_out() -> None:
-    assert rebuild("tau", [search_run(0.2, 60.0)]).trials == []
+    assert rebuild("tau", [search_run(0.2)], {"run-0.2": 60.0}).trials == []
+
+
+def search(count: int) -> optuna.Study:
+    runs = [search_run(0.005 * i) for i in range(count)]
+    return rebuild("tau", runs, {run.run_id: 60.0 + i % 3 for i, run in enumerate(runs)})
 
 
 def test_a_search_has_importances_slices_and_parallel_coordinates() -> None:
-    runs = [search_run(0.005 * i, 60.0 + (i % 3)) for i in range(8)]
-    drawn = figures(rebuild("tau", runs))
-    assert set(drawn) == {"importances", "slices", "parallel-coordinates"}
+    assert set(figures(search(8))) == {"importances", "slices", "parallel-coordinates"}
+
+
+def test_a_slice_shows_every_trial() -> None:
+    [points] = figures(search(8))["slices"].axes[0].collections
+    assert np.asarray(points.get_offsets()).tolist() == [
+        pytest.approx([0.005 * i, 60.0 + i % 3]) for i in range(8)
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_too_few_trials_draw_nothing(count: int) -> None:
-    runs = [search_run(0.005 * i, 60.0 + i) for i in range(count)]
-    assert figures(rebuild("tau", runs)) == {}
+    assert figures(search(count)) == {}
