@@ -16,10 +16,10 @@ import numpy as np
 from tass_core.data.questions import NUMBERS
 from tass_core.data.world.scenes import Bools, Scene, Source, side
 
-LOUDER = 1.25
+LOUDER = 1.35
 """Least ratio of two mean loudnesses that counts as louder."""
 
-MORE_RHYTHMIC = 0.2
+MORE_RHYTHMIC = 0.3
 """Least difference of two rhythms that counts as more rhythmic."""
 
 LONGER = 0.15
@@ -303,11 +303,11 @@ def _always(view: View, name: str) -> Truth | None:
 
 
 def _extreme(view: View, which: str) -> Truth | None:
-    if not view.played:
+    if len(view.played) < 2:
         return None
     ordered = sorted(view.played, key=level, reverse=which == "loudest")
     levels = [level(source) for source in ordered]
-    if len(levels) > 1 and max(levels[0] / levels[1], levels[1] / levels[0]) < LOUDER:
+    if max(levels[0] / levels[1], levels[1] / levels[0]) < LOUDER:
         return None
     place = view.side(ordered[0])
     if place is None:
@@ -317,10 +317,10 @@ def _extreme(view: View, which: str) -> Truth | None:
 
 def _entrance(view: View, which: str) -> tuple[int, Source] | None:
     """Return who comes in first or last, if that is one source by a clear margin."""
-    if not view.entered:
+    if len(view.entered) < 2:
         return None
     ordered = view.entered if which == "first" else view.entered[::-1]
-    if len(ordered) > 1 and abs(ordered[1][0] - ordered[0][0]) < APART * view.seconds:
+    if abs(ordered[1][0] - ordered[0][0]) < APART * view.seconds:
         return None
     return ordered[0]
 
@@ -350,15 +350,19 @@ def _entrance_neighbour(view: View, place: str, which: str) -> Truth | None:
 
 
 def _same_time(view: View, name: str) -> Truth | None:
+    """Answer with the only other instrument that sounds while this one does."""
     known = view.of(name, view.heard)
-    kinds = {source.instrument for source in view.heard} - {name}
-    if not known or len(kinds) != 1:
+    if not known:
         return None
-    others = [source for source in view.heard if source.instrument in kinds]
-    together = view.while_sounding(*known) & view.while_sounding(*others)
-    if together.sum() < APART * view.seconds:
+    shared = {
+        kind: view.while_sounding(*known) & view.while_sounding(*view.of(kind, view.heard))
+        for kind in {source.instrument for source in view.heard} - {name}
+    }
+    together = [kind for kind, seconds in shared.items() if seconds.any()]
+    if len(together) != 1 or shared[together[0]].sum() < APART * view.seconds:
         return None
-    return Truth(kinds.pop(), tuple(known + others), together)
+    others = view.of(together[0], view.heard)
+    return Truth(together[0], tuple(known + others), shared[together[0]])
 
 
 def _which_first(view: View, name: str, which: str) -> Truth | None:
@@ -379,7 +383,7 @@ def _which_first(view: View, name: str, which: str) -> Truth | None:
 def _comes_in(view: View, which: str) -> Truth | None:
     rank = _RANKS.index(which)
     starts = [start for start, _ in view.entered]
-    if len(starts) <= rank:
+    if len(starts) <= max(rank, 1):
         return None
     gaps = [abs(start - starts[rank]) for place, start in enumerate(starts) if place != rank]
     if any(gap < APART * view.seconds for gap in gaps):

@@ -133,7 +133,9 @@ class Interviewer:
             for content, share in SHARES.items()
         }
         chance = self._rng.gumbel(size=len(behind)) * 0.004
-        ranked = sorted(zip(behind, chance, strict=True), key=lambda item: -behind[item[0]] - item[1])
+        ranked = sorted(
+            zip(behind, chance, strict=True), key=lambda item: -behind[item[0]] - item[1]
+        )
         return [content for content, _ in ranked]
 
     def _choose(self, view: View, content: str) -> Asked | None:
@@ -174,7 +176,7 @@ def candidates(rng: np.random.Generator, view: View, content: str) -> Iterator[t
     objects = slots.count("<Object>")
     names = _names(rng, view, objects)
     for chosen in names:
-        yield from _with_rest(slots, chosen)
+        yield from _with_rest(rng, slots, chosen)
 
 
 def _names(rng: np.random.Generator, view: View, objects: int) -> list[tuple[str, ...]]:
@@ -188,12 +190,15 @@ def _names(rng: np.random.Generator, view: View, objects: int) -> list[tuple[str
     return list(permutations(present + lookalikes[:1], 2))
 
 
-def _with_rest(slots: list[str], names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Fill the other placeholders in every way; two sides are never the same."""
+def _with_rest(
+    rng: np.random.Generator, slots: list[str], names: tuple[str, ...]
+) -> Iterator[tuple[str, ...]]:
+    """Fill the other placeholders in every way; two sides are left and right, as they mostly are."""
     rest = [slot for slot in slots if slot != "<Object>"]
     options: list[tuple[str, ...]]
     if rest.count("<LR>") == 2:
-        options = list(permutations(PLACES, 2))
+        sides = PLACES if rng.random() < 0.15 else ("left", "right")
+        options = list(permutations(sides, 2))
     else:
         options = [()]
         for slot in rest:

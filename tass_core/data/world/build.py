@@ -149,7 +149,9 @@ def _set_texts(
     writer: DatasetWriter, videos: Sequence[Video], prototypes: Prototypes
 ) -> dict[str, int]:
     """Write the text features and return each sentence's row."""
-    texts = [entry.text for video in videos for found in video.questions.values() for entry in found]
+    texts = [
+        entry.text for video in videos for found in video.questions.values() for entry in found
+    ]
     sentences = read_sentences(texts)
     for name in prototypes.visual:
         if name == "clip":

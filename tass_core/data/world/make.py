@@ -88,9 +88,7 @@ def resized(size: Size, stored_t2: int | None) -> Size:
     )
 
 
-def imagine(
-    size: Size, *, seed: int, answer_bias: float, co_occurrence: float
-) -> list[Video]:
+def imagine(size: Size, *, seed: int, answer_bias: float, co_occurrence: float) -> list[Video]:
     """Draw the scenes of a world and ask the questions of every split, exactly as many."""
     videos: list[Video] = []
     for part, (split, count) in enumerate(size.videos.items()):

@@ -46,13 +46,15 @@ class VisualBasis:
     placed: Vectors
     """[22, C] their modulation by the column."""
     playing: Vectors
-    """[22, C] the look of being played, partly the same for all instruments."""
+    """[22, C] the look of being played."""
+    motion: Vectors
+    """[4, C] a player's movement and its modulation by the column; the same for rhythm."""
 
     @property
     def rows(self) -> Vectors:
         """All of them, in the order of ``VisualRows``."""
         parts = (self.mean, self.settings, self.textures)
-        return np.concatenate([*parts, self.identity, self.placed, self.playing])
+        return np.concatenate([*parts, self.identity, self.placed, self.playing, self.motion])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Prototypes:
     def rank_gate(self, rank: int) -> npt.NDArray[np.float64]:
         """Return the modulation [D_t] of the rank-th content word; its mean is about one."""
         signs = _generator(self.seed, f"rank {rank}").choice([-1.0, 1.0], size=self.text_width)
-        return 1 + 0.6 * signs
+        return 1 + signs
 
 
 def make_prototypes(seed: int, *, text: int, visual: dict[str, int]) -> Prototypes:
@@ -118,14 +120,14 @@ def _visual_basis(
     rng: np.random.Generator, latent: npt.NDArray[np.float64], width: int
 ) -> VisualBasis:
     identity = _embedded(rng, latent, width, own=0.5)
-    playing = 0.6 * _rows(rng, 1, width) + 0.8 * _rows(rng, len(INSTRUMENTS), width)
     return VisualBasis(
         mean=_rows(rng, 3, width).astype(np.float32),
         settings=_rows(rng, 2, width).astype(np.float32),
         textures=_rows(rng, TEXTURES, width).astype(np.float32),
         identity=identity.astype(np.float32),
         placed=(identity * rng.choice([-1.0, 1.0], size=width)).astype(np.float32),
-        playing=_scaled(playing).astype(np.float32),
+        playing=_rows(rng, len(INSTRUMENTS), width).astype(np.float32),
+        motion=_rows(rng, 4, width).astype(np.float32),
     )
 
 
@@ -134,7 +136,10 @@ def _latent(rng: np.random.Generator) -> npt.NDArray[np.float64]:
     shared = _rows(rng, len(ENSEMBLES), JOINT)
     own = _rows(rng, len(INSTRUMENTS), JOINT)
     kin = np.stack(
-        [shared[next(i for i, group in enumerate(ENSEMBLES) if name in group)] for name in INSTRUMENTS]
+        [
+            shared[next(i for i, group in enumerate(ENSEMBLES) if name in group)]
+            for name in INSTRUMENTS
+        ]
     )
     return _scaled(np.sqrt(KINSHIP) * kin + np.sqrt(1 - KINSHIP) * own)
 

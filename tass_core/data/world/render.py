@@ -25,7 +25,11 @@ class Clarity:
     placed: float
     """Weight of its modulation from the left edge (-1) to the right edge (+1)."""
     playing: float
-    """Weight of the look of being played, at loudness one."""
+    """Weight of the look of an instrument being played, at loudness one."""
+    gesture: float
+    """Weight of the player's movement, at loudness one."""
+    tempo: float
+    """Weight of the difference between even and rhythmic movement."""
     setting: float
     """Weight of indoor or outdoor in every cell."""
     texture: float
@@ -41,8 +45,10 @@ class Clarity:
 CLIP = Clarity(
     identity=1.0,
     placed=0.5,
-    playing=0.45,
-    setting=0.25,
+    playing=0.4,
+    gesture=1.2,
+    tempo=1.4,
+    setting=0.12,
     texture=0.8,
     lookalike=1.0,
     cell_noise=0.3,
@@ -52,7 +58,9 @@ RESNET = Clarity(
     identity=0.8,
     placed=0.5,
     playing=0.4,
-    setting=0.3,
+    gesture=1.1,
+    tempo=1.2,
+    setting=0.15,
     texture=1.0,
     lookalike=1.0,
     cell_noise=0.4,
@@ -65,6 +73,9 @@ AUDIO_NOISE = 0.8
 
 CROWD = 0.5
 """Weight of the ambience."""
+
+SCALE = 6.0
+"""Root mean square of a cell that an instrument fills, about."""
 
 _GAIN = 0.25
 """Standard deviation of the logarithm of a cell's gain: feature maps differ in norm by cell."""
@@ -95,18 +106,24 @@ def render_visual(
     moving += weights
     for source, cover in zip(scene.visible, covered, strict=True):
         kind = INSTRUMENTS.index(source.instrument)
-        play = np.sqrt(source.loudness) * (0.8 + 0.4 * source.rhythm) + source.fidget
+        play = source.loudness + source.fidget
+        gesture = clarity.gesture * cover * play[:, None, None]
+        tempo = clarity.tempo * (2 * source.rhythm - 1) * cover * (play > 0)[:, None, None]
         moving *= 1 - 0.7 * cover[..., None] * _background(basis)
         moving[..., _identity(kind)] += clarity.identity * cover
         moving[..., _placed(kind)] += clarity.placed * cover * _across(columns)
         moving[..., _playing(kind)] += clarity.playing * cover * play[:, None, None]
+        moving[..., _MOTION] += gesture
+        moving[..., _MOTION + 1] += gesture * _across(columns)
+        moving[..., _MOTION + 2] += tempo
+        moving[..., _MOTION + 3] += tempo * _across(columns)
     pooled = moving.reshape(scene.seconds // pool, pool, rows * columns, -1).mean(axis=1)
     odd = rng.standard_normal((rows * columns, basis.mean.shape[1]), dtype=np.float32)
     gain = np.exp(_GAIN * rng.standard_normal((rows * columns, 1), dtype=np.float32))
     features = pooled @ basis.rows + clarity.cell_noise * odd
     noise = rng.standard_normal(features.shape, dtype=np.float32)
     features += clarity.noise / np.sqrt(pool) * noise
-    rendered: Floats = features * gain
+    rendered: Floats = SCALE * features * gain
     return rendered
 
 
@@ -120,10 +137,10 @@ def render_audio(
         timbre = prototypes.heard[kind] + (2 * source.rhythm - 1) * prototypes.rhythm[kind]
         sound += source.loudness[:, None] * timbre
     crowd = 0.5 + 0.5 * rng.random((scene.seconds, 1), dtype=np.float32)
-    sound += CROWD * crowd * prototypes.ambience[scene.ambience] + prototypes.ambience[-1]
+    sound += CROWD * crowd * prototypes.ambience[scene.ambience] + 0.2 * prototypes.ambience[-1]
     pooled = sound.reshape(scene.seconds // pool, pool, -1).mean(axis=1)
     noise = rng.standard_normal(pooled.shape, dtype=np.float32)
-    rendered: Floats = pooled + (AUDIO_NOISE / np.sqrt(pool)) * noise
+    rendered: Floats = 2.0 * (pooled + (AUDIO_NOISE / np.sqrt(pool)) * noise)
     return rendered
 
 
@@ -131,6 +148,7 @@ _MEAN, _SETTINGS, _CLUTTER = 0, 3, 5
 _IDENTITY = _CLUTTER + TEXTURES
 _PLACED = _IDENTITY + len(INSTRUMENTS)
 _PLAYING = _PLACED + len(INSTRUMENTS)
+_MOTION = _PLAYING + len(INSTRUMENTS)
 
 
 def _identity(kind: int) -> int:
@@ -161,7 +179,7 @@ def _still(scene: Scene, basis: VisualBasis, clarity: Clarity) -> Floats:
     """Return the weights [rows, columns, J] of what does not move: the room and its clutter."""
     rows, columns = scene.grid
     weights = np.zeros((rows, columns, len(basis.rows)), np.float32)
-    weights[..., _MEAN] = 1
+    weights[..., _MEAN] = 0.2
     weights[..., _MEAN + 1] = 0.3 * _across(columns)
     weights[..., _MEAN + 2] = 0.3 * _across(rows)[:, None]
     weights[..., _SETTINGS + (scene.place == "outdoor")] = clarity.setting

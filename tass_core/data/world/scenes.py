@@ -25,7 +25,7 @@ ENSEMBLES: tuple[tuple[str, ...], ...] = (
 )
 """Instruments that like each other's company; every instrument is in at least one."""
 
-TEXTURES = 16
+TEXTURES = 8
 """Kinds of background clutter that are no instrument."""
 
 AMBIENCES = 8
@@ -140,7 +140,7 @@ def sample_scene(
     names = company(rng, count, co_occurrence)
     offscreen = rng.random() < 0.22
     silent = _silent(rng, count, offscreen)
-    starts = entrances(rng, count, seconds)
+    parts = entrances(rng, count, seconds)
     places = stand(rng, count, grid)
     sources = [
         place_source(
@@ -149,7 +149,7 @@ def sample_scene(
             places[index],
             loudness=np.zeros(seconds, np.float32)
             if silent[index]
-            else draw_loudness(rng, seconds, starts[index]),
+            else draw_loudness(rng, seconds, *parts[index]),
         )
         for index, name in enumerate(names)
     ]
@@ -204,15 +204,29 @@ def companion(rng: np.random.Generator, name: str, co_occurrence: float) -> str:
     return others[int(rng.integers(len(others)))]
 
 
-def entrances(rng: np.random.Generator, count: int, seconds: int) -> list[int]:
-    """Draw the second at which each source starts: all at once, or one after another."""
+def entrances(rng: np.random.Generator, count: int, seconds: int) -> list[tuple[int, int]]:
+    """Draw the first second and the end of each part.
+
+    Several play together throughout, for a while each, relieve one another with parts of the
+    same length, or come in one after another; so who came first is not who was heard most.
+    """
     if count == 1:
-        return [0 if rng.random() < 0.7 else int(rng.integers(seconds // 2))]
-    if rng.random() < 0.4:
-        return [0] * count
-    steps = rng.integers(0 if count > 4 else seconds // 10, max(seconds // 4, 2), size=count)
-    starts = np.minimum(np.cumsum(steps) - steps[0], (seconds * 3) // 4)
-    return [int(start) for start in rng.permutation(starts)]
+        return [(0 if rng.random() < 0.7 else int(rng.integers(seconds // 2)), seconds)]
+    form = rng.random()
+    if form < 0.2:
+        return [(0, seconds)] * count
+    if form < 0.45:
+        lengths = rng.uniform(0.15, 0.8, count)
+        begins = rng.uniform(0, 1 - lengths)
+    elif form < 0.7:
+        lengths = np.full(count, rng.uniform(0.25, 0.6))
+        begins = rng.permutation(np.linspace(0, 1 - lengths[0], count))
+    else:
+        begins = rng.permutation(np.linspace(0, rng.uniform(0.3, 0.7), count))
+        lengths = 1 - begins
+    starts = (begins * seconds).astype(int)
+    ends = np.minimum(starts + np.maximum((lengths * seconds).astype(int), 2), seconds)
+    return [(int(start), int(end)) for start, end in zip(starts, ends, strict=True)]
 
 
 def stand(
@@ -227,8 +241,8 @@ def stand(
         rank, place = divmod(index, per_rank)
         held = min(per_rank, count - rank * per_rank)
         room, tall = columns / held, rows / ranks
-        width = min(room * 0.95, rng.uniform(1.0, 2.2))
-        height = min(tall * 0.95, rng.uniform(1.2, 2.4))
+        width = min(room * 0.95, rng.uniform(1.6, 2.6))
+        height = min(tall * 0.95, rng.uniform(2.0, 3.2))
         x = place * room + rng.uniform(width / 2, room - width / 2)
         y = rank * tall + rng.uniform(height / 2, tall - height / 2)
         places.append((float(x), float(y), float(width), float(height)))
@@ -274,7 +288,7 @@ def offscreen_source(
     return heard_only(
         rng,
         name if same else companion(rng, name, co_occurrence),
-        draw_loudness(rng, seconds, int(rng.integers(seconds // 2))),
+        draw_loudness(rng, seconds, int(rng.integers(seconds // 2)), seconds),
     )
 
 
@@ -284,25 +298,27 @@ def heard_only(rng: np.random.Generator, name: str, loudness: Floats) -> Source:
     return Source(name, 0, 0, 0, 0, 0, False, loudness, float(rng.random()), silence)
 
 
-def draw_loudness(rng: np.random.Generator, seconds: int, start: int) -> Floats:
-    """Draw a loudness curve [T1] that begins at ``start``: level, swell, pause and end."""
+def draw_loudness(rng: np.random.Generator, seconds: int, start: int, end: int) -> Floats:
+    """Draw a loudness curve [T1] of a part from ``start`` to ``end``: level, swell and pause."""
     time = np.arange(seconds)
-    level = float(np.clip(np.exp(rng.normal(0, 0.4)), 0.4, 2.0))
+    level = float(np.clip(np.exp(rng.normal(0, 0.45)), 0.45, 2.0))
     tilt = float(rng.uniform(-0.4, 0.4)) if rng.random() < 0.5 else 0.0
     curve = level * (1 + tilt * (2 * time / max(seconds - 1, 1) - 1))
-    playing = time >= start
-    if rng.random() < 0.3:
-        begin = start + int(rng.integers(1, max((seconds - start) // 2, 2)))
+    playing = (time >= start) & (time < end)
+    if rng.random() < 0.25 and end - start > seconds // 3:
+        begin = start + int(rng.integers(1, (end - start) // 2))
         playing &= (time < begin) | (time >= begin + int(rng.integers(seconds // 10, seconds // 3)))
-    if rng.random() < 0.25:
-        playing &= time < start + max(int(rng.uniform(0.4, 0.95) * (seconds - start)), 2)
+    if rng.random() < 0.2:
+        playing &= time < start + max(int(rng.uniform(0.4, 0.95) * (end - start)), 2)
     return np.where(playing, curve, 0).astype(np.float32)
 
 
 def _silent(rng: np.random.Generator, count: int, offscreen: bool) -> Bools:
+    if offscreen and rng.random() < 0.3:
+        return np.ones(count, np.bool_)
     silent = rng.random(count) < 0.18
     if count == 1:
-        silent &= offscreen
+        silent[:] = False
     if silent.all() and not offscreen:
         silent[int(rng.integers(count))] = False
     return silent
@@ -313,7 +329,7 @@ def _clutter(
 ) -> tuple[Patch, ...]:
     patches = []
     absent = [index for index, name in enumerate(INSTRUMENTS) if name not in present]
-    for _ in range(int(rng.integers(4, 9))):
+    for _ in range(int(rng.integers(3, 7))):
         patches.append(_patch(rng, int(rng.integers(TEXTURES)), (0.4, 1.0), grid))
     for _ in range(int(rng.integers(1, 4))):
         kind = TEXTURES + absent[int(rng.integers(len(absent)))]

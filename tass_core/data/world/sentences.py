@@ -30,7 +30,9 @@ def split_words(text: str) -> list[str]:
 
 def build_vocabulary(texts: Sequence[str] = ()) -> tuple[str, ...]:
     """Return padding and every word of the templates, their values and ``texts``, sorted."""
-    words = {word for _, content in TEMPLATES for word in split_words(PLACEHOLDER.sub(" ", content))}
+    words = {
+        word for _, content in TEMPLATES for word in split_words(PLACEHOLDER.sub(" ", content))
+    }
     words |= {word for values in SLOTS.values() for value in values for word in split_words(value)}
     words |= {word for text in texts for word in split_words(text)}
     return (PADDING, *sorted(words))
@@ -85,21 +87,21 @@ def embed_sentences(sentences: Sentences, prototypes: Prototypes) -> npt.NDArray
         rows.append(_embed(words, prototypes))
     stacked = np.stack(rows)
     norms = np.linalg.norm(stacked, axis=1, keepdims=True)
-    scaled: npt.NDArray[np.float32] = (0.5 * np.sqrt(stacked.shape[1]) * stacked / norms).astype(
+    scaled: npt.NDArray[np.float32] = (2.5 * np.sqrt(stacked.shape[1]) * stacked / norms).astype(
         np.float32
     )
     return scaled
 
 
 def _embed(words: list[str], prototypes: Prototypes) -> npt.NDArray[np.float64]:
-    total = prototypes.sentence_offset.copy()
-    rank = 0
-    ranked = {*INSTRUMENTS, *SLOTS["<LR>"]}
+    total = 0.5 * prototypes.sentence_offset
+    ranks = dict.fromkeys(("instrument", "side"), 0)
     for word in words:
         vector = prototypes.word(word)
-        if word in ranked:
-            total += 1.2 * vector * prototypes.rank_gate(rank)
-            rank += 1
+        kind = "instrument" if word in INSTRUMENTS else "side"
+        if word in INSTRUMENTS or word in SLOTS["<LR>"]:
+            total += 1.5 * vector * prototypes.rank_gate(ranks[kind])
+            ranks[kind] += 1
         else:
-            total += (0.35 if word in FUNCTION_WORDS else 0.9) * vector
+            total += (0.3 if word in FUNCTION_WORDS else 1.3) * vector
     return total
