@@ -73,7 +73,6 @@ def test_killed_tracking_server_loses_no_result(desk, undisturbed, killed):
 
     assert "0 trained" in said
     assert desk.histories() == undisturbed.histories()
-    desk.tracking = database
     assert desk.tables() == undisturbed.tables()
     kill_tree(killed[-1])
 
