@@ -140,7 +140,7 @@ def ingest_command(
         threads=threads or min(8, os.cpu_count() or 1),
     )
     with progress_bar("ingest") as advance:
-        report = ingest(plan, say=console.print, progress=advance)
+        report = ingest(plan, say=remark, progress=advance)
     _print_made(out, report)
 
 
@@ -258,7 +258,7 @@ def extract_command(
         address=address,
     )
     with progress_bar("extract") as advance:
-        report = extract(plan, say=console.print, progress=advance)
+        report = extract(plan, say=remark, progress=advance)
     _print_made(out, report)
 
 
@@ -297,6 +297,11 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def remark(text: str) -> None:
+    """Tell a person something on standard error, word for word."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_made(out: Path, report: IngestReport) -> None:

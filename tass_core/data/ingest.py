@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tass_core.config import Pooling
 from tass_core.data.arrays import MapLayout, arrange, read_array, read_header, recognise, to_half
+from tass_core.data.folders import PartialFolder
 from tass_core.data.layout import AUDIO_WIDTH, EncoderLayout
 from tass_core.data.pooling import pool_segments
 from tass_core.data.sources import LeftOut, Sources, gather, require_complete
@@ -105,6 +106,7 @@ def ingest(
         said.append(text)
         (say or _log.info)(text)
 
+    PartialFolder(plan.out, force=plan.force)  # refuses an existing dataset before any work
     sources = gather(plan.questions, plan.skip_bad, remark)
     headers = _read_headers(plan, sources)
     layouts = _recognise_layouts(plan, headers, remark)
