@@ -36,6 +36,8 @@ from search_spaces.tables import TABLES
 from tass_core.data import AVERAGES
 
 Verdict = Literal["holds", "does not hold", "undecided"]
+_RULE_OF_THREE = 300.0
+"""Points times questions: none of n answers differs, so fewer than 3 in n do, at 95%."""
 _SLACK = 0.03
 """Points that rounding may move a published average."""
 
@@ -182,7 +184,7 @@ def decide(kind: Kind, parts: Sequence[Part]) -> list[Part]:
         difference = replace(part.difference, p_holm=p)
         verdict, reason = _verdict(kind, part.contrast.column, difference)
         further = _further(kind, part.published, difference, tests) if p is not None else None
-        if verdict == "undecided" and p is not None:
+        if verdict == "undecided" and p is not None and not difference.identical:
             reason += _advice(further)
         decided.append(
             replace(
@@ -281,8 +283,13 @@ def _verdict(kind: Kind, column: str, difference: Difference) -> tuple[Verdict, 
         return "undecided", "one seed: the spread over seeds is unknown; 1 more seed gives a test"
     low, high = difference.interval.low, difference.interval.high
     clear = difference.p_holm < 1 - LEVEL
-    none = difference.identical or (low > -MARGIN and high < MARGIN)
-    words = "every answer is the same" if difference.identical else f"within ±{MARGIN} points"
+    none = low > -MARGIN and high < MARGIN
+    words = f"within ±{MARGIN} points"
+    if difference.identical:
+        bound = _RULE_OF_THREE / difference.questions
+        words = f"every answer is the same (on new questions at most {bound:.2f} points)"
+        if bound > MARGIN:
+            return "undecided", f"{words}; more questions would decide"
     if kind == "same":
         if none:
             return "holds", f"no difference: {words}"
@@ -302,6 +309,8 @@ def _further(kind: Kind, published: float, difference: Difference, tests: int) -
     That is by finding the published or the seen effect, whichever is larger; where as many
     seeds are at hand already, by showing that there is no effect beyond ``MARGIN``.
     """
+    if difference.identical:
+        return None
     spread, floor = difference.seed_sd or 0.0, difference.question_se
     wanted = None
     if kind == "greater":

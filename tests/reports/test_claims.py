@@ -83,9 +83,16 @@ def test_the_opposite_of_a_claim_does_not_hold() -> None:
 
 
 def test_identical_answers_are_no_difference() -> None:
-    nothing = np.zeros((3, 200))
+    nothing = np.zeros((3, 2000))
     assert decide("greater", [part(nothing)])[0].verdict == "does not hold"
     assert decide("same", [part(nothing)])[0].verdict == "holds"
+
+
+def test_identical_answers_to_few_questions_decide_nothing() -> None:
+    [found] = decide("greater", [part(np.zeros((3, 200)))])
+    assert found.verdict == "undecided"
+    assert found.further_seeds is None
+    assert "at most 1.50 points" in found.reason
 
 
 def test_a_clear_difference_refutes_sameness() -> None:
