@@ -1,7 +1,16 @@
 """The procedural music world: scenes, questions with true answers, and features for them."""
 
 from tass_core.data.world.build import Progress
-from tass_core.data.world.make import make_world
+from tass_core.data.world.make import ANSWER_BIAS, CO_OCCURRENCE, make_world
+from tass_core.data.world.over import OverReport, make_world_over
 from tass_core.data.world.presets import PRESETS
 
-__all__ = ["PRESETS", "Progress", "make_world"]
+__all__ = [
+    "ANSWER_BIAS",
+    "CO_OCCURRENCE",
+    "PRESETS",
+    "OverReport",
+    "Progress",
+    "make_world",
+    "make_world_over",
+]

@@ -31,6 +31,9 @@ TOGETHER = 0.02
 APART = 0.07
 """Least difference of two entrances that counts as one after the other, likewise."""
 
+NEAR = 0.7
+"""Least distance in cells of two that stand side by side rather than in one place."""
+
 WINDOW = 0.1
 """How much of the video after an entrance shows who came in, likewise."""
 
@@ -134,29 +137,29 @@ def _is_seen(view: View, *names: str) -> Truth | None:
     return Truth(_yes(present == set(names)), tuple(asked), view.everything)
 
 
-def _count(view: View, asked: list[Source], among_seconds: Bools) -> Truth | None:
+def _count(asked: list[Source], among_seconds: Bools) -> Truth | None:
     return Truth(_number(len(asked)), tuple(asked), among_seconds)
 
 
 def _heard_count(view: View) -> Truth | None:
-    return _count(view, view.heard, view.while_sounding(*view.heard))
+    return _count(view.heard, view.while_sounding(*view.heard))
 
 
 def _sounding_count(view: View) -> Truth | None:
-    return _count(view, view.played, view.while_sounding(*view.played))
+    return _count(view.played, view.while_sounding(*view.played))
 
 
 def _silent_count(view: View) -> Truth | None:
-    return _count(view, [item for item in view.seen if not item.sounds], view.everything)
+    return _count([item for item in view.seen if not item.sounds], view.everything)
 
 
 def _object_count(view: View, name: str) -> Truth | None:
-    return _count(view, view.of(name, view.seen), view.everything)
+    return _count(view.of(name, view.seen), view.everything)
 
 
 def _sounding_object_count(view: View, name: str) -> Truth | None:
     asked = view.of(name, view.played)
-    return _count(view, asked, view.while_sounding(*asked))
+    return _count(asked, view.while_sounding(*asked))
 
 
 def _seen_types(view: View) -> Truth | None:
@@ -173,7 +176,7 @@ def _only(found: list[Source]) -> Source | None:
     return found[0] if len(found) == 1 else None
 
 
-def _pair(view: View, first: Source | None, second: Source | None) -> tuple[Source, Source] | None:
+def _pair(first: Source | None, second: Source | None) -> tuple[Source, Source] | None:
     if first is None or second is None or first is second:
         return None
     return (first, second) if first.sounds and second.sounds else None
@@ -195,18 +198,28 @@ def _more_rhythmic(view: View, pair: tuple[Source, Source] | None) -> Truth | No
 
 
 def _named(view: View, one: str, other: str) -> tuple[Source, Source] | None:
-    return _pair(view, _only(view.of(one, view.heard)), _only(view.of(other, view.heard)))
+    return _pair(_only(view.of(one, view.heard)), _only(view.of(other, view.heard)))
 
 
 def _sided(view: View, one: str, other: str) -> tuple[Source, Source] | None:
-    return _pair(view, _only(view.at(one)), _only(view.at(other)))
+    return _pair(_standing(view, one), _standing(view, other))
+
+
+def _standing(view: View, place: str) -> Source | None:
+    """Return "the instrument on the left": the leftmost of the stage, if it stands apart."""
+    if place == "middle":
+        return _only(view.at("middle"))
+    ordered = sorted(view.seen, key=lambda source: source.x, reverse=place == "right")
+    if len(ordered) < 2 or abs(ordered[0].x - ordered[1].x) < NEAR:
+        return None
+    return ordered[0]
 
 
 def _named_sided(
     view: View, one: str, place: str, other: str, elsewhere: str
 ) -> tuple[Source, Source] | None:
     first = _only(view.of(one, view.at(place)))
-    return _pair(view, first, _only(view.of(other, view.at(elsewhere))))
+    return _pair(first, _only(view.of(other, view.at(elsewhere))))
 
 
 def _object_louder(view: View, *values: str) -> Truth | None:
@@ -257,7 +270,7 @@ def _outermost(view: View, where: str) -> Truth | None:
     if not view.seen:
         return None
     ordered = sorted(view.seen, key=lambda source: source.x, reverse=where == "rightest")
-    if len(ordered) > 1 and abs(ordered[0].x - ordered[1].x) < 0.7:
+    if len(ordered) > 1 and abs(ordered[0].x - ordered[1].x) < NEAR:
         return None
     return Truth(ordered[0].instrument, (ordered[0],), view.everything)
 
@@ -269,18 +282,20 @@ def _beside(view: View, place: str, known: Source) -> Source | None:
         return None if found is known else found
     away = 1 if place == "right" else -1
     distance = [((source.x - known.x) * away, source) for source in view.seen]
-    near = sorted((item for item in distance if item[0] >= 0.7), key=lambda item: item[0])
+    near = sorted((item for item in distance if item[0] >= NEAR), key=lambda item: item[0])
     if not near or (len(near) > 1 and near[1][0] - near[0][0] < 0.5):
         return None
     return near[0][1]
 
 
 def _neighbour(view: View, place: str, name: str) -> Truth | None:
-    known = _only(view.of(name, view.seen))
-    found = None if known is None else _beside(view, place, known)
-    if known is None or found is None:
-        return None
-    return Truth(found.instrument, (known, found), view.everything)
+    """Answer for the outermost instrument of that name that has somebody on that side."""
+    ordered = sorted(view.of(name, view.seen), key=lambda source: source.x)
+    for known in reversed(ordered) if place == "right" else ordered:
+        found = _beside(view, place, known)
+        if found is not None:
+            return Truth(found.instrument, (known, found), view.everything)
+    return None
 
 
 def _from_stage(view: View) -> Truth | None:
@@ -303,11 +318,11 @@ def _always(view: View, name: str) -> Truth | None:
 
 
 def _extreme(view: View, which: str) -> Truth | None:
-    if len(view.played) < 2:
+    if not view.played:
         return None
     ordered = sorted(view.played, key=level, reverse=which == "loudest")
     levels = [level(source) for source in ordered]
-    if max(levels[0] / levels[1], levels[1] / levels[0]) < LOUDER:
+    if len(levels) > 1 and max(levels[0] / levels[1], levels[1] / levels[0]) < LOUDER:
         return None
     place = view.side(ordered[0])
     if place is None:
@@ -317,10 +332,10 @@ def _extreme(view: View, which: str) -> Truth | None:
 
 def _entrance(view: View, which: str) -> tuple[int, Source] | None:
     """Return who comes in first or last, if that is one source by a clear margin."""
-    if len(view.entered) < 2:
+    if not view.entered:
         return None
     ordered = view.entered if which == "first" else view.entered[::-1]
-    if abs(ordered[1][0] - ordered[0][0]) < APART * view.seconds:
+    if len(ordered) > 1 and abs(ordered[1][0] - ordered[0][0]) < APART * view.seconds:
         return None
     return ordered[0]
 
@@ -383,7 +398,7 @@ def _which_first(view: View, name: str, which: str) -> Truth | None:
 def _comes_in(view: View, which: str) -> Truth | None:
     rank = _RANKS.index(which)
     starts = [start for start, _ in view.entered]
-    if len(starts) <= max(rank, 1):
+    if len(starts) <= rank:
         return None
     gaps = [abs(start - starts[rank]) for place, start in enumerate(starts) if place != rank]
     if any(gap < APART * view.seconds for gap in gaps):

@@ -69,6 +69,9 @@ YES: Mapping[str, float] = {
 COUNTS: tuple[float, ...] = (8, 30, 35, 12, 6, 3, 2, 1, 1, 0.5, 0.2, 0.5)
 """Its counts from zero to more than ten, in percent, over all counting templates."""
 
+RANKED = frozenset({"<FL>", "<TH>", "<LL>"})
+"""Placeholders that rank who plays; asked only where at least two do."""
+
 _TYPE_OF = {content: kind for kind, content in TEMPLATES}
 
 
@@ -173,6 +176,8 @@ def wanted_shares(content: str, answer_bias: float) -> Mapping[str, float]:
 def candidates(rng: np.random.Generator, view: View, content: str) -> Iterator[tuple[str, ...]]:
     """Yield ways to fill a template that may make sense in a scene."""
     slots = PLACEHOLDER.findall(content)
+    if RANKED & set(slots) and len(view.played) < 2:
+        return
     objects = slots.count("<Object>")
     names = _names(rng, view, objects)
     for chosen in names:
@@ -193,7 +198,7 @@ def _names(rng: np.random.Generator, view: View, objects: int) -> list[tuple[str
 def _with_rest(
     rng: np.random.Generator, slots: list[str], names: tuple[str, ...]
 ) -> Iterator[tuple[str, ...]]:
-    """Fill the other placeholders in every way; two sides are left and right, as they mostly are."""
+    """Fill the other placeholders in every way; two sides are mostly left and right."""
     rest = [slot for slot in slots if slot != "<Object>"]
     options: list[tuple[str, ...]]
     if rest.count("<LR>") == 2:

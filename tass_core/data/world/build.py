@@ -29,6 +29,9 @@ from tass_core.data.world.sentences import embed_sentences, embed_words, read_se
 Progress = Callable[[int, int], None]
 """Called with the number of videos rendered so far and their total."""
 
+Regions = dict[str, list[npt.NDArray[np.uint8]]]
+"""By split and question: [T1, P] true regions, packed along P."""
+
 COVERED = 0.4
 """Least share of a cell a target covers for the cell to be one of its true regions."""
 
@@ -100,14 +103,14 @@ def build(
         notes=card.notes,
         force=force,
     ) as writer:
-        regions: dict[int, npt.NDArray[np.uint8]] = {}
+        regions: Regions = {split: [] for split in SPLITS}
         for row, video in enumerate(videos):
             _add_video(writer, row, video, size, prototypes, seed, regions)
             if progress is not None:
                 progress(row + 1, len(videos))
         sentences = _set_texts(writer, videos, prototypes)
         for split in SPLITS:
-            _set_split(writer, split, videos, size, sentences, regions)
+            _set_split(writer, split, videos, size, sentences, regions[split])
         writer.set_scenes([scene_as_data(video) for video in videos])
         return writer.finish()
 
@@ -119,7 +122,7 @@ def _add_video(
     size: Size,
     prototypes: Prototypes,
     seed: int,
-    regions: dict[int, npt.NDArray[np.uint8]],
+    regions: Regions,
 ) -> None:
     covered = cover_all(video.scene)
     visual = {
@@ -135,9 +138,8 @@ def _add_video(
     }
     audio = render_audio(generator(seed, 2, row), video.scene, prototypes, pool=size.stored_t2)
     writer.add_video(video.video_id, audio, visual, info={"place": video.scene.place})
-    for entries in video.questions.values():
-        for entry in entries:
-            regions[id(entry)] = _packed(video.scene, entry, covered)
+    for split, entries in video.questions.items():
+        regions[split] += [_packed(video.scene, entry, covered) for entry in entries]
 
 
 def _packed(scene: Scene, entry: Entry, covered: list[Floats]) -> npt.NDArray[np.uint8]:
@@ -149,10 +151,11 @@ def _set_texts(
     writer: DatasetWriter, videos: Sequence[Video], prototypes: Prototypes
 ) -> dict[str, int]:
     """Write the text features and return each sentence's row."""
-    texts = [
-        entry.text for video in videos for found in video.questions.values() for entry in found
-    ]
-    sentences = read_sentences(texts)
+    texts: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for video in videos:
+        for split, entries in video.questions.items():
+            texts[split] += [entry.text for entry in entries]
+    sentences = read_sentences(texts["train"], texts["val"] + texts["test"])
     for name in prototypes.visual:
         if name == "clip":
             writer.set_text(
@@ -172,7 +175,7 @@ def _set_split(
     videos: Sequence[Video],
     size: Size,
     sentences: Mapping[str, int],
-    regions: Mapping[int, npt.NDArray[np.uint8]],
+    regions: Sequence[npt.NDArray[np.uint8]],
 ) -> None:
     rows = [
         (row, entry) for row, video in enumerate(videos) for entry in video.questions.get(split, ())
@@ -192,7 +195,7 @@ def _set_split(
     segments = np.ones((len(entries), size.seconds), np.bool_)
     where = np.zeros((len(entries), size.seconds, count), np.bool_)
     for place, entry in enumerate(entries):
-        where[place] = np.unpackbits(regions[id(entry)], axis=-1, count=count)
+        where[place] = np.unpackbits(regions[place], axis=-1, count=count)
         if entry.truth is not None:
             segments[place] = entry.truth.segments
     writer.set_truth(split, regions=where, segments=segments)

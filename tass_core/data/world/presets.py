@@ -56,8 +56,8 @@ SIZES: Mapping[Preset, Size] = {
         grid=(7, 7),
         visual={"clip": 48, "resnet18-glove": 12},
         text=64,
-        videos={"train": 560, "val": 80, "test": 180},
-        questions={"train": 5600, "val": 800, "test": 1800},
+        videos={"train": 1300, "val": 80, "test": 180},
+        questions={"train": 11200, "val": 800, "test": 1800},
         base={
             "model.width": 128,
             "data.batching": "video",

@@ -17,6 +17,7 @@ from tass_core.data.questions import INSTRUMENTS
 from tass_core.data.world.scenes import AMBIENCES, ENSEMBLES, TEXTURES
 
 Vectors = npt.NDArray[np.float32]
+Vectors64 = npt.NDArray[np.float64]
 
 JOINT = 24
 """Width of the joint space of images and text."""
@@ -71,21 +72,25 @@ class Prototypes:
     """[22, 128] how they change with the rhythm."""
     ambience: Vectors
     """[AMBIENCES + 1, 128] background sounds, and what every second has."""
-    named: npt.NDArray[np.float64]
+    named: Vectors64
     """[22, D_t] the words for the instruments."""
-    sentence_offset: npt.NDArray[np.float64]
+    sentence_offset: Vectors64
     """[D_t] what every sentence has."""
 
-    def word(self, word: str) -> npt.NDArray[np.float64]:
+    def word(self, word: str) -> Vectors64:
         """Return a word's feature [D_t], of root mean square one half."""
+        vector: Vectors64
         if word in INSTRUMENTS:
-            return self.named[INSTRUMENTS.index(word)]
-        return 0.5 * _rows(_generator(self.seed, f"word {word}"), 1, self.text_width)[0]
+            vector = self.named[INSTRUMENTS.index(word)]
+        else:
+            vector = 0.5 * _rows(_generator(self.seed, f"word {word}"), 1, self.text_width)[0]
+        return vector
 
-    def rank_gate(self, rank: int) -> npt.NDArray[np.float64]:
-        """Return the modulation [D_t] of the rank-th content word; its mean is about one."""
+    def rank_gate(self, rank: int) -> Vectors64:
+        """Return the modulation [D_t] of the rank-th of its kind in a sentence; its mean is one."""
         signs = _generator(self.seed, f"rank {rank}").choice([-1.0, 1.0], size=self.text_width)
-        return 1 + signs
+        gate: Vectors64 = 1 + signs
+        return gate
 
 
 def make_prototypes(seed: int, *, text: int, visual: dict[str, int]) -> Prototypes:
@@ -116,9 +121,7 @@ def make_prototypes(seed: int, *, text: int, visual: dict[str, int]) -> Prototyp
     )
 
 
-def _visual_basis(
-    rng: np.random.Generator, latent: npt.NDArray[np.float64], width: int
-) -> VisualBasis:
+def _visual_basis(rng: np.random.Generator, latent: Vectors64, width: int) -> VisualBasis:
     identity = _embedded(rng, latent, width, own=0.5)
     return VisualBasis(
         mean=_rows(rng, 3, width).astype(np.float32),
@@ -131,7 +134,7 @@ def _visual_basis(
     )
 
 
-def _latent(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _latent(rng: np.random.Generator) -> Vectors64:
     """Draw a latent vector for every instrument, alike within an ensemble."""
     shared = _rows(rng, len(ENSEMBLES), JOINT)
     own = _rows(rng, len(INSTRUMENTS), JOINT)
@@ -144,9 +147,7 @@ def _latent(rng: np.random.Generator) -> npt.NDArray[np.float64]:
     return _scaled(np.sqrt(KINSHIP) * kin + np.sqrt(1 - KINSHIP) * own)
 
 
-def _embedded(
-    rng: np.random.Generator, latent: npt.NDArray[np.float64], width: int, *, own: float
-) -> npt.NDArray[np.float64]:
+def _embedded(rng: np.random.Generator, latent: Vectors64, width: int, *, own: float) -> Vectors64:
     """Embed latent vectors [K, JOINT] in a space of ``width``, each with a part of its own."""
     joint = min(JOINT, width)
     frame, _ = np.linalg.qr(rng.standard_normal((width, joint)))
@@ -154,13 +155,13 @@ def _embedded(
     return _scaled(np.sqrt(1 - own**2) * embedded + own * _rows(rng, len(latent), width))
 
 
-def _rows(rng: np.random.Generator, count: int, width: int) -> npt.NDArray[np.float64]:
+def _rows(rng: np.random.Generator, count: int, width: int) -> Vectors64:
     return _scaled(rng.standard_normal((count, width)))
 
 
-def _scaled(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _scaled(rows: Vectors64) -> Vectors64:
     """Scale rows to a root mean square of one."""
-    scaled: npt.NDArray[np.float64] = rows / np.sqrt((rows**2).mean(axis=-1, keepdims=True))
+    scaled: Vectors64 = rows / np.sqrt((rows**2).mean(axis=-1, keepdims=True))
     return scaled
 
 

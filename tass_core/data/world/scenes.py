@@ -122,7 +122,8 @@ def coverage(source: Source, seconds: int, grid: tuple[int, int]) -> Floats:
 def _overlap(centres: npt.NDArray[Any], size: float, cells: int) -> npt.NDArray[Any]:
     edges = np.arange(cells)[None]
     low, high = (centres - size / 2)[:, None], (centres + size / 2)[:, None]
-    return np.clip(np.minimum(edges + 1, high) - np.maximum(edges, low), 0, 1)
+    shared: npt.NDArray[Any] = np.minimum(edges + 1, high) - np.maximum(edges, low)
+    return shared.clip(0, 1)
 
 
 def sample_scene(

@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tass_core.data.questions import INSTRUMENTS, PLACEHOLDER, SLOTS, TEMPLATES
+from tass_core.data.questions import INSTRUMENTS, SLOTS
+from tass_core.data.words import build_vocabulary, split_words, tokenise
 from tass_core.data.world.prototypes import Prototypes
 
-PADDING = "<pad>"
-
 FUNCTION_WORDS = frozenset(
-    "a an and are as at did does do from in is it makes of on than that the there this to was were "
-    "which what where how many video entire musical instrument instruments kind".split()
+    (
+        *("a", "an", "and", "are", "as", "at", "did", "do", "does", "entire", "from", "how"),
+        *("in", "instrument", "instruments", "is", "it", "kind", "makes", "many", "musical"),
+        *("of", "on", "than", "that", "the", "there", "this", "to", "video", "was", "were"),
+        *("what", "where", "which"),
+    )
 )
 """Words that say little on their own and weigh little in a sentence's feature."""
 
-_WORD = re.compile(r"[a-z_']+")
-
-
-def split_words(text: str) -> list[str]:
-    """Return the words of a question in lower case, without punctuation."""
-    return _WORD.findall(text.lower())
-
-
-def build_vocabulary(texts: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return padding and every word of the templates, their values and ``texts``, sorted."""
-    words = {
-        word for _, content in TEMPLATES for word in split_words(PLACEHOLDER.sub(" ", content))
-    }
-    words |= {word for values in SLOTS.values() for value in values for word in split_words(value)}
-    words |= {word for text in texts for word in split_words(text)}
-    return (PADDING, *sorted(words))
+SCALE = 2.5
+"""Root mean square of a sentence's feature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +42,31 @@ class Sentences:
         return counts
 
 
-def read_sentences(texts: Sequence[str]) -> Sentences:
-    """Split every distinct text into tokens."""
-    distinct = tuple(sorted(set(texts)))
-    vocabulary = build_vocabulary(distinct)
-    place = {word: index for index, word in enumerate(vocabulary)}
-    words = [[place[word] for word in split_words(text)] for text in distinct]
-    tokens = np.zeros((len(words), max(map(len, words))), np.int16)
-    for row, found in enumerate(words):
-        tokens[row, : len(found)] = found
-    return Sentences(distinct, vocabulary, tokens)
+def read_sentences(training: Sequence[str], others: Sequence[str]) -> Sentences:
+    """Split every distinct text into tokens; the vocabulary is the training questions'."""
+    distinct = tuple(sorted({*training, *others}))
+    vocabulary = build_vocabulary(training, others)
+    return Sentences(distinct, vocabulary, tokenise(distinct, vocabulary))
 
 
 def embed_words(sentences: Sentences, prototypes: Prototypes) -> npt.NDArray[np.float32]:
     """Return word features [S, N, D_t]: instruments near their image prototypes."""
-    table = np.stack([prototypes.word(word) for word in sentences.vocabulary])
+    table = np.stack([prototypes.word(word.lower()) for word in sentences.vocabulary])
     table[0] = 0
     features: npt.NDArray[np.float32] = table[sentences.tokens].astype(np.float32)
     return features
 
 
 def embed_sentences(sentences: Sentences, prototypes: Prototypes) -> npt.NDArray[np.float32]:
-    """Return sentence features [S, D_t], normalised to a root mean square of one half.
+    """Return sentence features [S, D_t], normalised to a root mean square of ``SCALE``.
 
     A sentence is the weighted sum of its words, where instruments and places are modulated by
     their rank among the sentence's content words, as a text encoder's sentence feature tells
     "is the violin louder than the piano" from its converse.
     """
-    rows = []
-    for tokens in sentences.tokens:
-        words = [sentences.vocabulary[token] for token in tokens if token]
-        rows.append(_embed(words, prototypes))
-    stacked = np.stack(rows)
+    stacked = np.stack([_embed(split_words(text.lower()), prototypes) for text in sentences.texts])
     norms = np.linalg.norm(stacked, axis=1, keepdims=True)
-    scaled: npt.NDArray[np.float32] = (2.5 * np.sqrt(stacked.shape[1]) * stacked / norms).astype(
+    scaled: npt.NDArray[np.float32] = (SCALE * np.sqrt(stacked.shape[1]) * stacked / norms).astype(
         np.float32
     )
     return scaled
