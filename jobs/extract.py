@@ -17,6 +17,7 @@ from typing import Any
 
 from tass_core.data.extract import (
     ExtractSettings,
+    FrozenEncoders,
     Parts,
     assemble,
     extract_video,
@@ -88,12 +89,14 @@ def extract(
     if not settings.untrained:
         settings = replace(settings, weights=weight_checksums(settings.encoders, plan.weights))
     parts = Parts(plan.parts or plan.out.with_name(f"{plan.out.name}.parts"), settings)
+    encoders = _load(plan)  # refuses missing libraries and damaged weights before any work
     parts.create()
     waiting = {video: path for video, path in files.items() if not parts.has(video)}
     if len(waiting) < len(files):
         say(f"{len(files) - len(waiting)} of {len(files)} videos are done already")
     work = _here if plan.workers == 1 and plan.address is None else _with_ray
-    for done, (video, reason) in enumerate(work(plan, settings, parts, waiting), start=1):
+    outcomes = work(plan, _Worker(encoders, settings, parts), waiting)
+    for done, (video, reason) in enumerate(outcomes, start=1):
         if reason is not None:
             left_out.append(LeftOut("video", video, reason, video=video))
         if progress is not None:
@@ -106,7 +109,7 @@ def extract(
         left_out,
         out=plan.out,
         name=plan.name,
-        encoders=_load(plan),
+        encoders=encoders,
         vectors=plan.vectors,
         force=plan.force,
         say=say,
@@ -115,7 +118,7 @@ def extract(
     return report
 
 
-def _load(plan: ExtractPlan) -> Any:
+def _load(plan: ExtractPlan) -> FrozenEncoders:
     settings = plan.settings
     return load_encoders(
         settings.encoders,
@@ -129,36 +132,36 @@ Outcome = tuple[str, str | None]
 """A video, and why it could not be used."""
 
 
-def _here(
-    plan: ExtractPlan, settings: ExtractSettings, parts: Parts, waiting: Mapping[str, Path]
-) -> Iterator[Outcome]:
-    worker = _Worker(plan, settings, parts) if waiting else None
-    for video, path in waiting.items():
-        assert worker is not None
-        yield worker.run(video, path)
+def _here(_plan: ExtractPlan, worker: _Worker, waiting: Mapping[str, Path]) -> Iterator[Outcome]:
+    return (worker.run(video, path) for video, path in waiting.items())
 
 
 class _Worker:
-    """Holds the encoders and makes one part after another; an actor when Ray is used."""
+    """Makes one part after another; an actor when Ray is used."""
 
-    def __init__(self, plan: ExtractPlan, settings: ExtractSettings, parts: Parts) -> None:
-        self._settings = settings
-        self._parts = parts
-        self._encoders = _load(plan)
+    def __init__(self, encoders: FrozenEncoders, settings: ExtractSettings, parts: Parts) -> None:
+        self.settings = settings
+        self.parts = parts
+        self._encoders = encoders
 
     def run(self, video: str, path: Path) -> Outcome:
         """Make a video's part; return why it cannot be made, or None."""
         try:
-            arrays = extract_video(path, self._encoders, self._settings)
+            arrays = extract_video(path, self._encoders, self.settings)
         except DataError as error:
             return video, str(error)
-        self._parts.write(video, arrays)
+        self.parts.write(video, arrays)
         return video, None
 
 
-def _with_ray(
-    plan: ExtractPlan, settings: ExtractSettings, parts: Parts, waiting: Mapping[str, Path]
-) -> Iterator[Outcome]:
+class _RemoteWorker(_Worker):
+    """A worker that loads its own encoders, on its own node."""
+
+    def __init__(self, plan: ExtractPlan, settings: ExtractSettings, parts: Parts) -> None:
+        super().__init__(_load(plan), settings, parts)
+
+
+def _with_ray(plan: ExtractPlan, worker: _Worker, waiting: Mapping[str, Path]) -> Iterator[Outcome]:
     """Hand every worker one video at a time; a dead worker is replaced and its video retried."""
     import ray
     from ray.exceptions import RayActorError, RayTaskError
@@ -172,9 +175,10 @@ def _with_ray(
             num_gpus=1 if plan.device.startswith("cuda") else 0,
             max_restarts=-1,
             max_task_retries=RETRIES,
-        )(_Worker)
+        )(_RemoteWorker)
         actors = [
-            kind.remote(plan, settings, parts) for _ in range(min(plan.workers, len(waiting)))
+            kind.remote(plan, worker.settings, worker.parts)
+            for _ in range(min(plan.workers, len(waiting)))
         ]
         queue = iter(waiting.items())
         running: dict[Any, Any] = {}

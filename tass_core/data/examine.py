@@ -98,7 +98,7 @@ def _check_part(dataset: Dataset, name: str, expected: str) -> Iterator[Finding]
     try:
         with h5py.File(dataset.folder / FEATURES, "r") as store:
             checksum, infinite, empty = _scan(store[array])
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{dataset.folder / FEATURES}: {array} cannot be read ({error})") from None
     if checksum != expected:
         yield Finding("error", wrong)

@@ -207,13 +207,15 @@ class _ClipMaps(nn.Module):
 
 def _load_clip(path: Path | None) -> Any:
     library = need("open_clip")
-    settings = {"precision": "fp32", "force_quick_gelu": True}
     if path is None:
-        return library.create_model("RN50", **settings)
+        return library.create_model("RN50", precision="fp32", force_quick_gelu=True)
     try:
-        return library.create_model("RN50", pretrained=str(path), **settings)
-    except (RuntimeError, KeyError, ValueError, OSError, EOFError) as error:
+        model = library.load_openai_model(str(path), precision="fp32", device="cpu")
+    except Exception as error:  # a damaged archive can fail anywhere in its reader
         raise _damaged(path, error) from None
+    if getattr(model.visual, "layer4", None) is None:
+        raise _damaged(path, ValueError("another CLIP than RN50"))
+    return model
 
 
 def _load_resnet(path: Path | None) -> nn.Module:
@@ -224,11 +226,9 @@ def _load_resnet(path: Path | None) -> nn.Module:
 
 
 def _load_into(network: nn.Module, path: Path) -> None:
-    import pickle
-
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, OSError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged archive can fail anywhere in its reader
         raise _damaged(path, error) from None
 
 

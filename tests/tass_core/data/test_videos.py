@@ -217,3 +217,48 @@ def test_sentence_features_are_those_of_the_library():
     assert words.shape == (3, counts.max(), 1024)
     assert counts[2] < counts[0]
     assert not words[2, counts[2] :].any()
+
+
+def test_weights_are_read_from_the_published_files(tmp_path):
+    encoders = untrained("resnet18-glove")
+    torch.manual_seed(3)
+    network = need("torchvision.models").resnet18(weights=None)
+    torch.save(network.state_dict(), tmp_path / "resnet18-f37072fd.pth")
+    torch.save(VGGish().state_dict(), tmp_path / "vggish-10086976.pth")
+    loaded = load_encoders(("resnet18-glove",), weights=tmp_path)
+    frames = {448: np.random.default_rng(0).integers(0, 256, (1, 448, 448, 3), dtype=np.uint8)}
+    found = loaded.maps(frames, 1)["resnet18-glove"]
+    assert not np.array_equal(found, encoders.maps(frames, 1)["resnet18-glove"])
+    with torch.no_grad():
+        again = load_encoders(("resnet18-glove",), weights=tmp_path).maps(frames, 1)
+    np.testing.assert_array_equal(found, again["resnet18-glove"])
+
+
+@pytest.mark.parametrize("form", ["archive", "state"])
+def test_clip_weights_are_read_from_either_form_of_the_file(tmp_path, form):
+    untrained("clip")
+    torch.manual_seed(4)
+    model = need("open_clip").create_model("RN50", precision="fp32", force_quick_gelu=True).eval()
+    if form == "archive":
+        mask = model._buffers.pop("attn_mask")  # a constant in the published archive
+        model.attn_mask = mask
+        inputs = {"encode_image": torch.zeros(1, 3, 224, 224)}
+        inputs["encode_text"] = torch.zeros(1, 77, dtype=torch.long)
+        torch.jit.trace_module(model, inputs, check_trace=False).save(tmp_path / "RN50.pt")
+    else:
+        torch.save(model.state_dict(), tmp_path / "RN50.pt")
+    torch.save(VGGish().state_dict(), tmp_path / "vggish-10086976.pth")
+    loaded = load_encoders(("clip",), weights=tmp_path)
+    with torch.no_grad():
+        expected = model.encode_text(need("open_clip").get_tokenizer("RN50")(["piano"]))
+    np.testing.assert_allclose(loaded.sentences(["piano"])[0], expected, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["clip", "resnet18-glove"])
+def test_damaged_weights_are_named(tmp_path, name):
+    untrained(name)
+    file = {"clip": "RN50.pt", "resnet18-glove": "resnet18-f37072fd.pth"}[name]
+    (tmp_path / file).write_text("broken")
+    torch.save(VGGish().state_dict(), tmp_path / "vggish-10086976.pth")
+    with pytest.raises(DataError, match=f"{file}: damaged, or other weights"):
+        load_encoders((name,), weights=tmp_path)
