@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,15 +76,20 @@ def write_sweep(
     name: str = "ablations",
     provenance: str = "procedural",
     skip_metrics: Sequence[str] = (),
+    tracking_uri: str | None = None,
 ) -> Sweep:
-    """Write a finished sweep; ``shifts`` moves the accuracy of rows by name."""
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    """Write a finished sweep; ``shifts`` moves the accuracy of rows by name.
+
+    Without ``tracking_uri`` it goes to an SQLite file and local artifacts in ``folder``.
+    """
+    uri = tracking_uri or f"sqlite:///{folder / 'mlflow.db'}"
+    location = None if tracking_uri else str(folder / "mlartifacts")
     client = MlflowClient(tracking_uri=uri)
     existing = client.get_experiment_by_name("tass/toy")
     experiment = (
         existing.experiment_id
         if existing
-        else client.create_experiment("tass/toy", artifact_location=str(folder / "mlartifacts"))
+        else client.create_experiment("tass/toy", artifact_location=location)
     )
     base = TrialConfig().with_values({"model.width": 64, "optimiser.epochs": 3})
     common = {
@@ -243,8 +249,6 @@ def _write_trial(
 
 def _log_predictions(client: MlflowClient, run: str, correct: Mapping[str, np.ndarray]) -> None:
     flat = np.concatenate(list(correct.values()))
-    folder = Path(client.get_run(run).info.artifact_uri) / "predictions"
-    folder.mkdir(parents=True)
     table = pa.table(
         {
             "question_id": pa.array(np.arange(len(flat)), pa.int64()),
@@ -255,4 +259,6 @@ def _log_predictions(client: MlflowClient, run: str, correct: Mapping[str, np.nd
             "split": pa.array(["test"] * len(flat)),
         }
     )
-    pq.write_table(table, folder / "test.parquet")
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(table, Path(folder) / "test.parquet")
+        client.log_artifact(run, str(Path(folder) / "test.parquet"), "predictions")
