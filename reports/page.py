@@ -77,8 +77,8 @@ def build(tracking: Tracking, *, sweep: str | None = None) -> Page:
             *(web.section(table) for table in tables),
             verdicts.to_html(claims),
             _figures(drawings),
-            _trials(sweeps, trials, tracking.uri),
-            _rerun(sweeps, tracking.uri),
+            _trials(sweeps, trials, tracking.address),
+            _rerun(sweeps, tracking.address),
         ]
     )
     return Page(web.document(f"TASS: {main.name} on {main.dataset}", body), drawings, main)

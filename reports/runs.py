@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote, urlparse, urlsplit, urlunsplit
 
 import mlflow.artifacts
 import numpy as np
@@ -120,11 +120,20 @@ def resolve_uri(tracking_uri: str | None) -> str:
     return uri
 
 
+def without_password(uri: str) -> str:
+    """Return a URI that may be shown: user and password are left out."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
 class Tracking:
     """Read-only view of the sweeps and trials in one tracking store."""
 
     def __init__(self, tracking_uri: str | None = None) -> None:
         self.uri = resolve_uri(tracking_uri)
+        self.address = without_password(self.uri)
         self._scratch = tempfile.TemporaryDirectory(prefix="tass-report-")
         try:
             self._client = MlflowClient(tracking_uri=self.uri)
@@ -134,7 +143,7 @@ class Tracking:
                 if experiment.name.startswith(EXPERIMENT_PREFIX)
             }
         except (MlflowException, OSError) as error:
-            raise ReportError(f"tracking URI {self.uri}: {_first_line(error)}") from None
+            raise ReportError(f"tracking URI {self.address}: {_first_line(error)}") from None
 
     def sweeps(self) -> list[SweepRun]:
         """Return every sweep that has a readable plan, the most recent first."""
@@ -157,7 +166,9 @@ class Tracking:
         if len(found) != 1:
             known = ", ".join(f"{run.info.run_id[:8]} ({run.info.run_name})" for run in runs[:8])
             what = "is no sweep" if not found else f"means {len(found)} sweeps"
-            raise ReportError(f"--sweep {run_id} {what} in {self.uri}; known: {known or 'none'}")
+            raise ReportError(
+                f"--sweep {run_id} {what} in {self.address}; known: {known or 'none'}"
+            )
         return self._sweep(found[0])
 
     def trials(self, experiment_id: str) -> list[TrialRun]:
@@ -217,7 +228,7 @@ class Tracking:
         path = self._artifact(run.info.run_id, run.info.artifact_uri, "plan.json")
         if path is None:
             raise ReportError(
-                f"sweep run {run.info.run_id} in {self.uri} has no artifact plan.json (looked "
+                f"sweep run {run.info.run_id} in {self.address} has no artifact plan.json (looked "
                 f"under {run.info.artifact_uri}): bring the artifacts along with the database, or "
                 "delete the run"
             )

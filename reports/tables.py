@@ -69,7 +69,7 @@ def collect_from(
 ) -> list[ResultTable]:
     """Return the finished tables of an open tracking store; see ``collect``."""
     chosen = choose(tracking, sweep=sweep)
-    wanted = _wanted(tables, [plan["key"] for _, plan in chosen], tracking.uri)
+    wanted = _wanted(tables, [plan["key"] for _, plan in chosen], tracking.address)
     reader = Reader(tracking)
     found = [
         build_table(tracking, reader, source, plan)
@@ -88,7 +88,7 @@ def choose(
     sweeps = [tracking.sweep(sweep)] if sweep else tracking.sweeps()
     if not sweeps:
         raise ReportError(
-            f"{tracking.uri} holds no sweep; run `tass-cli sweep ablations` first, or name "
+            f"{tracking.address} holds no sweep; run `tass-cli sweep ablations` first, or name "
             "another store with --tracking-uri"
         )
     newest: dict[str, tuple[SweepRun, Mapping[str, Any]]] = {}
@@ -97,7 +97,9 @@ def choose(
             for plan in source.plan.get("tables", ()):
                 newest.setdefault(plan["key"], (source, plan))
     if not newest:
-        raise ReportError(f"{tracking.uri}: no sweep there plans a table; run a grid sweep first")
+        raise ReportError(
+            f"{tracking.address}: no sweep there plans a table; run a grid sweep first"
+        )
     keys = [key for key in _SPECS if key in newest] + sorted(newest.keys() - _SPECS)
     return [newest[key] for key in keys]
 
@@ -128,7 +130,7 @@ def build_table(
         sweep=sweep.name,
         sweep_run=sweep.run_id,
         experiment_id=sweep.experiment_id,
-        tracking_uri=tracking.uri,
+        tracking_uri=tracking.address,
         questions=_question_counts(data),
     )
 

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from reports.errors import ReportError
 from reports.model import ResultTable
+from reports.runs import without_password
 from reports.tables import collect
 from tests.reports.runs import Sweep, answers, write_sweep
 
@@ -222,3 +223,15 @@ def test_a_module_that_is_off_has_no_grounding_score_and_no_hole(finished: Sweep
     assert rows["w/o TSG+"].cells["ground/temporal"].mean is not None
     assert rows["w/o JTG"].cells["ground/temporal"].mean is None
     assert table(finished, "grounding").complete
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://me:secret@host:5000/ml", "https://host:5000/ml"),
+        ("postgresql://u:p%40ss@db/tass", "postgresql://db/tass"),
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+    ],
+)
+def test_passwords_in_a_uri_are_never_shown(uri: str, shown: str) -> None:
+    assert without_password(uri) == shown
