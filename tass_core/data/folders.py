@@ -135,13 +135,13 @@ def _errno_in(message: str) -> int | None:
 
 def _in_words(number: int | None, error: Exception) -> str:
     words = {
-        errno.ENOSPC: "the disk is full; free space or choose another --out",
-        errno.EDQUOT: "the disk quota is used up; free space or choose another --out",
+        errno.ENOSPC: "the disk is full; free space or write elsewhere",
+        errno.EDQUOT: "the disk quota is used up; free space or write elsewhere",
         errno.EFBIG: "the file would be larger than allowed here (ulimit -f); raise the limit",
-        errno.EROFS: "the file system is read-only; choose another --out",
-        errno.EACCES: "no permission to write here; choose another --out",
-        errno.EPERM: "no permission to write here; choose another --out",
-        errno.ENOTDIR: "a file stands where a folder is needed; choose another --out",
-        errno.EEXIST: "a file stands where a folder is needed; choose another --out",
+        errno.EROFS: "the file system is read-only; write elsewhere",
+        errno.EACCES: "no permission to write here; write elsewhere",
+        errno.EPERM: "no permission to write here; write elsewhere",
+        errno.ENOTDIR: "a file stands where a folder is needed; write elsewhere",
+        errno.EEXIST: "a file stands where a folder is needed; write elsewhere",
     }
     return words.get(number or 0, f"cannot be written ({error})")
