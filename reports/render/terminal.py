@@ -68,7 +68,7 @@ def _grid(table: ResultTable, columns: Sequence[str]) -> Table:
 
 
 def _cell(cell: Cell, marks: Mapping[str, str]) -> Text:
-    text = Text(wording.own(cell, marks), style=_STYLES[cell.rank] if cell.mean else "yellow")
+    text = Text(wording.own(cell, marks), style="yellow" if cell.holes else _STYLES[cell.rank])
     for line in (wording.delta(cell, marks), wording.paper(cell)):
         if line:
             text.append(f"\n{line}", style="dim not bold not underline")

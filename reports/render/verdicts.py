@@ -31,7 +31,7 @@ def summary(report: ClaimsReport) -> list[str]:
         f"Paired differences over the same seeds and questions, Student's t, {report.level:.0%}; "
         "Holm's correction within a claim. A claim holds when all its contrasts do; a difference "
         f"within ±{report.margin} points is none.",
-        "Paper ±: 95% noise of the published contrast if each cell is one run on 9,129 questions.",
+        "Paper ±: 95% noise of the published contrast, each cell one run on the paper's questions.",
     ]
     found = report.calibration
     if found is not None:

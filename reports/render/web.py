@@ -101,7 +101,7 @@ def _row(row: ResultRow, table: ResultTable, marks: Mapping[str, str]) -> str:
 
 
 def _cell(row: ResultRow, cell: Cell, marks: Mapping[str, str]) -> str:
-    kind = "hole" if cell.mean is None else _RANK[cell.rank]
+    kind = "hole" if cell.holes else _RANK[cell.rank]
     title = "; ".join(
         f"seed {seed}: {value:.2f} (run {row.runs[seed]})"
         for seed, value in sorted(cell.values.items())
