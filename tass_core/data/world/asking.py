@@ -72,6 +72,9 @@ COUNTS: tuple[float, ...] = (8, 30, 35, 12, 6, 3, 2, 1, 1, 0.5, 0.2, 0.5)
 RANKED = frozenset({"<FL>", "<TH>", "<LL>"})
 """Placeholders that rank who plays; asked only where at least two do."""
 
+PATIENCE = 0.004
+"""A template further behind its share than this takes whatever answer a scene offers."""
+
 _TYPE_OF = {content: kind for kind, content in TEMPLATES}
 
 
@@ -119,29 +122,27 @@ class Interviewer:
     def ask(self, view: View, count: int) -> list[Asked]:
         """Ask up to ``count`` different questions of one scene."""
         asked: list[Asked] = []
-        for content in self._order():
+        behind = self._behind()
+        for content in sorted(behind, key=lambda content: -behind[content]):
             if len(asked) == count:
                 break
-            question = self._choose(view, content)
+            question = self._choose(view, content, choosy=behind[content] < PATIENCE)
             if question is not None:
                 asked.append(question)
         return asked
 
-    def _order(self) -> list[str]:
-        """Return the templates by how far they are behind their share, with some chance."""
+    def _behind(self) -> dict[str, float]:
+        """Return how far each template is behind its share of the questions, with some chance."""
         total = sum(self._templates.values()) + 1
         scale = sum(SHARES.values())
-        behind = {
-            content: share / scale - self._templates[content] / total
-            for content, share in SHARES.items()
+        chance = self._rng.gumbel(size=len(SHARES)) * 0.004
+        return {
+            content: share / scale - self._templates[content] / total + luck
+            for (content, share), luck in zip(SHARES.items(), chance, strict=True)
         }
-        chance = self._rng.gumbel(size=len(behind)) * 0.004
-        ranked = sorted(
-            zip(behind, chance, strict=True), key=lambda item: -behind[item[0]] - item[1]
-        )
-        return [content for content, _ in ranked]
 
-    def _choose(self, view: View, content: str) -> Asked | None:
+    def _choose(self, view: View, content: str, *, choosy: bool) -> Asked | None:
+        """Return a question of a template; a choosy one waits for a scene with a rarer answer."""
         found: dict[str, list[Asked]] = defaultdict(list)
         for values in candidates(self._rng, view, content):
             truth = find_truth(view, content, values)
@@ -149,17 +150,21 @@ class Interviewer:
                 found[truth.answer].append(Asked(content, values, truth))
         if not found:
             return None
-        answer = self._most_wanted(content, list(found))
+        missing = self._missing(content, list(found))
+        answer = max(missing, key=lambda answer: missing[answer])
+        if choosy and missing[answer] < 0:
+            return None
         self._templates[content] += 1
         self._answers[content][answer] += 1
         choices = found[answer]
         return choices[int(self._rng.integers(len(choices)))]
 
-    def _most_wanted(self, content: str, possible: list[str]) -> str:
+    def _missing(self, content: str, possible: list[str]) -> dict[str, float]:
+        """Return how far each possible answer is behind its share of the template's."""
         asked = self._answers[content]
         total = sum(asked.values()) + 1
         wanted = wanted_shares(content, self._bias)
-        return max(possible, key=lambda answer: wanted[answer] - asked[answer] / total)
+        return {answer: wanted[answer] - asked[answer] / total for answer in possible}
 
 
 def wanted_shares(content: str, answer_bias: float) -> Mapping[str, float]:

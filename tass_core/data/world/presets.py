@@ -61,8 +61,8 @@ SIZES: Mapping[Preset, Size] = {
         base={
             "model.width": 128,
             "data.batching": "video",
-            "optimiser.epochs": 10,
-            "optimiser.learning_rate": 2e-3,
+            "optimiser.epochs": 8,
+            "optimiser.learning_rate": 1e-3,
             "optimiser.step_size": 6,
         },
     ),

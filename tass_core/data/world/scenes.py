@@ -137,7 +137,7 @@ def sample_scene(
         grid: rows and columns of the stage.
         co_occurrence: from 0 (company is drawn evenly) to 1 (always from one ensemble).
     """
-    count = int(rng.choice([1, 2, 3, 4, 5, 6, 8, 11], p=[22, 38, 20, 10, 5, 3, 1, 1] / _HUNDRED))
+    count = int(rng.choice([1, 2, 3, 4, 5, 6, 8, 11], p=[12, 44, 24, 11, 5, 2, 1, 1] / _HUNDRED))
     names = company(rng, count, co_occurrence)
     offscreen = rng.random() < 0.22
     silent = _silent(rng, count, offscreen)
