@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 
 import click
@@ -14,6 +15,10 @@ from cli.report_options import tracking_option
 from jobs.mlflow_store import resolve_uri
 from jobs.status import list_sweeps
 from jobs.storage import Storage
+
+
+WIDE = 160
+"""Columns of the table where no terminal says how many there are."""
 
 
 @click.command()
@@ -39,7 +44,7 @@ def status(storage: str, tracking_uri: str | None, output_format: str) -> None:
         return
     table = Table(box=None, padding=(0, 2))
     for name in ("started", "sweep", "dataset", "status", "trials", "missing", "run"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name in ("started", "sweep", "dataset", "run"))
     for sweep in sweeps:
         done = f"{sweep.finished}/{len(sweep.keys)} done"
         extra = [
@@ -56,4 +61,4 @@ def status(storage: str, tracking_uri: str | None, output_format: str) -> None:
             *(sweep.name, sweep.dataset, sweep.status),
             *(", ".join([done, *extra]), str(sweep.missing), sweep.run_id[:8]),
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)

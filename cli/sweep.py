@@ -119,7 +119,7 @@ def _ask(request: SweepRequest, yes: bool) -> None:
 
 def _tables(request: SweepRequest, outcome: Outcome) -> list[ResultTable]:
     """Return the sweep's tables from MLflow, and leave them with its run."""
-    if outcome.sweep_run is None or not request.plan.tables:
+    if outcome.sweep_run is None or outcome.interrupted or not request.plan.tables:
         return []
     try:
         tables = collect(request.tracking_uri, sweep=outcome.sweep_run)

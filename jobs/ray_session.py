@@ -77,6 +77,7 @@ def ray_session(resources: Resources) -> Iterator[Slots]:
     """
     import ray
 
+    check_machine(resources)
     several = resources.workers_per_pack > 1
     # Ray writes its authentication token with the process's umask.
     umask = os.umask(0o077)
@@ -102,6 +103,19 @@ def ray_session(resources: Resources) -> Iterator[Slots]:
         yield plan_slots(resources, _nodes())
     finally:
         ray.shutdown()
+
+
+def check_machine(resources: Resources) -> None:
+    """Refuse what can never run on this machine, without starting Ray to find out.
+
+    Raises:
+        SweepError: not even one pack fits.
+    """
+    if resources.address is None:
+        import torch
+
+        cpus, gpus = float(os.cpu_count() or 1), float(torch.cuda.device_count())
+        plan_slots(resources, [{"CPU": cpus, "GPU": gpus}])
 
 
 def plan_slots(resources: Resources, nodes: list[dict[str, float]]) -> Slots:

@@ -21,7 +21,7 @@ from jobs.options import Keep, Resources
 from jobs.packs import Pack, adopt, choose_size, make_packs
 from jobs.plan import Plan
 from jobs.progress import Progress, Watcher
-from jobs.ray_session import Slots, quiet_log, ray_session
+from jobs.ray_session import Slots, check_machine, quiet_log, ray_session
 from jobs.storage import Storage
 from jobs.tracker import Tracker
 from jobs.train_function import Workplace
@@ -165,12 +165,7 @@ class Session:
         self.tracker.record(
             [
                 {"kind": "plan", "sweep_key": self.plan.key, "plan": self.plan.to_dict()},
-                {
-                    "kind": "sweep-end",
-                    "sweep_key": self.plan.key,
-                    "status": outcome.status,
-                    "at": time.time(),
-                },
+                self._ending(outcome.status),
             ]
         )
         if self.tracker.drain(PATIENCE):
@@ -181,6 +176,20 @@ class Session:
             outcome.failed |= {f"MLflow, {text}": "refused" for text in self.tracker.refused}
         outcome.seconds = time.monotonic() - self.started
         return outcome
+
+    def abandon(self) -> None:
+        """Close the sweep's run after an error that the sweep cannot mend."""
+        if self.opened:
+            self.tracker.record([self._ending("failed")])
+            self.tracker.drain(PATIENCE / 4)
+
+    def _ending(self, status: str) -> Event:
+        return {
+            "kind": "sweep-end",
+            "sweep_key": self.plan.key,
+            "status": status,
+            "at": time.time(),
+        }
 
     def _record(self, events: list[Event]) -> None:
         self.tracker.record(events)
@@ -210,6 +219,7 @@ def session(plan: Plan, setting: Setting, watcher: Watcher) -> Iterator[Session]
         SweepError: another sweep is running there, or it cannot be written.
         TrackingError: the tracking store cannot be reached.
     """
+    check_machine(setting.resources)
     setting.storage.check()
     home = setting.storage.home
     home.mkdir(parents=True, exist_ok=True)
@@ -224,6 +234,10 @@ def session(plan: Plan, setting: Setting, watcher: Watcher) -> Iterator[Session]
     try:
         opened = Session(plan, setting, watcher)
         yield opened
+    except BaseException:
+        if opened is not None:
+            opened.abandon()
+        raise
     finally:
         if opened is not None:
             opened.tracker.close()

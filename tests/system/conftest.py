@@ -175,5 +175,12 @@ def killed():
     yield processes
     for process in processes:
         if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            end(process)
+
+
+def end(process):
+    """Kill a process, and with it a process group that it leads."""
+    if os.getpgid(process.pid) == process.pid:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
+    process.wait()

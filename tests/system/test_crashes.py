@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from tests.system.conftest import descendants, ray_workers, wait_until_gone
+from tests.system.conftest import descendants, end, ray_workers, wait_until_gone
 
 pytestmark = pytest.mark.system
 
@@ -62,7 +62,7 @@ def test_killed_tracking_server_loses_no_result(desk, undisturbed, killed):
     driver = desk.start(*desk.sweep_args())
     killed.append(driver)
     desk.wait_for_epoch(driver, 3)
-    kill_tree(server)
+    end(server)
 
     _, said = driver.communicate(timeout=240)
     assert driver.returncode == 1, said
@@ -74,7 +74,6 @@ def test_killed_tracking_server_loses_no_result(desk, undisturbed, killed):
     assert "0 trained" in said
     assert desk.histories() == undisturbed.histories()
     assert desk.tables() == undisturbed.tables()
-    kill_tree(killed[-1])
 
 
 def test_ctrl_c_stops_cleanly_and_says_what_is_left(desk, undisturbed, killed):
@@ -131,9 +130,3 @@ def serve(folder, port, database):
         else:
             return server
     raise AssertionError("the tracking server does not answer")
-
-
-def kill_tree(process):
-    """Kill a server and its workers, which share its process group."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -1,0 +1,79 @@
+"""A small finished sweep, made once, for the tests of the commands that run or read sweeps."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.main import main
+from tass_core.data.world import make_world
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("--set", "data.t2=4", "--set", "model.width=16", "--epochs", "2")
+
+
+class Shell:
+    """Types tass-cli in a folder: in this process, which is quick, or in one of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, *args, code=0):
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr(sys, "argv", ["tass-cli", *map(str, args)])
+            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            try:
+                main()
+                ended = 0
+            except SystemExit as end:
+                ended = end.code or 0
+        assert ended == code, err.getvalue() + out.getvalue()
+        return out.getvalue(), err.getvalue()
+
+    def process(self, *args, code=0):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        done = subprocess.run(
+            [sys.executable, "-c", "from cli.main import main; main()", *map(str, args)],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr + done.stdout
+        return done.stdout, done.stderr
+
+    def sweep(self, name, *more, code=0):
+        """Run a sweep that trains nothing."""
+        return self("sweep", name, "--data", "world", *SMALL, *more, code=code)
+
+    def train(self, name, *more, code=0):
+        """Run a sweep that starts Ray, in a process of its own."""
+        return self.process("sweep", name, "--data", "world", *SMALL, *more, code=code)
+
+
+@pytest.fixture(scope="session")
+def shell(tmp_path_factory):
+    """A folder with a tiny world in it."""
+    folder = tmp_path_factory.mktemp("shell")
+    make_world("tiny", folder / "world", seed=0)
+    return Shell(folder)
+
+
+@pytest.fixture(scope="session")
+def swept(shell):
+    """The same folder after `tass-cli sweep ablations --tables 5,6` with two seeds."""
+    shell.out, shell.err = shell.train("ablations", "--tables", "5,6")
+    return shell

@@ -1,0 +1,111 @@
+"""`tass-cli best`: the ranking, and an export that is proved before it is published."""
+
+import itertools
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tass_core.checkpoints import load_checkpoint
+
+
+@pytest.fixture(scope="module")
+def ranking(swept):
+    out, _ = swept("best", "--sweep", "ablations", "--format", "json")
+    return json.loads(out)
+
+
+def test_variants_are_ranked_by_mean_validation_accuracy(ranking):
+    means = [row["mean"] for row in ranking["ranking"]]
+
+    assert len(means) == 8
+    assert means == sorted(means, reverse=True)
+    for row in ranking["ranking"]:
+        values = [seed["value"] for seed in row["seeds"].values()]
+        assert row["mean"] == pytest.approx(sum(values) / 2)
+        assert row["seeds"][str(row["best_seed"])]["value"] == max(values)
+
+
+def test_ties_go_to_the_smaller_trial_key(ranking):
+    rows = ranking["ranking"]
+    for row, following in itertools.pairwise(rows):
+        if row["mean"] == following["mean"]:
+            keys = [r["seeds"][str(r["best_seed"])]["key"] for r in (row, following)]
+            assert keys == sorted(keys)
+
+
+def test_export_is_the_best_seeds_checkpoint_and_evaluates(swept, ranking):
+    _, err = swept("best", "--sweep", "ablations", "--export", "checkpoint", "--data", "world")
+    best = ranking["ranking"][0]
+
+    assert "every logged test answer reproduced" in " ".join(err.split())
+    folder = swept.folder / "checkpoint"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"model.safetensors", "config.json", "metrics.json", "README.md"}
+    assert load_checkpoint(folder).key == best["seeds"][str(best["best_seed"])]["key"]
+    assert best["variant"] in (folder / "README.md").read_text()
+    swept("evaluate", "checkpoint", "--data", "world")
+
+
+def test_existing_folder_is_kept_without_force(swept):
+    (swept.folder / "precious").mkdir()
+    (swept.folder / "precious" / "thesis.tex").write_text("years")
+
+    _, err = swept(
+        "best", "--sweep", "ablations", "--export", "precious", "--data", "world", code=2
+    )
+
+    assert "precious exists; choose another folder or give --force" in " ".join(err.split())
+    assert (swept.folder / "precious" / "thesis.tex").read_text() == "years"
+
+
+def test_disagreement_with_the_logged_answers_exports_nothing(swept, ranking):
+    last = ranking["ranking"][-1]
+    key = last["seeds"]["1"]["key"]
+    (logged,) = [
+        path
+        for path in swept.folder.glob("mlartifacts/tass/tiny/*/artifacts/predictions/test.parquet")
+        if key in _key_of(swept, path.parents[2].name)
+    ]
+    whole = logged.read_bytes()
+    table = pq.read_table(logged).to_pydict()
+    table["predicted"][0] = "nine" if table["predicted"][0] != "nine" else "ten"
+    pq.write_table(pa.table(table), logged)
+
+    args = ("--sweep", "ablations", "--variant", last["config_hash"], "--seed", "1")
+    _, err = swept("best", *args, "--export", "wrong", "--data", "world", code=2)
+    logged.write_bytes(whole)
+
+    assert "otherwise than logged" in " ".join(err.split())
+    assert not (swept.folder / "wrong").exists()
+    assert not (swept.folder / "wrong.partial").exists()
+
+
+def _key_of(swept, run_id):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{swept.folder / 'mlflow.db'}")
+    return client.get_run(run_id).data.tags["tass.trial_key"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--metric", "test/all"), "variants are selected on validation"),
+        (("--variant", "TAS"), "did you mean 'TASS'"),
+        (("--seed", "9"), "no variant is finished with the seeds [9]"),
+        (("--sweep", "nothing"), "it holds no sweep 'nothing'"),
+        (("--tracking-uri", "sqlite:///absent.db"), "no database"),
+    ],
+)
+def test_mistake_names_what_is_allowed(swept, args, message):
+    _, err = swept("best", *args, code=2)
+
+    assert message in " ".join(err.split())
+
+
+def test_other_metrics_rank_too(swept):
+    out, _ = swept("best", "--sweep", "ablations", "--metric", "val/av_avg", "--format", "json")
+
+    assert json.loads(out)["metric"] == "val/av_avg"

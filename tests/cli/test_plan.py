@@ -1,0 +1,81 @@
+"""`tass-cli plan`: what would run, each trial once, without running it."""
+
+import json
+
+import pytest
+
+
+def plan(shell, name="ablations", *more):
+    out, _ = shell("plan", name, "--data", "world", "--set", "data.t2=4", *more, "--format", "json")
+    return json.loads(out)
+
+
+@pytest.fixture(scope="module")
+def ablations(shell):
+    return plan(shell, "ablations", "--tracking-uri", "sqlite:///absent.db")
+
+
+def test_each_unique_trial_is_listed_once_with_the_rows_that_use_it(ablations):
+    keys = [trial["key"] for trial in ablations["trials"]]
+    assert len(set(keys)) == len(keys) == 40
+
+    full = [trial for trial in ablations["trials"] if trial["variant"] == "TASS"]
+    assert len(full) == 2
+    for trial in full:
+        tables = {row.split(":")[0] for row in trial["rows"]}
+        assert tables == {f"table{number}" for number in range(1, 8)}
+
+
+def test_counts_agree_with_the_lists(ablations):
+    counts = ablations["counts"]
+
+    assert counts["variants"] == len(ablations["variants"]) == 20
+    assert counts["trials"] == len(ablations["trials"])
+    assert counts["shared"] == sum(len(trial["rows"]) > 1 for trial in ablations["trials"])
+    assert counts["held"] == 0
+    assert counts["missing"] == 40
+    assert counts["packs"] == len(ablations["packs"])
+
+
+def test_packs_hold_every_missing_trial_once(ablations):
+    packed = [key for pack in ablations["packs"] for key in pack["trials"]]
+
+    assert sorted(packed) == sorted(trial["key"] for trial in ablations["trials"])
+
+
+def test_without_a_past_the_time_is_unknown_and_nothing_is_made(ablations, shell):
+    assert ablations["seconds"] is None
+    assert ablations["checkpoint_bytes"] is None
+    assert not (shell.folder / "absent.db").exists()
+
+
+def test_past_trials_tell_the_time_and_are_held(swept):
+    found = plan(swept, "ablations", "--set", "model.width=16", "--epochs", "2")
+
+    assert found["counts"]["held"] == 16
+    held = {trial["variant"] for trial in found["trials"] if trial["held"]}
+    assert {"TASS", "τ = 0.005", "IL(A;V)"} <= held
+    time = found["seconds"]
+    assert 0 < time["low"] <= time["expected"] <= time["high"]
+    assert time["past_trials"] == 16
+    assert found["checkpoint_bytes"] > 0
+
+
+def test_row_that_cannot_run_says_why(shell):
+    out, _ = shell("plan", "t2", "--data", "world")
+
+    assert "T2 = 5" not in out
+    assert "T2 = 12" in out
+
+
+def test_pack_size_is_obeyed(shell):
+    found = plan(shell, "ordering", "--pack-size", "3", "--tracking-uri", "sqlite:///absent.db")
+
+    assert sorted(len(pack["trials"]) for pack in found["packs"]) == [2, 2, 2, 2]
+
+
+def test_search_shows_its_budget(shell):
+    out, _ = shell("plan", "joint", "--data", "world", "--trials", "40", "--eta", "2")
+
+    assert "up to 40 trials, halving eta 2 from epoch 2" in out
+    assert "the best 5 with seeds [0, 1]" in out

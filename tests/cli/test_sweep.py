@@ -1,0 +1,100 @@
+"""`tass-cli sweep`: tables at the end, nothing twice, mistakes met at the door."""
+
+import csv
+import io
+import json
+
+import pytest
+
+
+def test_first_run_trains_everything_and_prints_the_tables(swept):
+    assert "16 trained, 0 held already, 0 failed" in swept.err
+    assert "Table 5" in swept.out
+    assert "Table 6" in swept.out
+
+
+def test_second_run_trains_nothing(swept):
+    _, err = swept.sweep("ablations", "--tables", "5,6")
+
+    assert "0 trained, 16 held already, 0 failed" in err
+
+
+def test_other_sweep_over_the_same_variants_trains_nothing(swept):
+    _, err = swept.sweep("tau")
+
+    assert "0 trained, 10 held already" in err
+
+
+def test_plain_lines_without_a_terminal_name_each_trial(swept):
+    lines = [line for line in swept.err.splitlines() if ": finished, val " in line]
+
+    assert len(lines) == 16
+    assert any("τ = 0.005 · seed 1" in line for line in lines)
+
+
+def test_json_goes_to_standard_output_alone(swept):
+    out, _ = swept.sweep("ordering", "--format", "json")
+
+    assert "Table 6" not in out
+    json.loads(out)
+
+
+def test_tables_are_written_where_asked_and_never_over_a_file(swept):
+    swept.sweep("ordering", "--output", "ordering.csv")
+    rows = list(csv.DictReader(io.StringIO((swept.folder / "ordering.csv").read_text())))
+    assert {row["row"] for row in rows if row["table"] == "table6"} == {
+        *("Cat(A;V)", "Cat(V;A)", "IL(A;V)", "IL(V;A)")
+    }
+
+    _, err = swept.sweep("ordering", "--output", "ordering.csv", code=2)
+    assert "ordering.csv exists; choose another path or give --force" in err
+    swept.sweep("ordering", "--output", "ordering.csv", "--force")
+
+
+def test_diverging_trial_ends_with_exit_code_1_and_is_named(swept):
+    wild = ("--set", "optimiser.learning_rate=1e30", "--set", "optimiser.gamma=1.0")
+
+    out, err = swept.train("ordering", "--seeds", "0", *wild, code=1)
+
+    assert "0 trained, 0 held already, 4 failed" in err
+    assert "failed: TASS · seed 0: the training loss was not finite" in err
+    assert "Ray's log: " in err
+    assert "not finite" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--set", "model.taw=1"), "did you mean 'model.tau'"),
+        (("--tables", "9"), "sweep 'ablations' has no such table"),
+        (("--seeds", "0,x"), "--seeds 0,x"),
+        (("--keep", "all"), "--keep all: allowed are best, none"),
+        (("--cpus-per-worker", "64"), "a pack asks for 1 worker(s) with 64 CPU"),
+        (("--gpus-per-worker", "1.5"), "a fraction below 1, or a whole number"),
+        (("--search", "optuna"), "sweep 'ablations' has no space to search"),
+        (("--output", "tables.docx"), "its ending must be one of"),
+        (("--tracking-uri", "http://127.0.0.1:9"), "start the server, or name another store"),
+        (("--storage", "nowhere://x"), "--storage nowhere://x"),
+        (("--workers-per-pack", "2", "--storage", "s3://b/x"), "a path that every node mounts"),
+        (("--set", "data.t2=7"), "7"),
+    ],
+)
+def test_mistake_is_met_at_the_door(swept, args, message):
+    _, err = swept.sweep("ablations", *args, code=2)
+
+    assert err.startswith("Error: ")
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_search_without_a_grid_is_told_apart(swept):
+    _, err = swept.sweep("joint", "--search", "grid", code=2)
+
+    assert "sweep 'joint' has no grid" in err
+
+
+def test_unknown_sweep_lists_the_known_ones(shell):
+    _, err = shell("sweep", "everything", code=2)
+
+    for name in ("ablations", "tau", "lambda", "t2", "ordering", "modules", "joint"):
+        assert name in err
