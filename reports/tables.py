@@ -92,8 +92,9 @@ def choose(
             "another store with --tracking-uri"
         )
     newest: dict[str, tuple[SweepRun, Mapping[str, Any]]] = {}
-    for source in sweeps:
-        if source.fingerprint == sweeps[0].fingerprint and source.dataset == sweeps[0].dataset:
+    planned = [source for source in sweeps if source.plan.get("tables")]
+    for source in planned:
+        if source.fingerprint == planned[0].fingerprint and source.dataset == planned[0].dataset:
             for plan in source.plan.get("tables", ()):
                 newest.setdefault(plan["key"], (source, plan))
     if not newest:
