@@ -16,7 +16,6 @@ from jobs.mlflow_store import resolve_uri
 from jobs.status import list_sweeps
 from jobs.storage import Storage
 
-
 WIDE = 160
 """Columns of the table where no terminal says how many there are."""
 
