@@ -1,0 +1,187 @@
+"""The sweep against the usual recipe, on the same trials in one run.
+
+The usual recipe is what Ray's documentation shows: a Tune trial for each configuration, a
+``TorchTrainer`` with one worker inside it, and Tune's ``MLflowLoggerCallback``; as many at once
+as the cores allow. Both train the same trials with the same training code.
+
+Run ``python benchmarks/recipe.py [--data DIR] [--trials N] [--epochs N]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from jobs.mlflow_store import MlflowStore, connect
+from jobs.options import Keep, Resources
+from jobs.plan import Plan, plan_tables
+from jobs.progress import Progress
+from jobs.ray_session import quiet_log
+from jobs.storage import Storage
+from jobs.sweep import Setting, run_grid
+from search_spaces.tables import Row, Table
+from tass_core.config import TrialConfig
+from tass_core.data import Dataset, open_dataset
+from tass_core.data.world import make_world
+from tass_core.trial import Trial
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def update(self, progress: Progress) -> None:
+        """Nothing."""
+
+    def ended(self, progress: Progress, event: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+
+def make_plan(dataset: Dataset, trials: int, epochs: int | None) -> Plan:
+    """Return a plan of one variant for each of ``trials`` values of τ, one seed."""
+    base = TrialConfig().with_values(dataset.base)
+    if epochs is not None:
+        base = base.replace("optimiser.epochs", epochs)
+    rows = tuple(
+        Row(f"τ {i}", {"model.tau": 0.05 * (i + 1) / trials, "data.t2": base.data.t2}, {})
+        for i in range(trials)
+    )
+    table = Table("recipe", "recipe", "Benchmark", ("all",), rows)
+    return plan_tables("recipe", [table], base, (0,), dataset)
+
+
+def run_sweep(plan: Plan, dataset: Dataset, folder: Path) -> dict[str, float]:
+    """Run the plan as a sweep; return its wall-clock and the seconds spent in training."""
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    connect(uri)
+    setting = Setting(
+        dataset=dataset,
+        storage=Storage(str(folder / "runs")),
+        tracking_uri=uri,
+        resources=Resources(),
+        keep=Keep(),
+        max_failures=0,
+        command="benchmark",
+    )
+    start = time.perf_counter()
+    outcome = run_grid(plan, setting, Quiet())
+    wall = time.perf_counter() - start
+    assert outcome.trained == len(plan.trials), outcome
+    training = sum(
+        float(trial.tags["tass.seconds_per_epoch"]) * int(trial.params["optimiser.epochs"])
+        for trial in MlflowStore(uri, dataset.name).held().values()
+    )
+    return {"wall": wall, "training": training}
+
+
+def run_recipe(plan: Plan, dataset: Dataset, folder: Path) -> dict[str, float]:
+    """Run the same trials as the documentation of Ray shows; return the wall-clock."""
+    import ray
+    from ray import tune
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    connect(uri)
+    half = 0.5
+    at_once = max(1, int((os.cpu_count() or 1) / (2 * half)))
+    keys = list(plan.trials)
+    start = time.perf_counter()
+    with quiet_log(folder / "ray.log"):
+        ray.init(address="local", log_to_driver=False, logging_level="ERROR")
+        trainable = tune.with_parameters(
+            _driver, trials=plan.trials, path=str(dataset.folder), folder=str(folder), cpus=half
+        )
+        results = tune.Tuner(
+            tune.with_resources(trainable, {"cpu": half}),
+            param_space={"key": tune.grid_search(keys)},
+            tune_config=tune.TuneConfig(max_concurrent_trials=at_once),
+            run_config=tune.RunConfig(
+                storage_path=str(folder / "tune"),
+                callbacks=[MLflowLoggerCallback(tracking_uri=uri, experiment_name="recipe")],
+                verbose=0,
+            ),
+        ).fit()
+        ray.shutdown()
+    assert not results.errors, results.errors
+    return {"wall": time.perf_counter() - start, "at_once": at_once}
+
+
+def _driver(
+    config: dict[str, Any], trials: dict[str, Trial], path: str, folder: str, cpus: float
+) -> None:
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    TorchTrainer(
+        _worker,
+        train_loop_config={"trial": trials[config["key"]], "path": path, "folder": folder},
+        scaling_config=ScalingConfig(num_workers=1, resources_per_worker={"CPU": cpus}),
+        run_config=RunConfig(
+            name=config["key"],
+            storage_path=f"{folder}/train",
+            callbacks=[TuneReportCallback()],
+        ),
+    ).fit()
+
+
+def _worker(config: dict[str, Any]) -> None:
+    import ray.train
+    import torch
+
+    from tass_core.training import EpochResult, train_pack
+
+    torch.set_num_threads(1)
+    dataset = open_dataset(config["path"])
+    folder = Path(config["folder"]) / "own" / ray.train.get_context().get_experiment_name()
+    for event in train_pack([config["trial"]], dataset, folder=folder):
+        if isinstance(event, EpochResult):
+            ray.train.report({"epoch": event.epoch, **event.metrics})
+
+
+def main() -> None:
+    """Measure both and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="dataset; default: a tiny world made for it")
+    parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--json", type=Path, help="write the figures to a file")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tass-recipe-") as name:
+        folder = Path(name)
+        for part in ("sweep", "recipe"):
+            (folder / part).mkdir()
+        if options.data is None:
+            make_world("tiny", folder / "world", seed=0)
+        dataset = open_dataset(options.data or folder / "world")
+        plan = make_plan(dataset, options.trials, options.epochs)
+        # Pooling is cached on disk: whoever comes first must not pay for both.
+        dataset.features(plan.base)
+        recipe = run_recipe(plan, dataset, folder / "recipe")
+        sweep = run_sweep(plan, dataset, folder / "sweep")
+    figures = {
+        "dataset": dataset.name,
+        "trials": options.trials,
+        "epochs": plan.base.optimiser.epochs,
+        "cpus": os.cpu_count(),
+        "sweep": sweep,
+        "recipe": recipe,
+        "ratio": recipe["wall"] / sweep["wall"],
+    }
+    print(f"{options.trials} trials of {figures['epochs']} epochs on '{dataset.name}'")
+    print(f"usual recipe  {recipe['wall'] / options.trials:7.2f} s per trial")
+    print(f"sweep         {sweep['wall'] / options.trials:7.2f} s per trial")
+    print(f"ratio         {figures['ratio']:7.2f}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""MLflow writes: one batch for an epoch of a trial against one call for each metric.
+
+Run ``python benchmarks/tracking.py [--tracking-uri URI] [--epochs N]``; without a URI a SQLite
+file in a temporary folder is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mlflow.entities import Metric
+
+from jobs.journal import Journal
+from jobs.mlflow_store import connect
+
+METRICS = 20
+"""Metrics of one epoch of one trial, as many as the platform logs."""
+
+
+def measure(write: Callable[[int], None], epochs: int) -> float:
+    """Return metric values written per second."""
+    start = time.perf_counter()
+    for epoch in range(1, epochs + 1):
+        write(epoch)
+    return epochs * METRICS / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Measure single calls, batches and the journal, and print values per second."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tracking-uri")
+    parser.add_argument("--epochs", type=int, default=50)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tass-tracking-") as name:
+        uri = options.tracking_uri or f"sqlite:///{name}/mlflow.db"
+        client = connect(uri)
+        experiment = client.create_experiment(f"benchmark-{time.time_ns()}")
+        runs = [client.create_run(experiment).info.run_id for _ in range(2)]
+        journal = Journal(Path(name), uri)
+
+        def points(epoch: int) -> list[Metric]:
+            at = int(time.time() * 1000)
+            return [Metric(f"val/{i}", float(i), at, epoch) for i in range(METRICS)]
+
+        def single(epoch: int) -> None:
+            for point in points(epoch):
+                client.log_metric(runs[0], point.key, point.value, point.timestamp, point.step)
+
+        def batched(epoch: int) -> None:
+            client.log_batch(runs[1], metrics=points(epoch))
+
+        def journalled(epoch: int) -> None:
+            values = {point.key: point.value for point in points(epoch)}
+            journal.append([{"kind": "epoch", "key": "k", "epoch": epoch, "metrics": values}])
+
+        rates = {
+            "one call a metric": measure(single, options.epochs),
+            "one batch an epoch": measure(batched, options.epochs),
+            "journal (fsync)": measure(journalled, options.epochs),
+        }
+        client.delete_experiment(experiment)
+    for label, rate in rates.items():
+        print(f"{label:20s} {rate:9.0f} values/s")
+    print(f"batched / single     {rates['one batch an epoch'] / rates['one call a metric']:9.1f}")
+
+
+if __name__ == "__main__":
+    main()
