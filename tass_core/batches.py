@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tass_core.config import TrialConfig
 from tass_core.data import Features, Questions
+from tass_core.data.reading import RowReader
 from tass_core.model import Batch, Negatives, uses_match
 from tass_core.randomness import generator
 
@@ -55,12 +56,17 @@ class BatchSource:
         self.word_target = config.canonical().model.target != "sentence"
 
     def training(self, seed: int, epoch: int, *, match: bool = True) -> Iterator[Batch]:
-        """Yield the batches of an epoch in their order, the next one read ahead."""
+        """Yield the batches of an epoch in their order, the next one read ahead.
+
+        A batch's frames stay valid until the next batch but one is asked for: their memory is
+        used again.
+        """
         order = epoch_order(self.questions, self.config, seed, epoch)
+        frames = RowReader(self.features.visual)
 
         def build(step: int) -> Batch:
             source = generator("negatives", seed, epoch, step) if match else None
-            return self._build(order[step], source, self.shard)
+            return self._build(order[step], frames, source, self.shard)
 
         with ThreadPoolExecutor(max_workers=1) as reader:
             following = reader.submit(build, 0)
@@ -75,11 +81,14 @@ class BatchSource:
         order = np.argsort(self.questions.video, kind="stable")
         _, starts = np.unique(self.questions.video[order], return_index=True)
         edges = [*starts[::EVALUATION_VIDEOS], len(order)]
+        frames = RowReader(self.features.visual)
         for start, end in pairwise(edges):
             rows = order[start:end]
-            yield rows, self._build(rows, None, Shard())
+            yield rows, self._build(rows, frames, None, Shard())
 
-    def _build(self, rows: Rows, source: np.random.Generator | None, shard: Shard) -> Batch:
+    def _build(
+        self, rows: Rows, frames: RowReader, source: np.random.Generator | None, shard: Shard
+    ) -> Batch:
         asked = self.questions.take(rows)
         videos, video = np.unique(asked.video, return_inverse=True)
         slot, slots = _slots(video)
@@ -87,8 +96,8 @@ class BatchSource:
         owned = slice(*edges)
         mine = np.flatnonzero((video >= owned.start) & (video < owned.stop))
         return Batch(
-            visual=_frames(self.features.visual, videos[owned]),
-            audio=_frames(self.features.audio, videos),
+            visual=frames.read(videos[owned]),
+            audio=torch.from_numpy(np.asarray(self.features.audio[videos])).float(),
             video=torch.from_numpy(video),
             slot=torch.from_numpy(slot),
             slots=slots,
@@ -178,7 +187,3 @@ def _slots(video: Rows) -> tuple[Rows, int]:
     slot = np.empty(len(video), dtype=np.int64)
     slot[order] = np.arange(len(video)) - np.repeat(first, count)
     return slot, int(count.max())
-
-
-def _frames(features: npt.NDArray[np.float16], videos: Rows) -> Tensor:
-    return torch.from_numpy(np.asarray(features[videos])).float()
