@@ -1,13 +1,14 @@
 """Several workers to a pack, and a cluster of several nodes from which one goes away."""
 
 import math
+import time
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 from ray.util import placement_group_table
 
-from tests.system.conftest import wait_until_gone
+from tests.system.conftest import ROOT, wait_until_gone
 
 pytestmark = pytest.mark.system
 
@@ -26,8 +27,9 @@ def test_two_workers_give_one_workers_results(desk, undisturbed):
 
 
 @pytest.fixture
-def cluster():
-    """Three nodes with two logical GPUs each; the head only coordinates."""
+def cluster(monkeypatch):
+    """Three nodes: the head coordinates, the others have a logical GPU each."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     started = Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 * 2**20},
@@ -46,11 +48,13 @@ def test_removed_node_costs_nothing_but_time(desk, undisturbed, cluster, killed)
     desk.wait_for_epoch(driver, 3)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     busy = [node for node in cluster.worker_nodes if _free_gpus(node) < 1]
-    cluster.remove_node((busy or list(cluster.worker_nodes))[0], allow_graceful=False)
+    assert busy
+    cluster.remove_node(busy[0], allow_graceful=False)
 
     _, said = driver.communicate(timeout=240)
 
     assert driver.returncode == 0, said
+    assert "starts again" in said
     assert desk.histories() == undisturbed.histories()
     assert desk.tables() == undisturbed.tables()
 
@@ -81,8 +85,6 @@ def _free_gpus(node):
 
 
 def _eventually(condition, seconds=60):
-    import time
-
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
