@@ -58,9 +58,7 @@ def test_evaluate_gives_the_test_metrics_that_training_printed(place):
     run = json.loads(
         tass("train", "--data", "tiny", *SMALL, "--format", "json", folder=place).stdout
     )
-    found = tass(
-        "evaluate", run["checkpoint"], "--data", "tiny", "--format", "json", folder=place
-    )
+    found = tass("evaluate", run["checkpoint"], "--data", "tiny", "--format", "json", folder=place)
     metrics = json.loads(found.stdout)["metrics"]
     accuracies = {name: value for name, value in metrics.items() if "entropy" not in name}
     for name, value in accuracies.items():
