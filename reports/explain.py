@@ -43,6 +43,21 @@ class Instrument:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """What can be seen of a procedural scene."""
+
+    performance: tuple[Instrument, ...] = ()
+    elsewhere: tuple[Instrument, ...] = ()
+    """What cutaways show instead."""
+    cut: NDArray[np.bool_] | None = None
+    """[T1] the seconds of the cutaways; None without any."""
+
+    def is_cut(self, first: int, last: int) -> bool:
+        """Return whether a cutaway fills most of the seconds from ``first`` to before ``last``."""
+        return self.cut is not None and bool(self.cut[first:last].mean() > 0.5)
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """One question, its answer, and the attention behind the answer."""
 
@@ -71,8 +86,8 @@ class Explanation:
     """[T, P] the target's regions; procedural datasets only."""
     true_segments: NDArray[np.bool_] | None
     """[T] the segments that decide the answer; procedural datasets only."""
-    stage: tuple[Instrument, ...]
-    """The visible instruments of a procedural scene; empty for real videos."""
+    stage: Stage
+    """What can be seen of a procedural scene; nothing for real videos."""
     origin: str
     """Dataset and provenance, in words."""
 
@@ -144,12 +159,19 @@ def examples(dataset: Dataset, split: str = "test") -> Mapping[str, int]:
     }
 
 
-def read_stage(dataset: Dataset, video: int) -> tuple[Instrument, ...]:
-    """Return the visible instruments of a procedural video; () where there is no stage."""
+def read_stage(dataset: Dataset, video: int) -> Stage:
+    """Return what can be seen of a procedural video; an empty stage where there is none."""
     path = dataset.folder / SCENES
     if not path.is_file():
-        return ()
+        return Stage()
     scene = json.loads(gzip.decompress(path.read_bytes()))[video]
+    cutaway = scene.get("cutaway")
+    if cutaway is None:
+        return Stage(_visible(scene))
+    return Stage(_visible(scene), _visible(cutaway), np.array(cutaway["shown"], np.bool_))
+
+
+def _visible(scene: Mapping[str, Any]) -> tuple[Instrument, ...]:
     return tuple(_instrument(source) for source in scene["sources"] if source["visible"])
 
 

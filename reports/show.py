@@ -115,14 +115,16 @@ def _tile(
 ) -> None:
     rows, columns = explanation.grid
     first, last = explanation.seconds_of(segment)
-    axis.set_title(f"{first}–{last} s", fontsize=7, pad=2)
+    cut = explanation.stage.is_cut(first, last)
+    axis.set_title(f"{first}–{last} s{' (cutaway)' if cut else ''}", fontsize=7, pad=2)
     axis.set_xlim(0, columns)
     axis.set_ylim(rows, 0)
     axis.set_aspect("equal")
     axis.add_patch(Rectangle((0, 0), columns, rows, facecolor="#f3f5f7", edgecolor="none"))
     if frame is not None:
         axis.imshow(matplotlib.image.imread(frame), extent=(0, columns, rows, 0))
-    for instrument in explanation.stage if frame is None else ():
+    seen = explanation.stage.elsewhere if cut else explanation.stage.performance
+    for instrument in seen if frame is None else ():
         _stand(axis, instrument, first, last)
     if explanation.spatial is not None:
         heat = explanation.spatial[segment].reshape(rows, columns)

@@ -61,6 +61,17 @@ def test_a_tile_for_every_segment_and_three_bars(world: Dataset, tmp_path: Path)
     assert len(labels) == 3
 
 
+def test_a_cutaway_is_drawn_in_place_of_the_performance(world: Dataset, tmp_path: Path) -> None:
+    loaded = checkpoint(world, tmp_path, data__t2=1)
+    for question in world.questions("test").question_id.tolist():
+        found = explain(loaded, world, question)
+        if found.stage.cut is not None:
+            break
+    titles = [axis.get_title() for axis in draw(found).axes if axis.get_title()]
+    assert [title.endswith("(cutaway)") for title in titles] == found.stage.cut.tolist()
+    assert any(found.stage.cut)
+
+
 def test_variants_without_a_module_are_drawn_without_it(world: Dataset, tmp_path: Path) -> None:
     loaded = checkpoint(
         world, tmp_path, model__spatial_grounding=False, model__temporal_grounding=False

@@ -23,7 +23,7 @@ from tass_core.data.world.render import (
     render_visual,
     true_regions,
 )
-from tass_core.data.world.scenes import Floats, Scene, Source
+from tass_core.data.world.scenes import Bools, Cutaway, Floats, Scene, Source
 from tass_core.data.world.sentences import embed_sentences, embed_words, read_sentences
 
 Progress = Callable[[int, int], None]
@@ -196,9 +196,17 @@ def _set_split(
     where = np.zeros((len(entries), size.seconds, count), np.bool_)
     for place, entry in enumerate(entries):
         where[place] = np.unpackbits(regions[place], axis=-1, count=count)
-        if entry.truth is not None:
-            segments[place] = entry.truth.segments
+        segments[place] = _true_segments(videos[rows[place][0]].scene, entry)
     writer.set_truth(split, regions=where, segments=segments)
+
+
+def _true_segments(scene: Scene, entry: Entry) -> Bools:
+    """Return the seconds [T1] that settle a question and are shown, all of them if none is."""
+    segments = np.ones(scene.seconds, np.bool_) if entry.truth is None else entry.truth.segments
+    if scene.cutaway is None:
+        return segments
+    seen = segments & ~scene.cutaway.shown
+    return seen if seen.any() else segments
 
 
 def scene_as_data(video: Video) -> dict[str, Any]:
@@ -210,6 +218,16 @@ def scene_as_data(video: Video) -> dict[str, Any]:
         "seconds": scene.seconds,
         "grid": list(scene.grid),
         "sources": [_source_as_data(source) for source in scene.sources],
+        "cutaway": _cutaway_as_data(scene.cutaway),
+    }
+
+
+def _cutaway_as_data(cutaway: Cutaway | None) -> dict[str, Any] | None:
+    if cutaway is None:
+        return None
+    return {
+        "shown": cutaway.shown.astype(int).tolist(),
+        "sources": [_source_as_data(source) for source in cutaway.scene.sources],
     }
 
 

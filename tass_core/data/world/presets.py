@@ -61,9 +61,10 @@ SIZES: Mapping[Preset, Size] = {
         base={
             "model.width": 128,
             "data.batching": "video",
-            "optimiser.epochs": 8,
-            "optimiser.learning_rate": 1e-3,
-            "optimiser.step_size": 6,
+            "optimiser.batch_size": 32,
+            "optimiser.epochs": 3,
+            "optimiser.learning_rate": 5e-4,
+            "optimiser.step_size": 2,
         },
     ),
     "paper": Size(

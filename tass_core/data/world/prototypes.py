@@ -38,6 +38,8 @@ class VisualBasis:
 
     mean: Vectors
     """[3, C] what every cell has, and how it changes from left to right and top to bottom."""
+    mark: Vectors
+    """[1, C] what marks a cutaway."""
     settings: Vectors
     """[2, C] indoor, outdoor."""
     textures: Vectors
@@ -54,7 +56,7 @@ class VisualBasis:
     @property
     def rows(self) -> Vectors:
         """All of them, in the order of ``VisualRows``."""
-        parts = (self.mean, self.settings, self.textures)
+        parts = (self.mean, self.mark, self.settings, self.textures)
         return np.concatenate([*parts, self.identity, self.placed, self.playing, self.motion])
 
 
@@ -72,6 +74,8 @@ class Prototypes:
     """[22, 128] how they change with the rhythm."""
     ambience: Vectors
     """[AMBIENCES + 1, 128] background sounds, and what every second has."""
+    jingle: Vectors
+    """[128] what marks a cutaway."""
     named: Vectors64
     """[22, D_t] the words for the instruments."""
     sentence_offset: Vectors64
@@ -116,6 +120,7 @@ def make_prototypes(seed: int, *, text: int, visual: dict[str, int]) -> Prototyp
         heard=heard.astype(np.float32),
         rhythm=(heard * signs).astype(np.float32),
         ambience=_rows(rng, AMBIENCES + 1, AUDIO_WIDTH).astype(np.float32),
+        jingle=_rows(_generator(seed, "jingle"), 1, AUDIO_WIDTH)[0].astype(np.float32),
         named=0.5 * named,
         sentence_offset=0.5 * _rows(_generator(seed, "offset"), 1, text)[0],
     )
@@ -125,6 +130,7 @@ def _visual_basis(rng: np.random.Generator, latent: Vectors64, width: int) -> Vi
     identity = _embedded(rng, latent, width, own=0.5)
     return VisualBasis(
         mean=_rows(rng, 3, width).astype(np.float32),
+        mark=_rows(rng, 1, width).astype(np.float32),
         settings=_rows(rng, 2, width).astype(np.float32),
         textures=_rows(rng, TEXTURES, width).astype(np.float32),
         identity=identity.astype(np.float32),

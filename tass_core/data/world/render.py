@@ -45,34 +45,37 @@ class Clarity:
 CLIP = Clarity(
     identity=1.0,
     placed=0.5,
-    playing=0.4,
-    gesture=1.2,
+    playing=0.6,
+    gesture=0.6,
     tempo=1.4,
     setting=0.12,
-    texture=0.8,
-    lookalike=1.0,
-    cell_noise=0.3,
-    noise=0.8,
+    texture=0.5,
+    lookalike=0.6,
+    cell_noise=0.15,
+    noise=0.3,
 )
 RESNET = Clarity(
     identity=0.8,
     placed=0.5,
-    playing=0.4,
-    gesture=1.1,
+    playing=0.5,
+    gesture=0.5,
     tempo=1.2,
     setting=0.15,
-    texture=1.0,
-    lookalike=1.0,
-    cell_noise=0.4,
-    noise=0.9,
+    texture=0.8,
+    lookalike=0.8,
+    cell_noise=0.3,
+    noise=0.5,
 )
 CLARITY = {"clip": CLIP, "resnet18-glove": RESNET}
 
-AUDIO_NOISE = 0.8
+AUDIO_NOISE = 0.3
 """Root mean square of the noise of one second of sound; an instrument of loudness one has one."""
 
-CROWD = 0.5
+CROWD = 0.3
 """Weight of the ambience."""
+
+MARK = 1.0
+"""Weight of what marks a cutaway, in every cell and in the sound."""
 
 SCALE = 6.0
 """Root mean square of a cell that an instrument fills, about."""
@@ -101,6 +104,24 @@ def render_visual(
         pool: seconds to average over.
     """
     rows, columns = scene.grid
+    moving = _weights(scene, covered, basis, clarity)
+    if scene.cutaway is not None:
+        other, shown = scene.cutaway.scene, scene.cutaway.shown
+        moving[shown] = _weights(other, cover_all(other), basis, clarity)[shown]
+        moving[shown, ..., _MARK] += MARK
+    pooled = moving.reshape(scene.seconds // pool, pool, rows * columns, -1).mean(axis=1)
+    odd = rng.standard_normal((rows * columns, basis.mean.shape[1]), dtype=np.float32)
+    gain = np.exp(_GAIN * rng.standard_normal((rows * columns, 1), dtype=np.float32))
+    features = pooled @ basis.rows + clarity.cell_noise * odd
+    noise = rng.standard_normal(features.shape, dtype=np.float32)
+    features += clarity.noise / np.sqrt(pool) * noise
+    rendered: Floats = SCALE * features * gain
+    return rendered
+
+
+def _weights(scene: Scene, covered: list[Floats], basis: VisualBasis, clarity: Clarity) -> Floats:
+    """Return the weight of every prototype in every second and cell: [T1, rows, columns, J]."""
+    rows, columns = scene.grid
     weights = _still(scene, basis, clarity)
     moving = np.zeros((scene.seconds, rows, columns, len(basis.rows)), np.float32)
     moving += weights
@@ -117,25 +138,17 @@ def render_visual(
         moving[..., _MOTION + 1] += gesture * _across(columns)
         moving[..., _MOTION + 2] += tempo
         moving[..., _MOTION + 3] += tempo * _across(columns)
-    pooled = moving.reshape(scene.seconds // pool, pool, rows * columns, -1).mean(axis=1)
-    odd = rng.standard_normal((rows * columns, basis.mean.shape[1]), dtype=np.float32)
-    gain = np.exp(_GAIN * rng.standard_normal((rows * columns, 1), dtype=np.float32))
-    features = pooled @ basis.rows + clarity.cell_noise * odd
-    noise = rng.standard_normal(features.shape, dtype=np.float32)
-    features += clarity.noise / np.sqrt(pool) * noise
-    rendered: Floats = SCALE * features * gain
-    return rendered
+    return moving
 
 
 def render_audio(
     rng: np.random.Generator, scene: Scene, prototypes: Prototypes, *, pool: int
 ) -> Floats:
     """Return the audio features [T1 / pool, 128] of a scene: a sum over who sounds, in noise."""
-    sound = np.zeros((scene.seconds, prototypes.heard.shape[1]), np.float32)
-    for source in scene.sources:
-        kind = INSTRUMENTS.index(source.instrument)
-        timbre = prototypes.heard[kind] + (2 * source.rhythm - 1) * prototypes.rhythm[kind]
-        sound += source.loudness[:, None] * timbre
+    sound = _sound(scene, prototypes)
+    if scene.cutaway is not None:
+        shown = scene.cutaway.shown
+        sound[shown] = _sound(scene.cutaway.scene, prototypes)[shown] + MARK * prototypes.jingle
     crowd = 0.5 + 0.5 * rng.random((scene.seconds, 1), dtype=np.float32)
     sound += CROWD * crowd * prototypes.ambience[scene.ambience] + 0.2 * prototypes.ambience[-1]
     pooled = sound.reshape(scene.seconds // pool, pool, -1).mean(axis=1)
@@ -144,7 +157,17 @@ def render_audio(
     return rendered
 
 
-_MEAN, _SETTINGS, _CLUTTER = 0, 3, 5
+def _sound(scene: Scene, prototypes: Prototypes) -> Floats:
+    """Return the sum [T1, 128] of all that plays."""
+    sound = np.zeros((scene.seconds, prototypes.heard.shape[1]), np.float32)
+    for source in scene.sources:
+        kind = INSTRUMENTS.index(source.instrument)
+        timbre = prototypes.heard[kind] + (2 * source.rhythm - 1) * prototypes.rhythm[kind]
+        sound += source.loudness[:, None] * timbre
+    return sound
+
+
+_MEAN, _MARK, _SETTINGS, _CLUTTER = 0, 3, 4, 6
 _IDENTITY = _CLUTTER + TEXTURES
 _PLACED = _IDENTITY + len(INSTRUMENTS)
 _PLAYING = _PLACED + len(INSTRUMENTS)
@@ -197,11 +220,13 @@ def _still(scene: Scene, basis: VisualBasis, clarity: Clarity) -> Floats:
 
 
 def true_regions(scene: Scene, asked: tuple[object, ...], covered: list[Floats]) -> Floats:
-    """Return how much of every cell the asked sources cover: [T1, P], at most 1."""
+    """Return how much of every cell the asked sources cover: [T1, P], at most 1; 0 when cut."""
     total = np.zeros((scene.seconds, scene.grid[0] * scene.grid[1]), np.float32)
     for source, cover in zip(scene.visible, covered, strict=True):
         if any(source is item for item in asked):
             total = np.maximum(total, cover.reshape(total.shape))
+    if scene.cutaway is not None:
+        total[scene.cutaway.shown] = 0
     return total
 
 

@@ -81,6 +81,18 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
+class Cutaway:
+    """Other footage that an edited video cuts to; its questions are never about it.
+
+    It bears a mark of its own in picture and sound, so that it can be told apart.
+    """
+
+    scene: Scene
+    shown: Bools
+    """[T1] the seconds in which it hides the performance."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A video of the world before anything is rendered."""
 
@@ -94,6 +106,7 @@ class Scene:
     """T1."""
     grid: tuple[int, int]
     """Rows and columns of the stage."""
+    cutaway: Cutaway | None = None
 
     @property
     def visible(self) -> list[Source]:
@@ -178,7 +191,24 @@ def dress(
         ambience=int(rng.integers(AMBIENCES)),
         seconds=seconds,
         grid=grid,
+        cutaway=_cutaway(rng, seconds, grid),
     )
+
+
+def _cutaway(rng: np.random.Generator, seconds: int, grid: tuple[int, int]) -> Cutaway | None:
+    """Draw up to three cuts to one or two others who play all the while."""
+    shown = np.zeros(seconds, np.bool_)
+    for _ in range(int(rng.choice([0, 1, 2, 3], p=[10, 30, 30, 30] / _HUNDRED))):
+        start = int(rng.integers(seconds * 3 // 4))
+        shown[start : start + max(int(rng.uniform(0.1, 0.25) * seconds), 1)] = True
+    if not shown.any():
+        return None
+    names = company(rng, int(rng.integers(1, 3)), 0.0)
+    sources = tuple(
+        place_source(rng, name, place, loudness=draw_loudness(rng, seconds, 0, seconds))
+        for name, place in zip(names, stand(rng, len(names), grid), strict=True)
+    )
+    return Cutaway(Scene(sources, "indoor", (), 0, seconds, grid), shown)
 
 
 def company(rng: np.random.Generator, count: int, co_occurrence: float) -> list[str]:

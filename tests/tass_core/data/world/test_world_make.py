@@ -1,8 +1,11 @@
 """Worlds: a function of their seed, in MUSIC-AVQA's proportions, with priors one can turn."""
 
+import gzip
+import json
 from collections import Counter
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -99,6 +102,27 @@ def test_truth_covers_the_cells_of_the_named_instrument(tiny):
     assert presence
     assert all(marked == (row["answer_text"] == "yes") for row, marked in presence)
     assert truth.segments.any(axis=-1).all()
+
+
+def test_cutaways_bear_a_mark_and_hide_the_truth(tiny):
+    scenes = json.loads(gzip.decompress((tiny.folder / "scenes.json.gz").read_bytes()))
+    shown = [scene["cutaway"] and np.array(scene["cutaway"]["shown"], bool) for scene in scenes]
+    with h5py.File(tiny.folder / "features.h5") as file:
+        sound = file["audio"][:].astype(float)
+    jingle = make_prototypes(1, text=24, visual={"clip": 16}).jingle.astype(float)
+    heard = sound @ jingle / (jingle @ jingle)
+    marked = np.concatenate([heard[row][cut] for row, cut in enumerate(shown) if cut is not None])
+    plain = np.concatenate([heard[row][~cut] for row, cut in enumerate(shown) if cut is not None])
+    assert marked.mean() > plain.mean() + 1.0
+    truth, questions = tiny.truth("test"), tiny.questions("test")
+    cuts = [
+        (row, shown[video])
+        for row, video in enumerate(questions.video.tolist())
+        if shown[video] is not None
+    ]
+    assert cuts
+    assert not any(truth.regions[row][cut].any() for row, cut in cuts)
+    assert np.mean([truth.segments[row][cut].any() for row, cut in cuts]) < 0.05
 
 
 def test_words_lie_near_their_images_and_sounds_do_not():

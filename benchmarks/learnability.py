@@ -1,0 +1,121 @@
+"""What each part of the model is worth on a dataset, against knowing the question alone.
+
+Run ``python benchmarks/learnability.py --data DIR [--seeds 0,1,2] [--set key=value ...]``.
+Trains the full model, the model without each of its parts, and a model to which the whole
+dataset is silent and blank; all see the same batches of the same seed, so differences are
+taken seed by seed. Prints a Markdown table of test accuracy at the best validation epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import multiprocessing
+import tempfile
+from collections import Counter, defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tass_core.config import TrialConfig, parse_overrides
+from tass_core.data import Dataset, Features, open_dataset
+from tass_core.training import TrialResult, train_pack
+from tass_core.trial import Trial
+
+NO_TSG = {"model.spatial_grounding": False}
+NO_JTG = {"model.temporal_grounding": False}
+BLANK = "question only"
+VARIANTS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "w/o T-A": {"model.target_aware": False},
+    "w/o L_s": {"loss.match": False},
+    "w/o L_cms": {"loss.cms": "none"},
+    "w/o TSG+": NO_TSG,
+    "w/o JTG": NO_JTG,
+    "w/o TSG+ and w/o JTG": NO_TSG | NO_JTG,
+    BLANK: NO_TSG | NO_JTG,
+}
+
+
+class BlankDataset(Dataset):
+    """A dataset of which nothing can be seen or heard."""
+
+    def features(self, config: TrialConfig) -> Features:
+        """Return the features with sound and pictures of zeros."""
+        full = super().features(config)
+        return dataclasses.replace(
+            full, visual=np.zeros_like(full.visual), audio=np.zeros_like(full.audio)
+        )
+
+
+def train(folder: str, name: str, seed: int, overrides: dict[str, Any]) -> dict[str, float]:
+    """Return the metrics of one trial."""
+    torch.set_num_threads(1)
+    dataset = BlankDataset(Path(folder)) if name == BLANK else open_dataset(folder)
+    config = TrialConfig().with_values({**dataset.base, **overrides, **VARIANTS[name]})
+    with tempfile.TemporaryDirectory() as place:
+        *_, result = train_pack([Trial(config, seed)], dataset, folder=Path(place))
+    assert isinstance(result, TrialResult)
+    return dict(result.metrics)
+
+
+def priors(dataset: Dataset) -> dict[str, float]:
+    """Return the accuracy of the training questions' commonest answer, by type and sentence."""
+    train, test = dataset.questions("train"), dataset.questions("test")
+    found = {}
+    for name in ("type", "sentence"):
+        answers: dict[int, Counter[int]] = defaultdict(Counter)
+        for key, answer in zip(getattr(train, name), train.answer, strict=True):
+            answers[int(key)][int(answer)] += 1
+        right = [
+            bool(answers[int(key)]) and answers[int(key)].most_common(1)[0][0] == answer
+            for key, answer in zip(getattr(test, name), test.answer, strict=True)
+        ]
+        found[name] = 100 * float(np.mean(right))
+    return found
+
+
+def main() -> None:
+    """Train and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="data/demo")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--only", help="names of variants, with commas")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    names = options.only.split(",") if options.only else list(VARIANTS)
+    overrides = parse_overrides(options.set)
+    dataset = open_dataset(options.data)
+    dataset.features(TrialConfig().with_values({**dataset.base, **overrides}))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+        runs = {
+            (name, seed): pool.submit(train, options.data, name, seed, overrides)
+            for seed in seeds
+            for name in names
+        }
+        results = {key: run.result() for key, run in runs.items()}
+    if options.json:
+        saved = {f"{name} · seed {seed}": found for (name, seed), found in results.items()}
+        options.json.write_text(json.dumps(saved, indent=1))
+    print(f"{dataset.name} {dataset.fingerprint}, seeds {options.seeds}, {overrides}\n")
+    print("| Model | Test accuracy | full - it | 2 x standard error |\n|---|---|---|---|")
+    for name in names:
+        tests = np.array([results[name, seed]["test/all"] for seed in seeds])
+        gaps = np.array([results[names[0], seed]["test/all"] for seed in seeds]) - tests
+        error = 2 * gaps.std(ddof=1) / np.sqrt(len(gaps)) if len(gaps) > 1 else float("nan")
+        apart = " | " if name == names[0] else f"{gaps.mean():+.2f} | {error:.2f}"
+        print(f"| {name} | {tests.mean():.2f} ± {tests.std(ddof=1):.2f} | {apart} |")
+    for name, accuracy in priors(dataset).items():
+        print(f"| commonest answer of the {name} | {accuracy:.2f} | | |")
+
+
+if __name__ == "__main__":
+    main()
