@@ -89,7 +89,7 @@ def resized(size: Size, stored_t2: int | None) -> Size:
 
 
 def imagine(size: Size, *, seed: int, answer_bias: float, co_occurrence: float) -> list[Video]:
-    """Draw the scenes of a world and ask the questions of every split, exactly as many."""
+    """Draw the scenes of a world and ask the questions of every split, as far as they have them."""
     videos: list[Video] = []
     for part, (split, count) in enumerate(size.videos.items()):
         interviewer = Interviewer(generator(seed, 3, part), answer_bias)
