@@ -16,7 +16,7 @@ from tass_core.data.world import make_world
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEMO = Path("data") / "demo"
-console = Console(stderr=True)
+console = Console(stderr=True, soft_wrap=True)
 """Progress and remarks; results go to standard output."""
 
 
