@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 Merged = Literal["add", "mul", "max", "none"]
+MERGES: tuple[Merged, ...] = get_args(Merged)
 
 
 def target_aware_attention(
@@ -37,7 +38,7 @@ def target_aware_attention(
 
 
 def merge_attention(
-    audio_scores: Tensor, target_scores: Tensor, *, tau: float | Tensor, merge: Merged
+    audio_scores: Tensor, target_scores: Tensor, *, tau: float | Tensor, merge: Merged | Tensor
 ) -> Tensor:
     """Turn two maps of scores into one map of weights (Eq. 2-5 and Table 4).
 
@@ -48,11 +49,15 @@ def merge_attention(
         audio_scores: [..., P] similarity of audio and regions.
         target_scores: [..., P] similarity of target and regions; broadcasts with the former.
         tau: threshold τ.
-        merge: how s_a and s_q meet.
+        merge: how s_a and s_q meet; as a tensor [] its place in ``MERGES``, which members
+            trained together do not share.
 
     Returns:
         [..., P], every row summing to 1.
     """
+    if isinstance(merge, Tensor):
+        ways = [merge_attention(audio_scores, target_scores, tau=tau, merge=m) for m in MERGES]
+        return torch.stack(ways).index_select(0, merge.reshape(1)).squeeze(0)
     s_a = audio_scores.softmax(dim=-1)  # Eq. 3
     if merge == "none":
         return s_a.expand(torch.broadcast_shapes(s_a.shape, target_scores.shape))
@@ -99,7 +104,7 @@ class SpatialGrounding(nn.Module):
         )
         mean_row = torch.full_like(inverse_norms, 1.0 / maps.shape[-2]).unsqueeze(-2)
         rows = weights.flatten(-3, -2) * inverse_norms.unsqueeze(-2)
-        pooled = torch.cat([mean_row, rows], dim=-2) @ maps
+        pooled = pool_regions(maps, torch.cat([mean_row, rows], dim=-2))
         f_vi = pooled[..., 1:, :].unflatten(-2, (groups, slots))  # Eq. 2
         return pooled[..., 0, :], f_vi, weights
 
@@ -130,8 +135,6 @@ class _RegionScores(torch.autograd.Function):
     product and of the norms apart, each as large as the map, and add them up.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(maps: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
         inverse_norms = maps.norm(dim=-1).clamp_min(1e-12).reciprocal()
@@ -157,3 +160,72 @@ class _RegionScores(torch.autograd.Function):
         coefficient = (inverse_norms.square() * through_norm).unsqueeze(-1)
         grad_maps = grad_products.transpose(-1, -2) @ queries
         return grad_maps.addcmul_(maps, coefficient, value=-1.0), grad_queries
+
+    @staticmethod
+    def vmap(
+        _info: Any, in_dims: tuple[int | None, int | None], maps: Tensor, queries: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], tuple[int, int | None]]:
+        """Score all members' queries; on a map that they share, in one product."""
+        maps, queries, shared = _by_member(in_dims, maps, queries)
+        if not shared:
+            return region_scores(maps, queries), (0, 0)
+        scores, inverse_norms = region_scores(maps, _side_by_side(queries))
+        return (_apart(scores, len(queries)), inverse_norms), (0, None)
+
+
+def pool_regions(maps: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted sums of the regions: [..., N, D] for maps [..., P, D], [..., N, P]."""
+    pooled: Tensor = _RegionSums.apply(maps, weights)  # type: ignore[no-untyped-call]
+    return pooled
+
+
+class _RegionSums(torch.autograd.Function):
+    """A product with the map that members who share the map take together."""
+
+    @staticmethod
+    def forward(maps: Tensor, weights: Tensor) -> Tensor:
+        return weights @ maps
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], _output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        # Under autocast the product ran in bf16, whatever its inputs were.
+        maps, weights = (saved.to(grad.dtype) for saved in ctx.saved_tensors)
+        grad_maps = weights.transpose(-1, -2) @ grad if ctx.needs_input_grad[0] else None
+        grad_weights = grad @ maps.transpose(-1, -2) if ctx.needs_input_grad[1] else None
+        return grad_maps, grad_weights
+
+    @staticmethod
+    def vmap(
+        _info: Any, in_dims: tuple[int | None, int | None], maps: Tensor, weights: Tensor
+    ) -> tuple[Tensor, int]:
+        maps, weights, shared = _by_member(in_dims, maps, weights)
+        if not shared:
+            return pool_regions(maps, weights), 0
+        return _apart(pool_regions(maps, _side_by_side(weights)), len(weights)), 0
+
+
+def _by_member(
+    in_dims: tuple[int | None, int | None], maps: Tensor, rows: Tensor
+) -> tuple[Tensor, Tensor, bool]:
+    """Return maps and rows with members first, and whether the members share the map."""
+    if in_dims[0] is not None:
+        maps = maps.movedim(in_dims[0], 0)
+    rows = (
+        rows.expand(len(maps), *rows.shape) if in_dims[1] is None else rows.movedim(in_dims[1], 0)
+    )
+    return maps, rows, in_dims[0] is None
+
+
+def _side_by_side(rows: Tensor) -> Tensor:
+    """[E, ..., N, X] -> [..., E * N, X]."""
+    return rows.movedim(0, -3).flatten(-3, -2)
+
+
+def _apart(rows: Tensor, members: int) -> Tensor:
+    """[..., E * N, X] -> [E, ..., N, X]."""
+    apart: Tensor = rows.unflatten(-2, (members, -1))
+    return apart.movedim(-3, 0)

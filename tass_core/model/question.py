@@ -41,7 +41,7 @@ class GloveQuestion(nn.Module):
         super().__init__()
         channels = width if vectors is None else vectors.shape[-1]
         self.embedding = nn.Embedding(vocabulary, channels)
-        self.lstm = nn.LSTM(channels, width, batch_first=True)
+        self.lstm = WordLSTM(channels, width, batch_first=True)
         self.project = nn.Linear(2 * width, width)
         self.target = None if target == "sentence" else WordTarget(width, target)
 
@@ -50,15 +50,29 @@ class GloveQuestion(nn.Module):
         assert batch.tokens is not None
         assert batch.word_count is not None
         embedded = torch.tanh(self.embedding(batch.tokens))
-        packed = pack_padded_sequence(
-            embedded, batch.word_count, batch_first=True, enforce_sorted=False
-        )
-        states, (hidden, cell) = self.lstm(packed)
-        question = self.project(torch.tanh(torch.cat([hidden[0], cell[0]], dim=-1)))
+        words, hidden, cell = self.lstm(embedded, batch.word_count)
+        question = self.project(torch.tanh(torch.cat([hidden, cell], dim=-1)))
         if self.target is None:
             return question, question
-        words, _ = pad_packed_sequence(states, batch_first=True, total_length=batch.tokens.shape[1])
         return question, self.target(question, words, batch.word_count.to(words.device))
+
+
+class WordLSTM(nn.LSTM):
+    """An LSTM that stops at each question's last word."""
+
+    def forward(  # type: ignore[override]
+        self, words: Tensor, word_count: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the states [B, N, D], 0 at padding, and the last hidden and cell state [B, D].
+
+        Args:
+            words: [B, N, C].
+            word_count: [B] int64, on the CPU.
+        """
+        packed = pack_padded_sequence(words, word_count, batch_first=True, enforce_sorted=False)
+        states, (hidden, cell) = super().forward(packed)
+        padded, _ = pad_packed_sequence(states, batch_first=True, total_length=words.shape[1])
+        return padded, hidden[0], cell[0]
 
 
 class WordTarget(nn.Module):

@@ -11,18 +11,20 @@ from tass_core.config import Ordering, Position
 from tass_core.randomness import KeyedDropout
 
 
-def order_streams(visual: Tensor, audio: Tensor, *, ordering: Ordering) -> Tensor:
+def order_streams(visual: Tensor, audio: Tensor, *, ordering: Ordering | Tensor) -> Tensor:
     """Join two streams into one (Eq. 13 and Table 6).
 
     Args:
         visual: [..., T, D].
         audio: [..., T, D].
         ordering: ``il-va`` is [v1; a1; ...; vT; aT], ``cat-va`` is [v1; ...; vT; a1; ...; aT];
-            ``-av`` puts audio first.
+            ``-av`` puts audio first. As a tensor, see ``stream_places``.
 
     Returns:
         [..., 2T, D].
     """
+    if isinstance(ordering, Tensor):
+        return torch.cat([visual, audio], dim=-2).index_select(-2, ordering)
     pattern, first = ordering.split("-")
     pair = [visual, audio] if first == "va" else [audio, visual]
     if pattern == "cat":
@@ -30,7 +32,7 @@ def order_streams(visual: Tensor, audio: Tensor, *, ordering: Ordering) -> Tenso
     return torch.stack(pair, dim=-2).flatten(-3, -2)
 
 
-def split_streams(weights: Tensor, *, ordering: Ordering) -> tuple[Tensor, Tensor]:
+def split_streams(weights: Tensor, *, ordering: Ordering | Tensor) -> tuple[Tensor, Tensor]:
     """Undo ``order_streams`` on the stream's weights (Eq. 18-19).
 
     Args:
@@ -40,12 +42,21 @@ def split_streams(weights: Tensor, *, ordering: Ordering) -> tuple[Tensor, Tenso
     Returns:
         (visual [..., T], audio [..., T]).
     """
+    if isinstance(ordering, Tensor):
+        visual, audio = weights.index_select(-1, ordering.argsort()).chunk(2, dim=-1)
+        return visual, audio
     pattern, first = ordering.split("-")
     if pattern == "cat":
         one, two = weights.chunk(2, dim=-1)
     else:
         one, two = weights.unflatten(-1, (-1, 2)).unbind(dim=-1)
     return (one, two) if first == "va" else (two, one)
+
+
+def stream_places(segments: int, ordering: Ordering) -> Tensor:
+    """Return an ordering as [2T] places in ``cat-va``, so that members can differ in it."""
+    visual, audio = torch.arange(2 * segments).unsqueeze(-1).chunk(2)
+    return order_streams(visual, audio, ordering=ordering).squeeze(-1)
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:

@@ -39,6 +39,7 @@ class Member:
         self.config = trial.config
         self.seed = trial.seed
         self.device = device
+        self.segments = shapes.segments
         self.model = build_model(trial, shapes, features).to(device)
         self.optimiser = self._adam()
         self.uses_match = uses_match(trial.config.model, trial.config.loss)
@@ -76,7 +77,7 @@ class Member:
         noise = noise_key(self.seed, epoch, step).to(self.device)
         self.optimiser.zero_grad(set_to_none=True)
         if len(batch.rows):
-            with self._precision():
+            with self.precision():
                 output = self.forward(batch, noise=noise, match=self.uses_match)
                 losses = objective(output, batch, self.config, match_only=epoch < 1)
             losses["loss"].backward()
@@ -86,6 +87,10 @@ class Member:
         if world_size > 1:
             add_up([parameter.grad for parameter in self._graded()])
             torch.distributed.all_reduce(values)
+        self.finish_step(values, batch)
+
+    def finish_step(self, values: Tensor, batch: Batch) -> None:
+        """Note the step's losses (as ``LOSSES``), then move along the parameters' gradients."""
         self._sums.append(values * len(batch.answer))
         self.optimiser.step()
 
@@ -97,7 +102,8 @@ class Member:
                 parameter.grad = torch.zeros_like(parameter)
         return parameters
 
-    def _precision(self) -> torch.autocast:
+    def precision(self) -> torch.autocast:
+        """Return the context in which the forward pass runs."""
         enabled = self.config.optimiser.precision == "bf16"
         return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=enabled)
 

@@ -1,0 +1,168 @@
+"""Members of a pack that train as one: their weights stacked along a leading axis.
+
+``torch.func.vmap`` runs the plain network over the stacked weights, so that every product is
+one call for all members and everything they share, the batch, its order and the dropout
+masks, is read or drawn once. A member's own parameters stay what its optimiser and its
+checkpoint know: they become views of the stack. A member leaves by not being stacked again.
+
+A member's numbers equal those it has alone up to the rounding of float32, since products of
+other shapes add up in another order; they are not the same bits.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import fields
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from tass_core.model import TASS, Batch, Output
+from tass_core.model.grounding import MERGES
+from tass_core.model.question import GloveQuestion, WordLSTM
+from tass_core.model.temporal import stream_places
+from tass_core.randomness import noise_key
+from tass_core.training.member import LOSSES, Member, objective
+from tass_core.training.stacked_lstm import StackedLSTM, StackedWordLSTM
+
+
+class Stack:
+    """E members whose forward and backward are one.
+
+    Making a stack turns the members' parameters into views of its own; training it trains
+    them. Making another stack of some of them takes them out of this one.
+
+    Args:
+        members: they share a ``stack_key`` and the seed.
+    """
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = list(members)
+        first = self.members[0]
+        self.device, self.seed = first.device, first.seed
+        self.parameters, _ = stack_module_state([member.model for member in self.members])
+        for index, member in enumerate(self.members):
+            for name, parameter in member.model.named_parameters():
+                parameter.data = self.parameters[name].data[index]
+        self.network, self.switches = _shared_network(self.members)
+        self.switches = {name: value.to(self.device) for name, value in self.switches.items()}
+
+    def step(self, batch: Batch, epoch: int, step: int) -> None:
+        """Take one optimiser step with every member, as ``Member.step`` does with one."""
+        noise = noise_key(self.seed, epoch, step).to(self.device)
+        for stacked in self.parameters.values():
+            stacked.grad = None
+        with self.members[0].precision():
+            outputs = self.forward(batch, noise=noise, match=self.members[0].uses_match)
+            losses = [
+                objective(output, batch, member.config, match_only=epoch < 1)
+                for member, output in zip(self.members, outputs, strict=True)
+            ]
+        torch.stack([terms["loss"] for terms in losses]).sum().backward()
+        self._share_gradients()
+        for member, terms in zip(self.members, losses, strict=True):
+            values = torch.stack([terms[name].detach().float() for name in LOSSES])
+            member.finish_step(values, batch)
+
+    def forward(
+        self, batch: Batch, *, noise: Tensor | None = None, match: bool = False
+    ) -> list[Output]:
+        """Return every member's output for the batch they share."""
+
+        def run(parameters: dict[str, Tensor], switches: dict[str, Tensor]) -> dict[str, Tensor]:
+            output = functional_call(
+                self.network, (parameters, switches), (batch,), {"noise": noise, "match": match}
+            )
+            return {
+                item.name: getattr(output, item.name)
+                for item in fields(output)
+                if getattr(output, item.name) is not None
+            }
+
+        found: dict[str, Tensor] = vmap(run)(self.parameters, self.switches)
+        columns: dict[str, Sequence[Tensor | None]] = {
+            item.name: found[item.name].unbind()
+            if item.name in found
+            else [None] * len(self.members)
+            for item in fields(Output)
+        }
+        return [
+            Output(**{name: column[index] for name, column in columns.items()})  # type: ignore[arg-type]
+            for index in range(len(self.members))
+        ]
+
+    def _share_gradients(self) -> None:
+        """Give every member its part of the stack's gradients; no part, no gradient."""
+        for index, member in enumerate(self.members):
+            for name, parameter in member.model.named_parameters():
+                gradient = self.parameters[name].grad
+                parameter.grad = None if gradient is None else gradient[index]
+
+
+def stack_key(member: Member) -> tuple[object, ...]:
+    """Return what members must have in common, beside their pack, to be stacked.
+
+    The names and shapes of their weights (without L_s there is no match MLP), and the
+    dropout probabilities, which decide whether a mask is drawn at all.
+    """
+    model = member.config.canonical().model
+    shapes = [(name, tuple(value.shape)) for name, value in member.model.named_parameters()]
+    return (*shapes, model.attention_dropout, model.dropout, member.config.optimiser.precision)
+
+
+def make_stacks(members: Sequence[Member], width: int) -> list[list[Member]]:
+    """Group members that can be stacked, evenly, at most ``width`` in a group, in their order."""
+    groups: dict[tuple[object, ...], list[Member]] = {}
+    for member in members:
+        groups.setdefault(stack_key(member), []).append(member)
+    stacks: list[list[Member]] = []
+    for group in groups.values():
+        parts = -(-len(group) // width)
+        edges = [len(group) * part // parts for part in range(parts + 1)]
+        stacks += [group[start:end] for start, end in pairwise(edges)]
+    return stacks
+
+
+def _shared_network(members: Sequence[Member]) -> tuple[TASS, dict[str, Tensor]]:
+    """Return the network that runs for all, without weights, and the members' switches."""
+    network = copy.deepcopy(members[0].model)
+    for parameter in network.parameters():
+        parameter.data = parameter.data.new_empty(0)
+    _replace_lstms(network)
+    switches: dict[str, Tensor] = {}
+    models = [member.model for member in members]
+    if network.spatial is not None:
+        grounding = [model.spatial for model in models if model.spatial is not None]
+        _switch(network, "spatial.tau", [torch.tensor(one.tau) for one in grounding], switches)
+        places = [torch.tensor(MERGES.index(one.merge)) for one in grounding]
+        _switch(network, "spatial.merge", places, switches)
+    if network.single is not None:
+        streams = [model.single for model in models if model.single is not None]
+        orders = [stream_places(members[0].segments, one.ordering) for one in streams]
+        _switch(network, "single.ordering", orders, switches)
+    return network, switches
+
+
+def _replace_lstms(network: TASS) -> None:
+    for name in ("visual_lstm", "audio_lstm"):
+        if isinstance(lstm := getattr(network, name, None), nn.LSTM):
+            setattr(network, name, StackedLSTM(lstm))
+    question = network.question
+    if isinstance(question, GloveQuestion) and isinstance(question.lstm, WordLSTM):
+        question.lstm = StackedWordLSTM(question.lstm)  # type: ignore[assignment]
+
+
+def _switch(
+    network: nn.Module, name: str, values: Sequence[Tensor], switches: dict[str, Tensor]
+) -> None:
+    """Turn a setting in which the members differ into a buffer with a value for each."""
+    if all(torch.equal(value, values[0]) for value in values):
+        return
+    owner, _, attribute = name.rpartition(".")
+    module = network.get_submodule(owner)
+    delattr(module, attribute)
+    module.register_buffer(attribute, values[0], persistent=False)
+    switches[name] = torch.stack(list(values))
