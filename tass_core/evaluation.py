@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from torch.nn import functional
 from tass_core.batches import BatchSource
 from tass_core.config import TrialConfig
 from tass_core.data import AVERAGES, QUESTION_TYPES, Dataset, Questions
-from tass_core.model import TASS, Output
+from tass_core.model import TASS, Batch, Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,6 @@ class Evaluation:
     """[Q, T] weight of both modalities on every segment, summing to 1, or None without JTG."""
 
 
-@torch.no_grad()
 def evaluate(
     model: TASS, dataset: Dataset, config: TrialConfig, split: str, *, device: str = "cpu"
 ) -> Evaluation:
@@ -49,17 +49,48 @@ def evaluate(
         split: ``train``, ``val`` or ``test``.
         device: where to compute.
     """
+    return evaluate_all(lambda batch: [model(batch)], dataset, config, split, device=device)[0]
+
+
+@torch.no_grad()
+def evaluate_all(
+    forward: Callable[[Batch], Sequence[Output]],
+    dataset: Dataset,
+    config: TrialConfig,
+    split: str,
+    *,
+    device: str = "cpu",
+) -> list[Evaluation]:
+    """Answer every question of a split with several networks that read each batch once.
+
+    Args:
+        forward: returns the output of every network for a batch on ``device``.
+        dataset: where the questions and features come from.
+        config: of any of the networks; they share their structure.
+        split: ``train``, ``val`` or ``test``.
+        device: where to compute.
+    """
     questions = dataset.questions(split)
     source = BatchSource(questions, dataset.features(config), config)
     order: list[npt.NDArray[np.int64]] = []
-    found: dict[str, list[Tensor]] = {}
+    parts: list[list[dict[str, Tensor]]] = []
     for rows, batch in source.evaluation():
         moved = batch.to(device)
         order.append(rows)
-        for name, values in _answers(model(moved), moved.answer).items():
-            found.setdefault(name, []).append(values.cpu())
+        answers = [_answers(output, moved.answer) for output in forward(moved)]
+        parts.append([{name: kept.cpu() for name, kept in one.items()} for one in answers])
     back = np.argsort(np.concatenate(order))
-    columns = {name: torch.cat(parts).numpy()[back] for name, parts in found.items()}
+    return [_evaluation(split, questions, one, back) for one in zip(*parts, strict=True)]
+
+
+def _evaluation(
+    split: str,
+    questions: Questions,
+    parts: Sequence[dict[str, Tensor]],
+    back: npt.NDArray[np.int64],
+) -> Evaluation:
+    """Join what was kept of the batches, and bring it into the split's order by ``back``."""
+    columns = {name: torch.cat([part[name] for part in parts]).numpy()[back] for name in parts[0]}
     predicted = columns["predicted"]
     metrics = accuracies(questions, predicted == questions.answer)
     for name in ("loss", "spatial_entropy", "temporal_entropy"):

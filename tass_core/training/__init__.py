@@ -3,5 +3,14 @@
 from tass_core.batches import Shard
 from tass_core.training.pack import train_pack
 from tass_core.training.results import EpochResult, Halving, TrialResult
+from tass_core.training.width import Fuse, parse_fuse
 
-__all__ = ["EpochResult", "Halving", "Shard", "TrialResult", "train_pack"]
+__all__ = [
+    "EpochResult",
+    "Fuse",
+    "Halving",
+    "Shard",
+    "TrialResult",
+    "parse_fuse",
+    "train_pack",
+]

@@ -102,6 +102,39 @@ class Stack:
                 parameter.grad = None if gradient is None else gradient[index]
 
 
+class Alone:
+    """A member that trains by itself, with the bits that it has in any company.
+
+    Args:
+        member: the one.
+        world_size: workers that share its batches.
+    """
+
+    def __init__(self, member: Member, world_size: int = 1) -> None:
+        self.members = [member]
+        self._world_size = world_size
+
+    def step(self, batch: Batch, epoch: int, step: int) -> None:
+        """Take one optimiser step."""
+        self.members[0].step(batch, epoch, step, world_size=self._world_size)
+
+    def forward(self, batch: Batch) -> list[Output]:
+        """Return its output in evaluation."""
+        return [self.members[0].model(batch)]
+
+
+Crew = Alone | Stack
+"""Members that take their steps together."""
+
+
+def make_crews(members: Sequence[Member], width: int, world_size: int = 1) -> list[Crew]:
+    """Let members train together as far as they can, at most ``width`` in a crew."""
+    return [
+        Stack(group) if len(group) > 1 else Alone(group[0], world_size)
+        for group in make_stacks(members, width)
+    ]
+
+
 def stack_key(member: Member) -> tuple[object, ...]:
     """Return what members must have in common, beside their pack, to be stacked.
 
@@ -141,7 +174,7 @@ def _shared_network(members: Sequence[Member]) -> tuple[TASS, dict[str, Tensor]]
         _switch(network, "spatial.merge", places, switches)
     if network.single is not None:
         streams = [model.single for model in models if model.single is not None]
-        orders = [stream_places(members[0].segments, one.ordering) for one in streams]
+        orders = [stream_places(members[0].shapes.segments, one.ordering) for one in streams]
         _switch(network, "single.ordering", orders, switches)
     return network, switches
 

@@ -39,7 +39,7 @@ class Member:
         self.config = trial.config
         self.seed = trial.seed
         self.device = device
-        self.segments = shapes.segments
+        self.shapes = shapes
         self.model = build_model(trial, shapes, features).to(device)
         self.optimiser = self._adam()
         self.uses_match = uses_match(trial.config.model, trial.config.loss)

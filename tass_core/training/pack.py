@@ -1,14 +1,15 @@
 """Train a pack: trials that share seed and structure, epoch by epoch in one process.
 
 Every batch is read once for all members. A member's numbers depend on its own trial alone,
-whichever members it has beside it and wherever training was interrupted.
+whichever members it has beside it and wherever training was interrupted: to the bit where
+members train one after another, up to rounding where they are fused.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,11 +19,13 @@ from tass_core.batches import BatchSource, Shard
 from tass_core.checkpoints import load_weights, save_checkpoint
 from tass_core.data import Dataset
 from tass_core.errors import ConfigError
-from tass_core.evaluation import evaluate, grounding, write_predictions
-from tass_core.model import parameter_counts
+from tass_core.evaluation import Evaluation, evaluate_all, grounding, write_predictions
+from tass_core.model import Batch, parameter_counts
+from tass_core.training.fused import Crew, make_crews, make_stacks
 from tass_core.training.member import Member
 from tass_core.training.results import EpochResult, Halving, Record, TrialResult
 from tass_core.training.state import PackState, load_members, read_state, write_state
+from tass_core.training.width import Fuse, check_fuse, measured_width
 from tass_core.trial import Trial, structure_key, trial_key
 
 Event = EpochResult | TrialResult
@@ -36,6 +39,7 @@ def train_pack(
     device: str = "cpu",
     halving: Halving | None = None,
     shard: Shard | None = None,
+    fuse: Fuse = "off",
     stop: Callable[[], bool] | None = None,
     replay: bool = False,
 ) -> Iterator[Event]:
@@ -51,16 +55,20 @@ def train_pack(
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         halving: drop the worse members at rungs; None trains all to the end.
         shard: this worker's place among several, which ``torch.distributed`` connects.
+        fuse: how many members make their steps as one, see ``tass_core.training.fused``;
+            ``auto`` measures it, ``off`` keeps every member's bits.
         stop: asked after every epoch; when it says yes, training ends cleanly there.
         replay: yield the results of earlier calls again, first.
 
     Raises:
-        ConfigError: the trials cannot share a pack.
+        ConfigError: the trials cannot share a pack, or ``fuse`` is impossible.
         DataError: the dataset lacks what a config needs.
         CheckpointError: the folder holds another pack or is damaged.
     """
     _check_pack(trials, dataset)
-    pack = _Pack(trials, dataset, folder, device, halving, shard or Shard())
+    shard = shard or Shard()
+    check_fuse(fuse, shard.world_size)
+    pack = _Pack(trials, dataset, folder, device, halving, shard, fuse)
     if replay:
         yield from pack.history()
     while not pack.done():
@@ -92,9 +100,10 @@ class _Pack:
         device: str,
         halving: Halving | None,
         shard: Shard,
+        fuse: Fuse,
     ) -> None:
         self.trials, self.dataset, self.folder = trials, dataset, folder
-        self.device, self.halving, self.shard = device, halving, shard
+        self.device, self.halving, self.shard, self.fuse = device, halving, shard, fuse
         self.config = trials[0].config
         self.features = dataset.features(self.config)
         self.questions = dataset.questions("train")
@@ -104,13 +113,17 @@ class _Pack:
         folder.mkdir(parents=True, exist_ok=True)
         keys = [trial_key(trial, dataset.fingerprint) for trial in trials]
         self.state = read_state(folder, keys, first)
-        shapes = dataset.shapes(self.config)
         self.members: list[Member | None] = [
-            Member(trial, shapes, self.features, device) if record.status == "running" else None
+            self._member(trial) if record.status == "running" else None
             for trial, record in zip(trials, self.state.records, strict=True)
         ]
         if self.state.epoch >= first and not self.done():
             load_members(folder, self.state, self.members)
+        self.crews: list[Crew] = []
+
+    def _member(self, trial: Trial) -> Member:
+        shapes = self.dataset.shapes(self.config)
+        return Member(trial, shapes, self.features, self.device)
 
     def done(self) -> bool:
         """Whether no member is left to train."""
@@ -137,14 +150,13 @@ class _Pack:
     def run_epoch(self) -> Iterator[Event]:
         """Train every running member for an epoch, save, then yield what happened."""
         epoch = self.state.epoch + 1
-        seconds = self._train(epoch)
         ran = self.running()
-        for index, member, record in ran:
-            self._close_epoch(index, member, record, epoch, seconds[index])
+        self._make_crews([member for _, member, _ in ran])
+        seconds = self._train(epoch)
+        self._close_epoch(epoch, seconds)
         self._drop(epoch)
         if epoch == self.config.optimiser.epochs:
-            for index, member, record in self.running():
-                self._finish(index, member, record)
+            self._finish()
         self.state = PackState(epoch, self.state.records)
         if self.shard.rank == 0:
             write_state(self.folder, self.state, self.members)
@@ -155,6 +167,27 @@ class _Pack:
                 self.members[index] = None
                 yield self._trial_result(index, record)
 
+    def _make_crews(self, members: Sequence[Member]) -> None:
+        """Put the running members together, anew when some have left."""
+        if [id(m) for m in members] == [id(m) for crew in self.crews for m in crew.members]:
+            return
+        width = self._width(members)
+        self.crews = make_crews(members, width, self.shard.world_size)
+
+    def _width(self, members: Sequence[Member]) -> int:
+        if self.fuse != "auto":
+            return 1 if self.fuse == "off" else self.fuse
+        if self.shard.world_size > 1:
+            return 1
+        largest = max(make_stacks(members, len(members)), key=len)
+        alike = [self.trials[self.members.index(member)] for member in largest]
+        return measured_width(
+            lambda width: [self._member(trial) for trial in alike[:width]],
+            len(alike),
+            lambda: next(self._batches(1)),
+            self.device,
+        )
+
     def history(self) -> Iterator[Event]:
         """Yield every result that earlier calls yielded, in a member's order."""
         for index, record in enumerate(self.state.records):
@@ -163,47 +196,83 @@ class _Pack:
             if record.status != "running":
                 yield self._trial_result(index, record)
 
-    def _train(self, epoch: int) -> dict[int, float]:
-        """Run the epoch's steps; return the seconds each member's own steps took."""
-        running = self.running()
-        seconds = dict.fromkeys((index for index, _, _ in running), 0.0)
-        match = any(member.uses_match for _, member, _ in running)
-        reader = next((m for _, m, _ in running if m.uses_match), running[0][1])
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        members = [member for _, member, _ in self.running()]
+        match = any(member.uses_match for member in members)
+        reader = next((member for member in members if member.uses_match), members[0])
         source = BatchSource(self.questions, self.features, reader.config, self.shard)
-        for _, member, _ in running:
-            member.start_epoch(epoch)
-        for step, built in enumerate(source.training(self.trials[0].seed, epoch, match=match)):
-            batch = built.to(self.device)
-            for index, member, _ in running:
-                start = time.perf_counter()
-                member.step(batch, epoch, step, world_size=self.shard.world_size)
-                seconds[index] += time.perf_counter() - start
-        return seconds
+        for built in source.training(self.trials[0].seed, epoch, match=match):
+            yield built.to(self.device)
 
-    def _close_epoch(
-        self, index: int, member: Member, record: Record, epoch: int, seconds: float
+    def _train(self, epoch: int) -> dict[Member, float]:
+        """Run the epoch's steps; return the seconds that each member's steps took."""
+        seconds: dict[Member, float] = {}
+        for crew in self.crews:
+            for member in crew.members:
+                member.start_epoch(epoch)
+                seconds[member] = 0.0
+        began = time.perf_counter()
+        for step, batch in enumerate(self._batches(epoch)):
+            for crew in self.crews:
+                start = time.perf_counter()
+                crew.step(batch, epoch, step)
+                spent = (time.perf_counter() - start) / len(crew.members)
+                for member in crew.members:
+                    seconds[member] += spent
+        if self.device == "cpu":
+            return seconds
+        # A step on CUDA returns before it is done: only the whole is known.
+        torch.cuda.synchronize(self.device)
+        return dict.fromkeys(seconds, (time.perf_counter() - began) / len(seconds))
+
+    def _close_epoch(self, epoch: int, seconds: Mapping[Member, float]) -> None:
+        """Measure the members after an epoch, remember it, and keep their best weights."""
+        for crew in self.crews:
+            losses = self._finite_losses(crew, epoch)
+            if epoch < 1 or not losses:
+                continue
+            for member, evaluation in self._evaluate(crew, "val"):
+                if member in losses:
+                    metrics = {f"train/{name}": value for name, value in losses[member].items()}
+                    metrics["questions_per_s"] = len(self.questions) / max(seconds[member], 1e-9)
+                    self._note_epoch(epoch, member, metrics, evaluation)
+
+    def _finite_losses(self, crew: Crew, epoch: int) -> dict[Member, dict[str, float]]:
+        """Return the epoch's mean losses; a member with one that is not finite has failed."""
+        found: dict[Member, dict[str, float]] = {}
+        for member in crew.members:
+            losses, broken = member.epoch_losses(len(self.questions))
+            if broken is None:
+                found[member] = losses
+            else:
+                reason = f"the training loss was not finite at epoch {epoch}, step {broken}"
+                _fail(self._record(member), reason)
+        return found
+
+    def _evaluate(self, crew: Crew, split: str) -> Iterator[tuple[Member, Evaluation]]:
+        config = crew.members[0].config
+        found = evaluate_all(crew.forward, self.dataset, config, split, device=self.device)
+        return zip(crew.members, found, strict=True)
+
+    def _record(self, member: Member) -> Record:
+        return self.state.records[self.members.index(member)]
+
+    def _note_epoch(
+        self, epoch: int, member: Member, metrics: dict[str, float], evaluation: Evaluation
     ) -> None:
-        """Measure a member after an epoch, remember it, and keep its best weights."""
-        losses, broken = member.epoch_losses(len(self.questions))
-        if broken is not None:
-            _fail(record, f"the training loss was not finite at epoch {epoch}, step {broken}")
-            return
-        if epoch < 1:
-            return
-        config = self.trials[index].config
-        evaluation = evaluate(member.model, self.dataset, config, "val", device=self.device)
+        record = self._record(member)
         if not math.isfinite(evaluation.metrics["loss"]):
             _fail(record, f"the validation loss was not finite at epoch {epoch}")
             return
-        metrics = {f"train/{name}": value for name, value in losses.items()}
         metrics |= {f"val/{name}": value for name, value in evaluation.metrics.items()}
         metrics["learning_rate"] = member.optimiser.param_groups[0]["lr"]
-        metrics["questions_per_s"] = len(self.questions) / max(seconds, 1e-9)
         metrics["finished_at"] = time.time()
         record.history.append(metrics)
         if metrics["val/all"] >= record.best_accuracy:
             record.best_epoch, record.best_accuracy = epoch, metrics["val/all"]
-            self._save(index, member, metrics)
+            if self.shard.rank == 0:
+                trial = self.trials[self.members.index(member)]
+                save_checkpoint(self._weights(record), member.model, trial, self.dataset, metrics)
 
     def _drop(self, epoch: int) -> None:
         """Prune the worse members when the epoch is a rung."""
@@ -219,12 +288,20 @@ class _Pack:
             record.final = self._at_best(record)
             record.finished_at = time.time()
 
-    def _finish(self, index: int, member: Member, record: Record) -> None:
-        """Score a member's best epoch on the test split."""
-        trial, best = self.trials[index], self._weights(record)
-        self._wait()
-        load_weights(member.model, str(best))
-        evaluation = evaluate(member.model, self.dataset, trial.config, "test", device=self.device)
+    def _finish(self) -> None:
+        """Score the members' best epochs on the test split."""
+        for crew in self.crews:
+            running = [m for m in crew.members if self._record(m).status == "running"]
+            self._wait()
+            for member in running:
+                load_weights(member.model, str(self._weights(self._record(member))))
+            for member, evaluation in self._evaluate(crew, "test") if running else ():
+                if member in running:
+                    self._note_end(member, evaluation)
+            self._wait()
+
+    def _note_end(self, member: Member, evaluation: Evaluation) -> None:
+        record, trial = self._record(member), self.trials[self.members.index(member)]
         final = self._at_best(record)
         final |= {f"test/{name}": value for name, value in evaluation.metrics.items()}
         final |= grounding(evaluation, self.dataset, trial.config)
@@ -233,14 +310,9 @@ class _Pack:
         final["questions_per_s"] = sum(speeds) / len(speeds)
         record.final, record.status, record.finished_at = final, "finished", time.time()
         if self.shard.rank == 0:
+            best = self._weights(record)
             save_checkpoint(best, member.model, trial, self.dataset, final)
             write_predictions(self._predictions(record), evaluation, self.dataset.answers)
-        self._wait()
-
-    def _save(self, index: int, member: Member, metrics: dict[str, float]) -> None:
-        if self.shard.rank == 0:
-            folder = self._weights(self.state.records[index])
-            save_checkpoint(folder, member.model, self.trials[index], self.dataset, metrics)
 
     def _wait(self) -> None:
         """Let every worker see what worker 0 wrote before."""
