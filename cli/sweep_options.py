@@ -20,7 +20,7 @@ from jobs.storage import Storage
 from search_spaces.spaces import Space, fit_space
 from search_spaces.sweeps import SWEEPS, Sweep, choose_tables, find_sweep
 from tass_core.data import Dataset
-from tass_core.training import Halving
+from tass_core.training import Halving, parse_fuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,12 @@ _OPTIONS = (
     click.option("--workers-per-pack", type=int, default=1, show_default=True, metavar="N"),
     click.option("--cpus-per-worker", type=float, metavar="X", help="Default: 1."),
     click.option("--gpus-per-worker", type=float, default=0.0, show_default=True, metavar="X"),
+    click.option(
+        "--fuse",
+        metavar="N|auto|off",
+        help="Trials of a pack that take their steps as one: N, what a measurement at its start "
+        "says, or none. Default: auto on GPUs, off on CPUs, where off keeps every bit.",
+    ),
     click.option("--address", metavar="ADDRESS", help="An existing Ray cluster, or auto."),
     click.option(
         "--storage",
@@ -115,6 +121,7 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
         workers_per_pack: int,
         cpus_per_worker: float | None,
         gpus_per_worker: float,
+        fuse: str | None,
         address: str | None,
         storage: str,
         keep: str,
@@ -122,7 +129,12 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **others: Any,
     ) -> Any:
         resources = Resources(
-            pack_size, workers_per_pack, cpus_per_worker, gpus_per_worker, address
+            pack_size,
+            workers_per_pack,
+            cpus_per_worker,
+            gpus_per_worker,
+            address,
+            None if fuse is None else parse_fuse(fuse),
         )
         found = find_sweep(sweep)
         chosen_seeds, chosen_keep, place = parse_seeds(seeds, num_seeds), Keep.parse(keep), storage

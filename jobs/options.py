@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 
 from jobs.errors import SweepError
-from tass_core.training import Halving
+from tass_core.training import Fuse, Halving
+from tass_core.training.width import check_fuse
 
 DEFAULT_SEEDS = (0, 1)
 
@@ -23,6 +24,8 @@ class Resources:
     gpus_per_worker: float = 0.0
     address: str | None = None
     """An existing Ray cluster; None starts Ray on this machine."""
+    fuse: Fuse | None = None
+    """Members that take their steps as one; None measures on GPUs and fuses none on CPUs."""
 
     def __post_init__(self) -> None:
         for name, value, lowest in (
@@ -32,6 +35,8 @@ class Resources:
         ):
             if value is not None and value < lowest:
                 raise SweepError(f"{name} {value} is out of range; allowed: {lowest} or more")
+        if self.fuse is not None:
+            check_fuse(self.fuse, self.workers_per_pack)
         if self.cpus_per_worker is not None and self.cpus_per_worker <= 0:
             raise SweepError(
                 f"--cpus-per-worker {self.cpus_per_worker} is out of range; allowed: above 0"

@@ -145,6 +145,7 @@ class Session:
             storage=setting.storage.place,
             threads=slots.threads,
             gpus=slots.gpus,
+            fuse=setting.resources.fuse or ("auto" if slots.gpus else "off"),
         )
         run_packs(conductor, place, slots, setting.max_failures)
         self.interrupted = self.interrupted or conductor.stopping

@@ -18,7 +18,7 @@ from jobs.events import Event, describe
 from jobs.packs import Pack
 from jobs.storage import Storage
 from tass_core.data import open_dataset
-from tass_core.training import Shard, train_pack
+from tass_core.training import Fuse, Shard, train_pack
 
 Report = Callable[[list[Event]], None]
 
@@ -36,6 +36,8 @@ class Workplace:
     """Threads for torch; 0 leaves torch's own choice."""
     gpus: float
     """GPUs of one worker; 0 trains on the CPU."""
+    fuse: Fuse = "off"
+    """How many members of a pack make their steps as one."""
 
 
 def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = None) -> None:
@@ -84,6 +86,7 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
         device=device(place.gpus),
         halving=pack.halving,
         shard=shard,
+        fuse=place.fuse,
         stop=close_epoch,
         replay=True,
     )

@@ -98,3 +98,15 @@ def test_unknown_sweep_lists_the_known_ones(shell):
 
     for name in ("ablations", "tau", "lambda", "t2", "ordering", "modules", "joint"):
         assert name in err
+
+
+def test_fused_members_fill_the_tables_too(swept):
+    _, err = swept.train("ordering", "--seeds", "9", "--fuse", "2")
+
+    assert "4 trained, 0 held already, 0 failed" in err
+
+
+def test_unknown_width_is_refused_with_what_is_allowed(swept):
+    _, err = swept.sweep("ordering", "--fuse", "on", code=2)
+
+    assert "fuse = 'on' is unknown; allowed: auto, off, or a number from 1" in err

@@ -5,6 +5,7 @@ import pytest
 from jobs.errors import SweepError
 from jobs.options import Resources
 from jobs.ray_session import COORDINATOR_CPUS, plan_slots
+from tass_core.errors import TassError
 
 LAPTOP = [{"CPU": 2.0}]
 
@@ -42,6 +43,12 @@ def test_two_workers_fit_on_two_cores_beside_their_coordinator():
 def test_request_that_can_never_be_met_is_refused_before_ray_waits_for_ever(values):
     with pytest.raises(SweepError, match="this cluster has 2 CPU and 0 GPU"):
         plan_slots(Resources(**values), LAPTOP)
+
+
+def test_workers_that_share_batches_cannot_fuse():
+    assert Resources(workers_per_pack=2, fuse="auto").fuse == "auto"
+    with pytest.raises(TassError, match="one worker to a pack"):
+        Resources(workers_per_pack=2, fuse=2)
 
 
 def test_threads_are_the_cpus_granted():
