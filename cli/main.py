@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "plan": ("cli.plan", "plan", "Show what a sweep would run, without running it."),
     "train": ("cli.train", "train", "Train one trial and show its accuracy by question type."),
     "evaluate": ("cli.train", "evaluate_command", "Evaluate a checkpoint on a dataset."),
+    "bench": ("cli.bench", "bench", "Measure this machine, for the estimates of plan."),
     "status": ("cli.status", "status", "Show running and past sweeps."),
     "best": ("cli.best", "best", "Rank the variants and export the best checkpoint."),
     "tables": ("cli.tables", "tables", "Render the paper's tables from MLflow."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 
 import click
 from rich.console import Console
@@ -11,8 +12,10 @@ from rich.table import Table
 
 from cli.options import format_option
 from cli.sweep_options import SweepRequest, sweep_options
+from jobs.bench import bench_path, read_bench
 from jobs.display import duration
 from jobs.preview import Preview, preview
+from tass_core.config import TrialConfig
 
 
 @click.command()
@@ -42,7 +45,18 @@ def preview_request(request: SweepRequest) -> Preview:
         request.keep,
         request.search,
         os.cpu_count() or 1,
+        _pace(request),
     )
+
+
+def _pace(request: SweepRequest) -> Callable[[TrialConfig], float] | None:
+    """Return the pace that ``tass-cli bench`` found here, or None when it never ran."""
+    found = read_bench(bench_path())
+    if found is None:
+        return None
+    dataset = request.dataset
+    train, val = (len(dataset.questions(split)) for split in ("train", "val"))
+    return lambda config: found.pace(config, dataset.shapes(config), train, val)
 
 
 def show(found: Preview, console: Console) -> None:
@@ -76,7 +90,12 @@ def time_words(found: Preview) -> str:
     if found.search is None and not found.packs:
         return "nothing to train"
     if time is None:
-        return "unknown: no past trial on this dataset"
+        return "unknown: no past trial on this dataset, and tass-cli bench has not run here"
+    if time.source == "benchmark":
+        return (
+            f"about {duration(time.seconds)} ({duration(time.low)} to {duration(time.high)}, "
+            "from tass-cli bench: no past trial on this dataset)"
+        )
     shape = "of the same shapes" if time.same_shape else "partly of other shapes"
     return (
         f"about {duration(time.seconds)} ({duration(time.low)} to {duration(time.high)}, "

@@ -27,6 +27,7 @@ from tass_core.data import AVERAGES, QUESTION_TYPES, Dataset
 from tass_core.errors import CheckpointError, TassError
 from tass_core.evaluation import evaluate
 from tass_core.training import EpochResult, TrialResult, train_pack
+from tass_core.training.allocator import keep_memory
 from tass_core.trial import Trial, trial_key
 
 PROCEDURAL_NOTE = "procedural features: these numbers are not MUSIC-AVQA results"
@@ -143,12 +144,22 @@ def evaluate_command(
 
 
 def _prepare(device: str, threads: int) -> None:
+    check_device(device)
+    keep_memory()
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that this machine does not have.
+
+    Raises:
+        TassError: with the devices there are.
+    """
     kind = device.split(":")[0]
     if kind not in ("cpu", "cuda"):
         raise TassError(f"--device {device} is unknown; allowed: cpu, cuda, cuda:N")
     if kind == "cuda" and not torch.cuda.is_available():
         raise TassError(f"--device {device}: this machine has no CUDA device; use --device cpu")
-    torch.set_num_threads(threads or os.cpu_count() or 1)
 
 
 def _config(config_file: Path | None, dataset: Dataset, overrides: tuple[str, ...]) -> TrialConfig:

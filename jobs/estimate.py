@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from jobs.mlflow_store import Held
 from jobs.packs import Pack
+from tass_core.config import TrialConfig
 from tass_core.trial import Trial
 
 _SHAPE = (
@@ -22,6 +23,9 @@ _SHAPE = (
     "optimiser.batch_size",
 )
 """Fields that decide what an epoch costs."""
+
+DOUBT = 2.0
+"""A benchmark's pace is believed within this factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Estimate:
     """Trials that the estimate rests on."""
     same_shape: bool
     """Whether every pack's pace comes from trials of its own shape."""
+    source: Literal["past trials", "benchmark"] = "past trials"
 
 
 def estimate(packs: Sequence[Pack], held: Mapping[str, Held], slots: int) -> Estimate | None:
@@ -60,6 +65,24 @@ def estimate(packs: Sequence[Pack], held: Mapping[str, Held], slots: int) -> Est
             loads.append(sum(pace * t.config.optimiser.epochs for t in pack.members.values()))
         totals.append(makespan(loads, slots))
     return Estimate(totals[0], totals[1], totals[2], len(everything), exact)
+
+
+def estimate_by_pace(
+    packs: Sequence[Pack], pace: Callable[[TrialConfig], float], slots: int
+) -> Estimate:
+    """Return the expected wall-clock of packs on a machine that was measured.
+
+    Args:
+        packs: what is to run, in order.
+        pace: returns the seconds of a trial's epoch.
+        slots: packs that run at once.
+    """
+    loads = [
+        sum(pace(t.config) * t.config.optimiser.epochs for t in pack.members.values())
+        for pack in packs
+    ]
+    seconds = makespan(loads, slots)
+    return Estimate(seconds, seconds / DOUBT, seconds * DOUBT, 0, False, "benchmark")
 
 
 def makespan(loads: Iterable[float], slots: int) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.estimate import Estimate, checkpoint_bytes, estimate
+from jobs.estimate import Estimate, checkpoint_bytes, estimate, estimate_by_pace
 from jobs.mlflow_store import Held, MlflowStore, sqlite_path
 from jobs.options import Keep, Resources, Search
 from jobs.packs import Pack
@@ -14,6 +14,7 @@ from jobs.plan import Plan
 from jobs.ray_session import Slots
 from jobs.storage import Storage
 from jobs.sweep import choose_packs
+from tass_core.config import TrialConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Preview:
                 "high": time.high,
                 "past_trials": time.past_trials,
                 "same_shape": time.same_shape,
+                "source": time.source,
             },
             "checkpoint_bytes": self.checkpoints,
             "search": search
@@ -97,6 +99,7 @@ def preview(
     keep: Keep,
     search: Search | None,
     cpus: int,
+    pace: Callable[[TrialConfig], float] | None = None,
 ) -> Preview:
     """Return what a sweep would do now.
 
@@ -108,19 +111,23 @@ def preview(
         keep: which checkpoints stay.
         search: the budget of a search, or None.
         cpus: CPUs of this machine, for a sweep without a cluster.
+        pace: seconds of a trial's epoch by benchmark, for want of past trials.
     """
     past = held_trials(plan, tracking_uri)
     held = frozenset(key for key in plan.trials if key in past and past[key].state == "finished")
     missing = {key: trial for key, trial in plan.trials.items() if key not in held}
     slots = _slots(resources, cpus)
     packs = choose_packs(missing, plan.trials, storage, resources, slots)
+    time = estimate(packs, past, slots.packs)
+    if time is None and pace is not None:
+        time = estimate_by_pace(packs, pace, slots.packs)
     kept = list(missing.values())[: keep.top] if keep.policy == "top" else list(missing.values())
     return Preview(
         plan=plan,
         held=held,
         packs=tuple(packs),
         slots=slots.packs,
-        time=estimate(packs, past, slots.packs) if packs else None,
+        time=time if packs else None,
         checkpoints=0 if keep.policy == "none" else checkpoint_bytes(kept, past),
         search=search,
     )

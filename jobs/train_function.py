@@ -19,6 +19,7 @@ from jobs.packs import Pack
 from jobs.storage import Storage
 from tass_core.data import open_dataset
 from tass_core.training import Fuse, Shard, train_pack
+from tass_core.training.allocator import keep_memory
 
 Report = Callable[[list[Event]], None]
 
@@ -56,6 +57,7 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
         SweepError: this node sees another dataset than the driver.
         DataError, ConfigError, CheckpointError: as ``tass_core.training.train_pack``.
     """
+    keep_memory()
     if place.threads:
         torch.set_num_threads(place.threads)
     dataset = open_dataset(Path(place.dataset))

@@ -32,6 +32,7 @@ class Shell:
         ):
             patch.setattr(sys, "argv", ["tass-cli", *map(str, args)])
             patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            patch.setenv("TASS_CACHE", str(self.folder / "cache"))
             try:
                 main()
                 ended = 0
@@ -42,6 +43,7 @@ class Shell:
 
     def process(self, *args, code=0):
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        environment["TASS_CACHE"] = str(self.folder / "cache")
         environment.pop("MLFLOW_TRACKING_URI", None)
         done = subprocess.run(
             [sys.executable, "-c", "from cli.main import main; main()", *map(str, args)],

@@ -1,0 +1,275 @@
+"""What this machine does with the trainer: measured, kept as JSON, and read by plans."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from search_spaces.sweeps import choose_tables, find_sweep
+from tass_core import TRAINING_VERSION
+from tass_core.config import TrialConfig
+from tass_core.data import Dataset, Shapes
+from tass_core.data.pooling import user_cache
+from tass_core.errors import ConfigError
+from tass_core.training import EpochResult, train_pack
+from tass_core.training.allocator import keep_memory
+from tass_core.training.speed import (
+    CONFERENCE,
+    PAPER,
+    Data,
+    matmul_peak,
+    memory_bandwidth,
+    step_flop,
+)
+from tass_core.training.width import best_width, device_name
+from tass_core.trial import Trial
+
+Say = Callable[[str], None]
+
+FORMAT = 1
+PAPER_QUESTIONS = {"train": 31_927, "val": 4_568}
+PAPER_SEEDS, PAPER_SEGMENTS = 5, 60
+EVALUATION = 1 / 3
+"""A question's cost in evaluation against training: forward alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An optimiser step at certain shapes."""
+
+    name: str
+    flop: float
+    """Useful FLOP, see ``tass_core.training.speed``."""
+    rates: Mapping[int, float]
+    """Members fused -> member steps a second."""
+
+    @property
+    def flops(self) -> float:
+        """Useful FLOP/s of the best width."""
+        return self.flop * self.rates[self.width]
+
+    @property
+    def width(self) -> int:
+        """The width that ``--fuse auto`` takes."""
+        return best_width(self.rates)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What was measured, on one device with one number of threads."""
+
+    device: str
+    threads: int
+    torch: str
+    at: float
+    """Seconds since 1970."""
+    matmul_flops: float
+    """FLOP/s of the fastest plain float32 product of the same run."""
+    bandwidth: float
+    """Bytes a second of a copy, read and written, of the same run."""
+    steps: tuple[Step, ...]
+    dataset: str
+    epoch_seconds: float
+    """An epoch of the dataset's full model, its validation included."""
+    epochs: int
+    """Epochs of one of the dataset's trials."""
+    process_seconds: float
+    """From a new process to a training pack: imports."""
+    pack_seconds: float
+    """What precedes a pack's first step: one member's weights, and a batch."""
+    training_version: int = TRAINING_VERSION
+    format: int = FORMAT
+
+    def pace(self, config: TrialConfig, shapes: Shapes, train: int, val: int) -> float:
+        """Return the seconds of a trial's epoch, from the useful FLOP of its questions.
+
+        The rate is that of the step whose arithmetic is nearest: smaller steps reach less.
+
+        Args:
+            config: the trial's.
+            shapes: of its features.
+            train: questions to train on.
+            val: questions to validate on.
+        """
+        flop = step_flop(config, shapes)
+        nearest = min(self.steps, key=lambda step: abs(math.log(step.flop / flop)))
+        questions = train + EVALUATION * val
+        return questions / config.optimiser.batch_size * flop / nearest.flops
+
+    def trials_per_hour(self, name: str, width: int) -> float | None:
+        """Return the trials an hour of one of the steps, or None for a width not measured.
+
+        The dataset's own epochs count for its step, the paper's for the others.
+        """
+        (step,) = (step for step in self.steps if step.name == name)
+        if width not in step.rates:
+            return None
+        if name == self.dataset:
+            epochs, solo = self.epochs, self.epoch_seconds
+        else:
+            paper = TrialConfig().optimiser
+            questions = PAPER_QUESTIONS["train"] + EVALUATION * PAPER_QUESTIONS["val"]
+            epochs, solo = paper.epochs, questions / paper.batch_size / step.rates[1]
+        return 3600 * step.rates[width] / step.rates[1] / (epochs * solo)
+
+    def ablations_seconds(self) -> tuple[int, float]:
+        """Return trials and seconds of ``sweep ablations`` at the paper's size and seeds.
+
+        One pack after another, each with all the threads measured; no pruning.
+        """
+        variants: dict[str, TrialConfig] = {}
+        for table in choose_tables(find_sweep("ablations"), [], PAPER_SEGMENTS):
+            for row in table.rows:
+                if row.overrides is not None:
+                    config = TrialConfig().with_values(row.overrides).canonical()
+                    variants[config.hash()] = config
+        seconds = 0.0
+        for config in variants.values():
+            pace = self.pace(config, paper_shapes(config), *PAPER_QUESTIONS.values())
+            seconds += pace * config.optimiser.epochs * PAPER_SEEDS
+        return len(variants) * PAPER_SEEDS, seconds
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the schema that docs/speed.md describes."""
+        trials, seconds = self.ablations_seconds()
+        described = asdict(self) | {
+            "epochs_per_minute": 60 / self.epoch_seconds,
+            "ablations_at_paper_size": {"trials": trials, "seconds": seconds},
+        }
+        for step, entry in zip(self.steps, described["steps"], strict=True):
+            entry["share_of_peak"] = step.flops / self.matmul_flops
+            entry["width"] = step.width
+            entry["trials_per_hour"] = {
+                width: self.trials_per_hour(step.name, width) for width in step.rates
+            }
+        return described
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Bench:
+        """Build from what ``to_dict`` returned."""
+        names = cls.__dataclass_fields__
+        steps = tuple(
+            Step(s["name"], s["flop"], {int(width): rate for width, rate in s["rates"].items()})
+            for s in values["steps"]
+        )
+        return cls(**{n: v for n, v in values.items() if n in names} | {"steps": steps})
+
+
+def paper_shapes(config: TrialConfig) -> Shapes:
+    """Return the shapes of the paper's features as a config pools them."""
+    known = PAPER if config.model.encoder == "clip" else CONFERENCE
+    described = asdict(known) | {"segments": PAPER_SEGMENTS // config.data.t2}
+    return Shapes(**described)
+
+
+def measure(
+    dataset: Dataset, config: TrialConfig, device: str, widths: Sequence[int], say: Say
+) -> Bench:
+    """Measure this machine; a minute or two on a small one.
+
+    Args:
+        dataset: its shapes and one epoch of it are measured, beside the paper's shapes.
+        config: the dataset's full model.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        widths: members to fuse, ascending; at the paper's shapes at most two on a CPU.
+        say: told what is measured next.
+    """
+    keep_memory()
+    say("the machine")
+    peak, bandwidth = matmul_peak(device), memory_bandwidth(device)
+    paper, wide = TrialConfig(), [w for w in widths if device != "cpu" or w <= 2]
+    glove = paper.replace("model.encoder", "resnet18-glove")
+    steps = []
+    for name, data, tried in (
+        (dataset.name, Data.of(dataset, config), widths),
+        ("paper, CLIP 7x7x2048", Data.random(paper, PAPER), wide),
+        ("paper, ResNet-18 14x14x512", Data.random(glove, CONFERENCE), wide),
+    ):
+        say(f"steps: {name}")
+        steps.append(Step(name, data.flop(), data.rates(tried, device)))
+    say("a pack")
+    pack_seconds, epoch_seconds = _measure_pack(dataset, config, device)
+    return Bench(
+        device=device_name(device),
+        threads=torch.get_num_threads(),
+        torch=str(torch.__version__),
+        at=time.time(),
+        matmul_flops=peak,
+        bandwidth=bandwidth,
+        steps=tuple(steps),
+        dataset=dataset.name,
+        epoch_seconds=epoch_seconds,
+        epochs=config.optimiser.epochs,
+        process_seconds=_measure_process(),
+        pack_seconds=pack_seconds,
+    )
+
+
+def _measure_pack(dataset: Dataset, config: TrialConfig, device: str) -> tuple[float, float]:
+    """Return the seconds that precede a pack's first step, and those of an epoch."""
+    data = Data.of(dataset, config)  # pooled once for all packs, whoever comes first
+    start = time.perf_counter()
+    data.members(1, device)
+    data.batch(device)
+    pack = time.perf_counter() - start
+    with tempfile.TemporaryDirectory(prefix="tass-bench-") as folder:
+        longer = config.replace("optimiser.epochs", 3)
+        events = train_pack([Trial(longer, 0)], dataset, folder=Path(folder), device=device)
+        ends = []
+        for event in events:
+            if isinstance(event, EpochResult):
+                ends.append(time.perf_counter())
+            if len(ends) == 2:
+                break
+    return pack, ends[1] - ends[0]
+
+
+def _measure_process() -> float:
+    command = [sys.executable, "-c", "import jobs.train_function"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    start = time.perf_counter()
+    subprocess.run(command, check=True, env=environment)
+    return time.perf_counter() - start
+
+
+def bench_path() -> Path:
+    """Return where plans look for what was measured: ``bench.json`` of the user's cache."""
+    return user_cache() / "bench.json"
+
+
+def write_bench(path: Path, bench: Bench) -> None:
+    """Write JSON by temporary name and rename.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(bench.to_dict(), indent=2) + "\n")
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"--output {path}: cannot be written ({error.strerror}); choose another path"
+        ) from None
+
+
+def read_bench(path: Path) -> Bench | None:
+    """Return what was measured, or None when there is nothing of this version and format."""
+    try:
+        found = Bench.from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    current = (found.format, found.training_version) == (FORMAT, TRAINING_VERSION)
+    return found if current else None

@@ -1,0 +1,57 @@
+"""`tass-cli bench`: figures of this machine, and plans that use them."""
+
+import json
+
+import pytest
+
+PLAN = ("plan", "ordering", "--data", "world", "--set", "data.t2=4", "--tracking-uri")
+
+
+@pytest.fixture(scope="module")
+def measured(shell):
+    out, err = shell(
+        *("bench", "--data", "world", "--set", "data.t2=4", "--threads", "1", "--widths", "2"),
+        *("--output", "bench.json", "--format", "json"),
+    )
+    return out, err
+
+
+def test_every_figure_is_there_and_positive(measured, shell):
+    found = json.loads(measured[0])
+    for name in ("matmul_flops", "bandwidth", "epoch_seconds", "process_seconds", "pack_seconds"):
+        assert found[name] > 0, name
+    assert [set(step["rates"]) for step in found["steps"]] == [{"1", "2"}] * 3
+    assert all(step["share_of_peak"] > 0 for step in found["steps"])
+    assert found["ablations_at_paper_size"]["trials"] == 100
+    assert found == json.loads((shell.folder / "bench.json").read_text())
+    assert "Kept in bench.json" in measured[1]
+
+
+def one_line(text):
+    return " ".join(text.split())
+
+
+def test_a_plan_without_a_past_uses_them_and_says_so(measured, shell):
+    absent = "sqlite:///absent.db"
+    out, _ = shell(*PLAN, absent)
+    assert (
+        "unknown: no past trial on this dataset, and tass-cli bench has not run here"
+        in one_line(out)
+    )
+
+    cache = shell.folder / "cache"
+    cache.mkdir(exist_ok=True)
+    (cache / "bench.json").write_text(measured[0])
+    try:
+        out, _ = shell(*PLAN, absent)
+        found = json.loads(shell(*PLAN, absent, "--format", "json")[0])["seconds"]
+    finally:
+        (cache / "bench.json").unlink()
+    assert "from tass-cli bench: no past trial on this dataset" in one_line(out)
+    assert found["source"] == "benchmark"
+    assert 0 < found["low"] < found["expected"] < found["high"]
+
+
+def test_a_device_that_is_not_there_is_refused(shell):
+    _, err = shell("bench", "--data", "world", "--device", "gpu", code=2)
+    assert "--device gpu is unknown; allowed: cpu, cuda, cuda:N" in err
