@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := tass_core search_spaces jobs reports cli
 
-.PHONY: sweep test check format setup clean
+.PHONY: sweep test check benchmarks format setup clean
 
 sweep: setup
 	$(BIN)/tass-cli sweep ablations --yes
@@ -17,6 +17,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+benchmarks: setup
+	$(BIN)/python -m benchmarks
 
 format: setup
 	$(BIN)/ruff check --fix .

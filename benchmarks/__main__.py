@@ -1,0 +1,51 @@
+"""Run the benchmarks and put what they print into benchmarks/README.md.
+
+Run ``python -m benchmarks`` for all of them on a quiet machine, or ``python -m benchmarks
+fused memory`` for some. What a benchmark prints replaces what stands between its two marks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tass_core.training.width import device_name
+
+README = Path(__file__).parent / "README.md"
+MARKDOWN = ("public_recipe", "fused", "memory", "step_profile", "video_batches")
+"""Those that print Markdown; what the others print is shown as it is."""
+
+
+def marks(text: str) -> list[str]:
+    """Return the names of the marked places, in order."""
+    return re.findall(r"<!-- begin: (\w+) -->", text)
+
+
+def filled(text: str, name: str, printed: str) -> str:
+    """Return the text with what a benchmark printed between its marks."""
+    body = f" on {printed.strip()}"
+    if name not in MARKDOWN:
+        body = f" on {device_name('cpu')}:\n\n```text\n{printed.strip()}\n```"
+    begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n`python -m benchmarks.{name}`{body}\n{end}{after}"
+
+
+def main() -> None:
+    """Run what is asked for and replace its part of the README at once."""
+    known = marks(README.read_text())
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", choices=[*known, []], metavar="NAME")
+    for name in parser.parse_args().names or known:
+        print(f"{name} ...", flush=True)
+        command = [sys.executable, "-m", f"benchmarks.{name}"]
+        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        README.write_text(filled(README.read_text(), name, printed))
+
+
+if __name__ == "__main__":
+    main()
