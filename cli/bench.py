@@ -17,6 +17,7 @@ from cli.options import (
     data_option,
     format_option,
     resolve_dataset,
+    results,
     set_option,
 )
 from cli.train import check_device
@@ -71,7 +72,7 @@ def bench(
     if output_format == "json":
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:
-        show(found, Console())
+        show(found, results())
     console.print(f"Kept in {path}", highlight=False, soft_wrap=True)
 
 

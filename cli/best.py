@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cli.options import console, data_option, format_option, resolve_dataset
+from cli.options import console, data_option, format_option, resolve_dataset, results
 from cli.report_options import sweep_option, tracking_option
 from jobs.best import Ranking, export, rank
 from jobs.mlflow_store import resolve_uri
@@ -62,7 +62,7 @@ def best(
     if output_format == "json":
         click.echo(json.dumps(_describe(ranking), indent=2))
     else:
-        _show(ranking, Console())
+        _show(ranking, results())
     if target is not None:
         winner = ranking.rows[0]
         chosen = winner.best_seed

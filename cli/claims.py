@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from cli.options import results
 from cli.report_options import refuse_existing, sweep_option, tracking_option, write_text
 from reports.claims import check
 from reports.render.verdicts import show, to_json, to_markdown
@@ -43,7 +43,7 @@ def claims(
         refuse_existing([output], force)
     report = check(tracking_uri, sweep=sweep)
     if output is None and output_format == "rich":
-        show(report, Console())
+        show(report, results())
         return
     if output_format == "rich":
         output_format = "json" if output is not None and output.suffix == ".json" else "md"

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from cli.options import format_option
+from cli.options import format_option, results
 from tass_core.data import QUESTION_TYPES, SPLITS, open_dataset
 from tass_core.data.examine import Finding, check_dataset, summarise
 
@@ -68,7 +67,7 @@ def info_command(dataset: Path, output_format: str) -> None:
         return
     for line in _figures_in_words(figures):
         click.echo(line)
-    Console().print(_type_table(figures))
+    results().print(_type_table(figures))
     total = max(1, sum(figures["answers"].values()))
     common = sorted(figures["answers"].items(), key=lambda item: -item[1])
     shares = [f"{answer} {100 * count / total:.1f}%" for answer, count in common if count]

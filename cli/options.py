@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 DEMO = Path("data") / "demo"
 console = Console(stderr=True, soft_wrap=True)
 """Progress and remarks; results go to standard output."""
+
+WIDE = 160
+"""Columns of a printed result where no terminal says how many there are."""
+
+
+def results() -> Console:
+    """Return the console that results are printed on: standard output as it is now."""
+    return Console(width=None if sys.stdout.isatty() else WIDE)
 
 
 def data_option(command: Command) -> Command:

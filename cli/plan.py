@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cli.options import format_option
+from cli.options import format_option, results
 from cli.sweep_options import SweepRequest, sweep_options
 from jobs.bench import bench_path, read_bench
 from jobs.display import duration
@@ -32,7 +32,7 @@ def plan(request: SweepRequest, output_format: str) -> None:
     if output_format == "json":
         click.echo(json.dumps(found.to_dict(), indent=2))
         return
-    show(found, Console())
+    show(found, results())
 
 
 def preview_request(request: SweepRequest) -> Preview:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from cli.options import format_option
+from cli.options import format_option, results
 from cli.report_options import tracking_option
 from jobs.mlflow_store import resolve_uri
 from jobs.status import list_sweeps
 from jobs.storage import Storage
-
-WIDE = 160
-"""Columns of the table where no terminal says how many there are."""
 
 
 @click.command()
@@ -60,4 +55,4 @@ def status(storage: str, tracking_uri: str | None, output_format: str) -> None:
             *(sweep.name, sweep.dataset, sweep.status),
             *(", ".join([done, *extra]), str(sweep.missing), sweep.run_id[:8]),
         )
-    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+    results().print(table)

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from cli.options import console, format_option
+from cli.options import console, format_option, results
 from cli.plan import preview_request
 from cli.report_options import refuse_existing, write_text
 from cli.sweep_options import SweepRequest, sweep_options
@@ -85,7 +84,7 @@ def sweep(
     if output_format == "json":
         click.echo(render(tables, "json"), nl=False)
     elif tables:
-        show(tables, Console())
+        show(tables, results())
     if output is not None:
         write_text(output, render(tables, table_format))
     if verdict is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from cli.options import results
 from cli.report_options import refuse_existing, sweep_option, tracking_option, write_text
 from reports.render import FORMATS, render
 from reports.render.terminal import show
@@ -51,7 +51,7 @@ def tables(
     found = collect(tracking_uri, tables=names, sweep=sweep)
     if output is None:
         if output_format == "rich":
-            show(found, Console())
+            show(found, results())
         else:
             click.echo(render(found, output_format), nl=False)
         return

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from cli.options import (
@@ -19,6 +18,7 @@ from cli.options import (
     data_option,
     format_option,
     resolve_dataset,
+    results,
     set_option,
 )
 from tass_core.checkpoints import Checkpoint, load_checkpoint
@@ -231,7 +231,7 @@ def _table(
         if name in metrics:
             style = "bold" if name == "all" or name.endswith("_avg") else ""
             table.add_row(label, str(counts[name]), f"{metrics[name]:.2f}", style=style)
-    Console().print(table)
+    results().print(table)
     if dataset.procedural:
         click.echo(f"Note: {PROCEDURAL_NOTE}.")
 

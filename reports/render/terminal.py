@@ -42,7 +42,7 @@ def show(tables: Sequence[ResultTable], console: Console) -> None:
 
 
 def _blocks(columns: Sequence[str], width: int) -> Iterator[Sequence[str]]:
-    """Split columns between question groups so that each block fits the width."""
+    """Split columns into blocks that fit the width, between question groups where they can."""
     room = max((width - _NAME_WIDTH) // _CELL_WIDTH, 1)
     block: list[str] = []
     groups: dict[str, list[str]] = {}
@@ -53,6 +53,9 @@ def _blocks(columns: Sequence[str], width: int) -> Iterator[Sequence[str]]:
             yield block
             block = []
         block = [*block, *group]
+        while len(block) > room:
+            yield block[:room]
+            block = block[room:]
     yield block
 
 
@@ -61,7 +64,8 @@ def _grid(table: ResultTable, columns: Sequence[str]) -> Table:
     grid = Table(show_lines=True, pad_edge=False)
     grid.add_column("Method", min_width=12)
     for column in columns:
-        grid.add_column(label(column), justify="right", no_wrap=True)
+        head = "\n".join(LABELS.get(column, ("", column)))
+        grid.add_column(head, justify="right", vertical="bottom", no_wrap=True)
     for row in table.rows:
         grid.add_row(escape(row.name), *(_cell(row.cells[column], marks) for column in columns))
     return grid
@@ -78,7 +82,7 @@ def _cell(cell: Cell, marks: Mapping[str, str]) -> Text:
 def _comparisons(lines: Sequence[Sequence[str]]) -> Table:
     grid = Table(title=f"Differences on {label('all')}", title_justify="left", pad_edge=False)
     for place, name in enumerate(wording.COMPARISON_HEADER):
-        grid.add_column(name, justify="left" if place < 2 else "right")
+        grid.add_column(name, justify="left" if place < 2 else "right", overflow="fold")
     for line in lines:
         grid.add_row(*(escape(text) for text in line))
     return grid

@@ -9,10 +9,12 @@ from html.parser import HTMLParser
 
 import pytest
 from mlflow import MlflowClient
+from rich.console import Console
 
 from reports.errors import ReportError
 from reports.render import FORMATS, render
 from reports.render.latex import escape
+from reports.render.terminal import show
 from reports.tables import collect
 from tests.reports.runs import Sweep
 
@@ -63,6 +65,20 @@ def test_every_format_names_a_hole(own_copy: Sweep, name: str) -> None:
     client.set_terminated(run, "FAILED")
     text = render(collect(own_copy.uri, tables=["2"]), name)
     assert "run failed" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_a_terminal_of_any_width_shows_every_cell_whole(finished: Sweep, width: int) -> None:
+    out = io.StringIO()
+    tables = collect(finished.uri, tables=["2"])
+    show(tables, Console(file=out, width=width))
+    shown = out.getvalue()
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= width
+    blocks = shown.count("┃Method")
+    assert blocks <= shown.count("│w/o T-A") <= blocks + 1
+    for cell in tables[0].rows[0].cells.values():
+        assert f"{cell.mean:.2f}" in shown
 
 
 def test_an_unknown_format_is_refused(finished: Sweep) -> None:
