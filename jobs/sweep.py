@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from jobs.conductor import Conductor, opening
+from jobs.environment import describe_environment, environment
 from jobs.errors import SweepError
 from jobs.events import Event
 from jobs.feed import Queue, Source
@@ -117,6 +118,7 @@ class Session:
                         "tass.command": self.setting.command,
                         "tass.status": "running",
                         **_origin(self.plan),
+                        **{f"tass.environment.{k}": v for k, v in environment().items()},
                     },
                     "plan": self.plan.to_dict(),
                     "at": time.time(),
@@ -207,6 +209,7 @@ class Session:
         tags = {
             "tass.config_hash": trial.config.hash(),
             "tass.seed": str(trial.seed),
+            "tass.environment": describe_environment(),
             **_origin(self.plan),
         }
         return opening(self.plan.key, key, self.plan.name(key), params, tags)

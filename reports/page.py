@@ -281,7 +281,7 @@ def _rerun(sweeps: Sequence[SweepRun], uri: str) -> str:
         f"{sweep.name}: {key.removeprefix('tass.')}": value
         for sweep in sweeps
         for key, value in sorted(sweep.tags.items())
-        if "version" in key or key.startswith("mlflow.source") or key == "tass.environment"
+        if "version" in key or key.startswith(("mlflow.source", "tass.environment."))
     }
     here = {name: _version(name) for name in PACKAGES}
     here = {"Python": platform.python_version(), "Machine": platform.platform(), **here}

@@ -13,6 +13,22 @@ def test_first_run_trains_everything_and_prints_the_tables(swept):
     assert "Table 6" in swept.out
 
 
+def test_sweep_and_trials_record_their_environment(swept):
+    from importlib.metadata import version
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{swept.folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("tass/tiny")
+    runs = client.search_runs([experiment.experiment_id])
+    kinds = {run.data.tags["tass.kind"]: run.data.tags for run in runs}
+
+    for name in ("torch", "ray", "optuna", "mlflow"):
+        assert kinds["sweep"][f"tass.environment.{name}"] == version(name)
+    assert "cores" in kinds["sweep"]["tass.environment.processor"]
+    assert f"torch {version('torch')}" in kinds["trial"]["tass.environment"]
+
+
 def test_second_run_trains_nothing(swept):
     _, err = swept.sweep("ablations", "--tables", "5,6")
 

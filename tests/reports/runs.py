@@ -107,6 +107,7 @@ def write_sweep(
             "tass.sweep": name,
             "tass.command": f"tass-cli sweep {name}",
             "tass.status": "finished",
+            "tass.environment.torch": "2.13.0",
         },
     ).info.run_id
     sweep = Sweep(uri, parent, experiment)

@@ -34,6 +34,7 @@ def test_the_page_holds_plan_tables_claims_figures_trials_and_the_command(
         assert f'<section id="{part}">' in html
     assert "tass-cli sweep ablations" in html
     assert "procedural world, not MUSIC-AVQA" in html
+    assert "environment.torch" in html
     for run in finished.runs.values():
         assert f"runs/{run}" in html
 
