@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from jobs.mlflow_store import connect
+from reports.render import render
+from reports.tables import collect
 from tass_core.data.world import make_world
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,10 +89,13 @@ class Desk:
 
     def tables(self):
         """Return the numbers of the finished tables, without what names this very run."""
-        out, _ = self.run("tables", "--tracking-uri", self.tracking, "--format", "csv")
-        header, *rows = out.splitlines()
+        header, *rows = render(collect(self.tracking), "csv").splitlines()
         assert header.endswith(",run_ids")
         return [row.rpartition(",")[0] for row in rows]
+
+    def results(self):
+        """Return what a sweep leaves behind: metric histories by trial key, and tables."""
+        return self.histories(), self.tables()
 
     def states(self):
         return [
@@ -166,6 +171,11 @@ def undisturbed(tmp_path_factory, world, database):
     quiet = Desk(tmp_path_factory.mktemp("undisturbed"), world, database)
     quiet.run(*quiet.sweep_args())
     return quiet
+
+
+@pytest.fixture(scope="session")
+def expected(undisturbed):
+    return undisturbed.results()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.system.conftest import descendants, end, ray_workers, wait_until_gone
 pytestmark = pytest.mark.system
 
 
-def test_killed_driver_costs_nothing_but_time(desk, undisturbed, killed):
+def test_killed_driver_costs_nothing_but_time(desk, expected, killed):
     driver = desk.start(*desk.sweep_args())
     killed.append(driver)
     desk.wait_for_epoch(driver, 3)
@@ -31,11 +31,10 @@ def test_killed_driver_costs_nothing_but_time(desk, undisturbed, killed):
     _, said = desk.run(*desk.sweep_args())
 
     assert "0 failed" in said
-    assert desk.histories() == undisturbed.histories()
-    assert desk.tables() == undisturbed.tables()
+    assert desk.results() == expected
 
 
-def test_killed_pack_process_goes_on_from_its_checkpoint(desk, undisturbed, killed):
+def test_killed_pack_process_goes_on_from_its_checkpoint(desk, expected, killed):
     driver = desk.start(*desk.sweep_args())
     killed.append(driver)
     desk.wait_for_epoch(driver, 3)
@@ -49,11 +48,10 @@ def test_killed_pack_process_goes_on_from_its_checkpoint(desk, undisturbed, kill
 
     assert driver.returncode == 0, said
     assert "starts again (its process died)" in said
-    assert desk.histories() == undisturbed.histories()
-    assert desk.tables() == undisturbed.tables()
+    assert desk.results() == expected
 
 
-def test_killed_tracking_server_loses_no_result(desk, undisturbed, killed):
+def test_killed_tracking_server_loses_no_result(desk, expected, killed):
     database = desk.tracking
     port = free_port()
     server = serve(desk.folder, port, database)
@@ -72,11 +70,10 @@ def test_killed_tracking_server_loses_no_result(desk, undisturbed, killed):
     _, said = desk.run(*desk.sweep_args())
 
     assert "0 trained" in said
-    assert desk.histories() == undisturbed.histories()
-    assert desk.tables() == undisturbed.tables()
+    assert desk.results() == expected
 
 
-def test_ctrl_c_stops_cleanly_and_says_what_is_left(desk, undisturbed, killed):
+def test_ctrl_c_stops_cleanly_and_says_what_is_left(desk, expected, killed):
     driver = desk.start(*desk.sweep_args())
     killed.append(driver)
     desk.wait_for_epoch(driver, 3)
@@ -92,7 +89,7 @@ def test_ctrl_c_stops_cleanly_and_says_what_is_left(desk, undisturbed, killed):
     status, _ = desk.run("status", "--tracking-uri", desk.tracking)
     assert "stopped" in status
     desk.run(*desk.sweep_args())
-    assert desk.histories() == undisturbed.histories()
+    assert desk.results() == expected
 
 
 def test_second_run_trains_nothing(undisturbed):
