@@ -2,9 +2,10 @@
 
 The usual recipe is what Ray's documentation shows: a Tune trial for each configuration, a
 ``TorchTrainer`` with one worker inside it, and Tune's ``MLflowLoggerCallback``; as many at once
-as the cores allow. Both train the same trials with the same training code.
+as the cores allow. Both train the same trials with the same training code. Results come to Tune by
+``jobs.relay``, because Ray's ``TuneReportCallback`` does the same and sometimes hangs.
 
-Run ``python benchmarks/recipe.py [--data DIR] [--trials N] [--epochs N]``.
+Run ``python -m benchmarks.recipe [--data DIR] [--trials N] [--epochs N]``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.tables import print_machine, print_table
 from jobs.mlflow_store import MlflowStore, connect
 from jobs.options import Keep, Resources
 from jobs.plan import Plan, plan_tables
@@ -118,18 +120,21 @@ def _driver(
 ) -> None:
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
-    from ray.tune.integration.ray_train import TuneReportCallback
 
-    TorchTrainer(
+    from jobs.relay import Relay
+
+    relay = Relay()
+    trainer = TorchTrainer(
         _worker,
         train_loop_config={"trial": trials[config["key"]], "path": path, "folder": folder},
         scaling_config=ScalingConfig(num_workers=1, resources_per_worker={"CPU": cpus}),
         run_config=RunConfig(
             name=config["key"],
             storage_path=f"{folder}/train",
-            callbacks=[TuneReportCallback()],
+            callbacks=[relay],
         ),
-    ).fit()
+    )
+    relay.follow(trainer.fit)
 
 
 def _worker(config: dict[str, Any]) -> None:
@@ -175,10 +180,17 @@ def main() -> None:
         "recipe": recipe,
         "ratio": recipe["wall"] / sweep["wall"],
     }
-    print(f"{options.trials} trials of {figures['epochs']} epochs on '{dataset.name}'")
-    print(f"usual recipe  {recipe['wall'] / options.trials:7.2f} s per trial")
-    print(f"sweep         {sweep['wall'] / options.trials:7.2f} s per trial")
-    print(f"ratio         {figures['ratio']:7.2f}")
+    trials = options.trials
+    print_machine()
+    print(f"{trials} trials of {figures['epochs']} epochs on '{dataset.name}'.\n")
+    rows = [
+        ("usual recipe", f"{recipe['wall']:.1f}", f"{recipe['wall'] / trials:.2f}", "1.0"),
+        (
+            *("sweep", f"{sweep['wall']:.1f}", f"{sweep['wall'] / trials:.2f}"),
+            f"{figures['ratio']:.1f}",
+        ),
+    ]
+    print_table(("", "wall-clock, s", "s a trial", "times as fast"), rows)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
 

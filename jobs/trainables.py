@@ -28,11 +28,13 @@ def run_pack_on_workers(
     """Train a pack on several workers, which a Tune trial coordinates."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
-    from ray.tune.integration.ray_train import TuneReportCallback
+
+    from jobs.relay import Relay
 
     pack = Pack.from_dict(json.loads(config["pack"]))
     wanted = {"CPU": slots.cpus} | ({"GPU": slots.gpus} if slots.gpus else {})
-    TorchTrainer(
+    relay = Relay()
+    trainer = TorchTrainer(
         _train_worker,
         train_loop_config={"pack": config["pack"], "place": place},
         scaling_config=ScalingConfig(
@@ -41,10 +43,11 @@ def run_pack_on_workers(
         run_config=RunConfig(
             name=pack.key,
             storage_path=str(Path(place.storage) / "ray-train"),
-            callbacks=[TuneReportCallback()],
+            callbacks=[relay],
             failure_config=FailureConfig(max_failures=max_failures),
         ),
-    ).fit()
+    )
+    relay.follow(trainer.fit)
 
 
 def _train_worker(config: dict[str, Any]) -> None:
