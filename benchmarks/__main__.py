@@ -15,7 +15,10 @@ from pathlib import Path
 from tass_core.training.width import device_name
 
 README = Path(__file__).parent / "README.md"
-MARKDOWN = ("public_recipe", "fused", "memory", "step_profile", "video_batches")
+MARKDOWN = (
+    *("public_recipe", "fused", "memory", "step_profile", "video_batches"),
+    *("recipe", "overhead", "bookkeeping", "tracking"),
+)
 """Those that print Markdown; what the others print is shown as it is."""
 
 

@@ -1,6 +1,6 @@
 """Ray Tune's bookkeeping: trials of no work, one to a Tune trial against a pack to a Tune trial.
 
-Run ``python benchmarks/bookkeeping.py [--trials N] [--pack-size N]``.
+Run ``python -m benchmarks.bookkeeping [--trials N] [--pack-size N]``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from benchmarks.tables import print_machine, print_table
 from jobs.ray_session import quiet_log
 
 
@@ -58,10 +59,17 @@ def main() -> None:
             seconds["packed"] = run(packs, folder / "packed")
             seconds["unpacked"] = run([[number] for number in range(trials)], folder / "unpacked")
             ray.shutdown()
-    print(f"{trials} trials of no work on {os.cpu_count()} cores, actors reused")
-    for name, value in seconds.items():
-        print(f"{name:9s} {value:7.1f} s, {trials / value:7.1f} trials/s")
-    print(f"ratio     {seconds['unpacked'] / seconds['packed']:7.1f}")
+    print_machine()
+    print(f"{trials} trials of no work on {os.cpu_count()} cores, actors reused.\n")
+    slowest = seconds["unpacked"]
+    rows = [
+        (label, f"{value:.1f}", f"{trials / value:.0f}", f"{slowest / value:.1f}")
+        for label, value in (
+            ("a Tune trial each", slowest),
+            (f"packs of {size}", seconds["packed"]),
+        )
+    ]
+    print_table(("", "s", "trials/s", "times as fast"), rows)
 
 
 if __name__ == "__main__":

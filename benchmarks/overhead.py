@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.recipe import make_plan, run_sweep
+from benchmarks.tables import print_machine, print_table
 from tass_core.data import open_dataset
 from tass_core.data.world import make_world
 
@@ -28,6 +29,7 @@ def main() -> None:
     short, long = max(2, options.trials // 8), options.trials
     slots = os.cpu_count() or 1
     outside: dict[int, float] = {}
+    rows: list[tuple[object, ...]] = []
     with tempfile.TemporaryDirectory(prefix="tass-overhead-") as name:
         folder = Path(name)
         make_world("tiny", folder / "world", seed=0)
@@ -37,13 +39,18 @@ def main() -> None:
             place.mkdir()
             figures = run_sweep(make_plan(dataset, trials, options.epochs), dataset, place)
             outside[trials] = figures["wall"] - figures["training"] / slots
-            print(
-                f"{trials:4d} trials: {figures['wall']:.1f} s wall-clock, "
-                f"{figures['training']:.1f} s of training on {slots} slots"
-            )
+            wall, training = f"{figures['wall']:.1f}", f"{figures['training'] / slots:.1f}"
+            share = f"{outside[trials] / trials:.2f}"
+            rows.append((trials, wall, training, f"{outside[trials]:.1f}", share))
     per_trial = (outside[long] - outside[short]) / (long - short)
-    print(f"a trial costs  {per_trial:.3f} s outside training")
-    print(f"a sweep costs  {outside[short] - short * per_trial:.1f} s to start and end")
+    print_machine()
+    columns = ("trials", "wall-clock, s", "training, s", "outside, s", "outside, s a trial")
+    print_table(columns, rows)
+    print(
+        f"Training is that of all trials, shared by {slots} packs at once. One more trial costs "
+        f"{per_trial:.3f} s outside training; a sweep costs "
+        f"{outside[short] - short * per_trial:.1f} s to start and end."
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """MLflow writes: one batch for an epoch of a trial against one call for each metric.
 
-Run ``python benchmarks/tracking.py [--tracking-uri URI] [--epochs N]``; without a URI a SQLite
+Run ``python -m benchmarks.tracking [--tracking-uri URI] [--epochs N]``; without a URI a SQLite
 file in a temporary folder is used.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mlflow.entities import Metric
 
+from benchmarks.tables import print_machine, print_table
 from jobs.journal import Journal
 from jobs.mlflow_store import connect
 
@@ -63,9 +64,11 @@ def main() -> None:
             "journal (fsync)": measure(journalled, options.epochs),
         }
         client.delete_experiment(experiment)
-    for label, rate in rates.items():
-        print(f"{label:20s} {rate:9.0f} values/s")
-    print(f"batched / single     {rates['one batch an epoch'] / rates['one call a metric']:9.1f}")
+    print_machine()
+    print(f"{options.epochs} epochs of {METRICS} metrics into {uri.partition(':')[0]}.\n")
+    first = rates["one call a metric"]
+    rows = [(label, f"{rate:.0f}", f"{rate / first:.1f}") for label, rate in rates.items()]
+    print_table(("", "values/s", "times as fast"), rows)
 
 
 if __name__ == "__main__":

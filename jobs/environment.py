@@ -6,7 +6,8 @@ import functools
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from tass_core.training.width import device_name
 
 LIBRARIES = ("tass-lab", "torch", "numpy", "ray", "optuna", "mlflow")
 
@@ -18,7 +19,7 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: _version(name) for name in LIBRARIES},
         "system": platform.platform(),
-        "processor": f"{processor()}, {os.cpu_count()} cores",
+        "processor": f"{device_name('cpu')}, {os.cpu_count()} cores",
         "gpu": _gpu(),
     }
 
@@ -27,16 +28,6 @@ def describe_environment() -> str:
     """Return what may change a trial's last bits, in one line."""
     here = environment()
     return f"Python {here['python']}, torch {here['torch']}, {here['processor']}"
-
-
-def processor() -> str:
-    """Return what the maker calls this machine's CPU."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _version(name: str) -> str:
@@ -50,4 +41,4 @@ def _gpu() -> str:
     import torch
 
     count = torch.cuda.device_count()
-    return f"{count} x {torch.cuda.get_device_name(0)}" if count else "none"
+    return f"{count} x {device_name('cuda')}" if count else "none"
