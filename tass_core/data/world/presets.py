@@ -62,7 +62,7 @@ SIZES: Mapping[Preset, Size] = {
             "model.width": 128,
             "data.batching": "video",
             "optimiser.batch_size": 32,
-            "optimiser.epochs": 3,
+            "optimiser.epochs": 2,
             "optimiser.learning_rate": 5e-4,
             "optimiser.step_size": 2,
         },
