@@ -37,6 +37,7 @@ def cluster(monkeypatch):
     for _ in range(2):
         started.add_node(num_cpus=2, num_gpus=1, object_store_memory=80 * 2**20)
     started.wait_for_nodes()
+    ray.init(address=started.address, log_to_driver=False, logging_level="ERROR")
     yield started
     ray.shutdown()
     started.shutdown()
@@ -46,9 +47,8 @@ def test_removed_node_costs_nothing_but_time(desk, expected, cluster, killed):
     driver = desk.start(*desk.sweep_args("--address", cluster.address, "--gpus-per-worker", "0.5"))
     killed.append(driver)
     desk.wait_for_epoch(driver, 3)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    busy = [node for node in cluster.worker_nodes if _free_gpus(node) < 1]
-    assert busy
+    assert _eventually(lambda: any(map(_is_busy, cluster.worker_nodes)))
+    busy = [node for node in cluster.worker_nodes if _is_busy(node)]
     cluster.remove_node(busy[0], allow_graceful=False)
 
     _, said = driver.communicate(timeout=240)
@@ -62,7 +62,6 @@ def test_stopped_sweep_leaves_no_placement_group(desk, cluster, killed):
     driver = desk.start(*desk.sweep_args("--address", cluster.address, "--workers-per-pack", "2"))
     killed.append(driver)
     desk.wait_for_epoch(driver, 2)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     assert _open_groups()
     driver.terminate()
 
@@ -77,10 +76,11 @@ def _open_groups():
     return [g for g, entry in placement_group_table().items() if entry["state"] != "REMOVED"]
 
 
-def _free_gpus(node):
+def _is_busy(node):
     from ray._private.state import available_resources_per_node
 
-    return available_resources_per_node().get(node.node_id, {}).get("GPU", 0)
+    known = available_resources_per_node().get(node.node_id)
+    return known is not None and known.get("GPU", 0) < 1
 
 
 def _eventually(condition, seconds=60):
