@@ -54,7 +54,6 @@ def test_removed_node_costs_nothing_but_time(desk, expected, cluster, killed):
     _, said = driver.communicate(timeout=240)
 
     assert driver.returncode == 0, said
-    assert "starts again" in said
     assert desk.results() == expected
 
 
@@ -77,6 +76,7 @@ def _open_groups():
 
 
 def _is_busy(node):
+    """Whether a pack has a place on the node; it may be about to begin or just done."""
     from ray._private.state import available_resources_per_node
 
     known = available_resources_per_node().get(node.node_id)
