@@ -29,6 +29,7 @@ from tass_core.training.speed import (
 )
 from tass_core.training.width import device_name
 
+RESNET = "resnet18 14x14x512"
 PUBLIC_CODE_GFLOP = 43.7
 """Arithmetic of the public conference code's step at the same shapes (torch's counter)."""
 
@@ -40,7 +41,7 @@ def measure_epoch(device: str) -> dict[str, float]:
         dataset = open_dataset(Path(folder) / "demo")
         config = TrialConfig().with_values(dataset.base)
         data = Data.of(dataset, config)
-        source, (member,) = data.source(), data.members(1, device)
+        source, (member,) = data.source(device), data.members(1, device)
         for epoch in (1, 2):
             member.start_epoch(epoch)
             synchronise(device)
@@ -48,7 +49,7 @@ def measure_epoch(device: str) -> dict[str, float]:
             waiting, clock = 0.0, start
             for step, batch in enumerate(source.training(0, epoch)):
                 waiting += time.perf_counter() - clock
-                member.step(batch.to(device), epoch, step)
+                member.step(batch, epoch, step)
                 clock = time.perf_counter()
             synchronise(device)
             seconds = time.perf_counter() - start
@@ -63,33 +64,35 @@ def main() -> None:
     arguments = parser.parse_args()
     device = arguments.device
     keep_memory()
-    peak = matmul_peak(device)
-    clip = TrialConfig()
-    glove = clip.with_values({"model.encoder": "resnet18-glove"})
     results: dict[str, object] = {
         "machine": device_name(device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "device": device,
-        "matmul_gflops": peak / 1e9,
         "memory_gb_s": memory_bandwidth(device) / 1e9,
     }
-    print(f"torch.matmul peak: {peak / 1e9:.0f} GFLOP/s, {torch.get_num_threads()} threads")
-    for name, data in (
-        ("clip 7x7x2048", Data.random(clip, PAPER)),
-        ("resnet18 14x14x512", Data.random(glove, CONFERENCE)),
-    ):
-        seconds, flop = step_seconds(data, device), data.flop()
-        share = flop / seconds / peak
-        results[name] = {"seconds": seconds, "gflop": flop / 1e9, "share_of_peak": share}
-        print(
-            f"{name}: {seconds:.3f} s a step, {flop / 1e9:.1f} useful GFLOP, "
-            f"{flop / seconds / 1e9:.0f} GFLOP/s, {100 * share:.0f}% of the peak"
-        )
-        if data.config is glove:
-            public = PUBLIC_CODE_GFLOP * 1e9 / seconds / peak
-            results[name] |= {"share_of_peak_public_arithmetic": public}  # type: ignore[operator]
-            print(f"  against the public code's {PUBLIC_CODE_GFLOP} GFLOP: {100 * public:.0f}%")
+    for precision, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16)):
+        peak = matmul_peak(device, dtype)
+        results[f"matmul_gflops {precision}"] = peak / 1e9
+        threads = torch.get_num_threads()
+        print(f"torch.matmul peak, {precision}: {peak / 1e9:.0f} GFLOP/s, {threads} threads")
+        base = TrialConfig().replace("optimiser.precision", precision)
+        for name, data in (
+            ("clip 7x7x2048", Data.random(base, PAPER)),
+            (RESNET, Data.random(base.replace("model.encoder", "resnet18-glove"), CONFERENCE)),
+        ):
+            seconds, flop = step_seconds(data, device), data.flop()
+            share = flop / seconds / peak
+            found = {"seconds": seconds, "gflop": flop / 1e9, "share_of_peak": share}
+            print(
+                f"{name}: {seconds:.3f} s a step, {flop / 1e9:.1f} useful GFLOP, "
+                f"{flop / seconds / 1e9:.0f} GFLOP/s, {100 * share:.0f}% of the peak"
+            )
+            if name == RESNET:
+                public = PUBLIC_CODE_GFLOP * 1e9 / seconds / peak
+                found |= {"share_of_peak_public_arithmetic": public}
+                print(f"  against the public code's {PUBLIC_CODE_GFLOP} GFLOP: {100 * public:.0f}%")
+            results[f"{name}, {precision}"] = found
     epoch = measure_epoch(device)
     results["demo epoch"] = epoch
     print(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,9 +13,9 @@ from torch import Tensor
 
 from tass_core.config import TrialConfig
 from tass_core.data import Features, Questions
-from tass_core.data.reading import RowReader
 from tass_core.model import Batch, Negatives, uses_match
 from tass_core.randomness import generator
+from tass_core.transfer import Reader, Transfer, frame_reader
 
 Rows = npt.NDArray[np.int64]
 
@@ -40,6 +39,7 @@ class BatchSource:
         features: the dataset's pooled features.
         config: decides batch size, batching and whether and where negatives are drawn.
         shard: this worker's part of every batch.
+        device: where the batches are wanted.
     """
 
     def __init__(
@@ -48,46 +48,66 @@ class BatchSource:
         features: Features,
         config: TrialConfig,
         shard: Shard | None = None,
+        device: str = "cpu",
     ) -> None:
         self.questions = questions
         self.features = features
         self.config = config
         self.shard = shard or Shard()
+        self.device = device
         self.word_target = config.canonical().model.target != "sentence"
+        self._readers: dict[torch.dtype, Reader] = {}
 
     def training(self, seed: int, epoch: int, *, match: bool = True) -> Iterator[Batch]:
-        """Yield the batches of an epoch in their order, the next one read ahead.
+        """Yield the batches of an epoch in their order.
 
-        A batch's frames stay valid until the next batch but one is asked for: their memory is
+        Features are rounded to bfloat16 here where training is (``optimiser.precision``).
+        On a CPU a batch's frames stay valid until the next batch is asked for: their memory is
         used again.
         """
         order = epoch_order(self.questions, self.config, seed, epoch)
-        frames = RowReader(self.features.visual)
+        bf16 = self.config.optimiser.precision == "bf16"
+        frames = self._reader(torch.bfloat16 if bf16 else torch.float32)
 
         def build(step: int) -> Batch:
             source = generator("negatives", seed, epoch, step) if match else None
             return self._build(order[step], frames, source, self.shard)
 
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            following = reader.submit(build, 0)
-            for step in range(len(order)):
-                batch = following.result()
-                if step + 1 < len(order):
-                    following = reader.submit(build, step + 1)
-                yield batch
+        yield from self._deliver(order, frames, build)
 
     def evaluation(self) -> Iterator[tuple[Rows, Batch]]:
-        """Yield (rows of the split, their batch), whole videos at a time."""
+        """Yield (rows of the split, their batch), whole videos at a time, frames as above."""
         order = np.argsort(self.questions.video, kind="stable")
         _, starts = np.unique(self.questions.video[order], return_index=True)
         edges = [*starts[::EVALUATION_VIDEOS], len(order)]
-        frames = RowReader(self.features.visual)
-        for start, end in pairwise(edges):
-            rows = order[start:end]
-            yield rows, self._build(rows, frames, None, Shard())
+        parts = [order[start:end] for start, end in pairwise(edges)]
+        frames = self._reader(torch.float32)
+
+        def build(step: int) -> Batch:
+            return self._build(parts[step], frames, None, Shard())
+
+        yield from zip(parts, self._deliver(parts, frames, build), strict=True)
+
+    def _reader(self, dtype: torch.dtype) -> Reader:
+        if dtype not in self._readers:
+            self._readers[dtype] = frame_reader(self.features.visual, dtype, self.device)
+        return self._readers[dtype]
+
+    def _deliver(
+        self, order: Sequence[Rows], frames: Reader, build: Callable[[int], Batch]
+    ) -> Iterator[Batch]:
+        """Yield every batch where it is wanted, the disk reading ahead."""
+        if self.device.startswith("cuda"):
+            yield from Transfer(self.device).batches(len(order), build)
+            return
+        # No thread reads ahead here: it would take its time from the cores that train.
+        for step in range(len(order)):
+            if step + 1 < len(order):
+                frames.expect(np.unique(self.questions.video[order[step + 1]]))
+            yield build(step)
 
     def _build(
-        self, rows: Rows, frames: RowReader, source: np.random.Generator | None, shard: Shard
+        self, rows: Rows, frames: Reader, source: np.random.Generator | None, shard: Shard
     ) -> Batch:
         asked = self.questions.take(rows)
         videos, video = np.unique(asked.video, return_inverse=True)

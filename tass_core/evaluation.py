@@ -71,14 +71,12 @@ def evaluate_all(
         device: where to compute.
     """
     questions = dataset.questions(split)
-    source = BatchSource(questions, dataset.features(config), config)
+    source = BatchSource(questions, dataset.features(config), config, device=device)
     order: list[npt.NDArray[np.int64]] = []
     parts: list[list[dict[str, Tensor]]] = []
     for rows, batch in source.evaluation():
-        moved = batch.to(device)
         order.append(rows)
-        answers = [_answers(output, moved.answer) for output in forward(moved)]
-        parts.append([{name: kept.cpu() for name, kept in one.items()} for one in answers])
+        parts.append([_answers(output, batch.answer) for output in forward(batch)])
     back = np.argsort(np.concatenate(order))
     return [_evaluation(split, questions, one, back) for one in zip(*parts, strict=True)]
 
@@ -90,7 +88,9 @@ def _evaluation(
     back: npt.NDArray[np.int64],
 ) -> Evaluation:
     """Join what was kept of the batches, and bring it into the split's order by ``back``."""
-    columns = {name: torch.cat([part[name] for part in parts]).numpy()[back] for name in parts[0]}
+    columns = {
+        name: torch.cat([part[name] for part in parts]).cpu().numpy()[back] for name in parts[0]
+    }
     predicted = columns["predicted"]
     metrics = accuracies(questions, predicted == questions.answer)
     for name in ("loss", "spatial_entropy", "temporal_entropy"):

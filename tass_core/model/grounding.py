@@ -137,7 +137,9 @@ class _RegionScores(torch.autograd.Function):
 
     @staticmethod
     def forward(maps: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
-        inverse_norms = maps.norm(dim=-1).clamp_min(1e-12).reciprocal()
+        exact = torch.promote_types(maps.dtype, torch.float32)
+        norms = torch.linalg.vector_norm(maps, dim=-1, dtype=exact)
+        inverse_norms = norms.clamp_min(1e-12).reciprocal()
         return (queries @ maps.transpose(-1, -2)) * inverse_norms.unsqueeze(-2), inverse_norms
 
     @staticmethod
@@ -151,14 +153,14 @@ class _RegionScores(torch.autograd.Function):
         ctx: Any, grad_scores: Tensor, grad_inverse: Tensor
     ) -> tuple[Tensor | None, Tensor]:
         maps, queries, scores, inverse_norms = ctx.saved_tensors
-        grad_products = grad_scores * inverse_norms.unsqueeze(-2)
+        grad_products = (grad_scores * inverse_norms.unsqueeze(-2)).to(maps.dtype)
         grad_queries = grad_products @ maps
         if not ctx.needs_input_grad[0]:
             return None, grad_queries
         # The scores are proportional to r = 1 / |m|, and dr / dm = -r³ m.
         through_norm = (grad_scores * scores).sum(dim=-2) + inverse_norms * grad_inverse
         coefficient = (inverse_norms.square() * through_norm).unsqueeze(-1)
-        grad_maps = grad_products.transpose(-1, -2) @ queries
+        grad_maps = grad_products.transpose(-1, -2) @ queries.to(maps.dtype)
         return grad_maps.addcmul_(maps, coefficient, value=-1.0), grad_queries
 
     @staticmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from torch import Tensor
 
@@ -56,15 +58,21 @@ class Batch:
     tokens: Tensor | None = None
     """[B, N] int64 word indices, 0 is padding (GloVe)."""
     word_count: Tensor | None = None
-    """[B] int64 words in each question, on the CPU."""
+    """[B] int64 words in each question; beside tokens on the CPU, where an LSTM packs by it."""
     negatives: Negatives | None = None
     """Mismatched frames, in training with L_s."""
 
     def to(self, device: str) -> Batch:
-        """Return the batch with its tensors on ``device`` (word counts stay on the CPU)."""
-        if device == "cpu":
-            return self
-        return _moved(self, device)
+        """Return the batch with its tensors on ``device``, word counts beside tokens apart."""
+        return self.map(lambda tensor: tensor.to(device))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with every tensor changed, word counts beside tokens apart."""
+        kept = () if self.tokens is None else ("word_count",)
+        found = replace(self, **_changed(self, change, kept))
+        if self.negatives is None:
+            return found
+        return replace(found, negatives=replace(self.negatives, **_changed(self.negatives, change)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +93,12 @@ class Output:
     """[M, 2] match logits of pairs with another video's frame, when there are any."""
 
 
-def _moved(batch: Batch, device: str) -> Batch:
-    changes: dict[str, object] = {}
-    for item in fields(batch):
-        value = getattr(batch, item.name)
-        if isinstance(value, Tensor) and item.name != "word_count":
-            changes[item.name] = value.to(device, non_blocking=True)
-    if batch.negatives is not None:
-        moved = {
-            item.name: getattr(batch.negatives, item.name).to(device, non_blocking=True)
-            for item in fields(batch.negatives)
-            if getattr(batch.negatives, item.name) is not None
-        }
-        changes["negatives"] = replace(batch.negatives, **moved)
-    return replace(batch, **changes)  # type: ignore[arg-type]
+def _changed(
+    held: Batch | Negatives, change: Callable[[Tensor], Tensor], kept: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    values = {item.name: getattr(held, item.name) for item in fields(held)}
+    return {
+        name: change(value)
+        for name, value in values.items()
+        if isinstance(value, Tensor) and name not in kept
+    }

@@ -120,6 +120,7 @@ class _Pack:
         if self.state.epoch >= first and not self.done():
             load_members(folder, self.state, self.members)
         self.crews: list[Crew] = []
+        self._source: BatchSource | None = None
 
     def _member(self, trial: Trial) -> Member:
         shapes = self.dataset.shapes(self.config)
@@ -200,9 +201,11 @@ class _Pack:
         members = [member for _, member, _ in self.running()]
         match = any(member.uses_match for member in members)
         reader = next((member for member in members if member.uses_match), members[0])
-        source = BatchSource(self.questions, self.features, reader.config, self.shard)
-        for built in source.training(self.trials[0].seed, epoch, match=match):
-            yield built.to(self.device)
+        if self._source is None or self._source.config is not reader.config:
+            self._source = BatchSource(
+                self.questions, self.features, reader.config, self.shard, self.device
+            )
+        return self._source.training(self.trials[0].seed, epoch, match=match)
 
     def _train(self, epoch: int) -> dict[Member, float]:
         """Run the epoch's steps; return the seconds that each member's steps took."""

@@ -78,12 +78,12 @@ def step_flop(config: TrialConfig, shapes: Shapes, videos: int | None = None) ->
     return total
 
 
-def matmul_peak(device: str, *, repeats: int = 3) -> float:
-    """FLOP/s of the fastest of a few float32 products."""
+def matmul_peak(device: str, dtype: torch.dtype = torch.float32, *, repeats: int = 3) -> float:
+    """FLOP/s of the fastest of a few products."""
     rates = []
     for rows, inner, columns in PRODUCTS:
-        left = torch.randn(rows, inner, device=device)
-        right = torch.randn(inner, columns, device=device)
+        left = torch.randn(rows, inner, device=device).to(dtype)
+        right = torch.randn(inner, columns, device=device).to(dtype)
         seconds = best_seconds(lambda a=left, b=right: a @ b, device, repeats)  # type: ignore[misc]
         rates.append(2.0 * rows * inner * columns / seconds)
     return max(rates)
@@ -168,13 +168,13 @@ class Data:
         configs = [self.config.replace("model.tau", 0.001 * number) for number in range(width)]
         return [Member(Trial(c, 0), self.shapes, self.features, device) for c in configs]
 
-    def source(self) -> BatchSource:
+    def source(self, device: str = "cpu") -> BatchSource:
         """Return what builds its batches."""
-        return BatchSource(self.questions, self.features, self.config)
+        return BatchSource(self.questions, self.features, self.config, device=device)
 
     def batch(self, device: str) -> Batch:
         """Return the first batch, on the device."""
-        return next(self.source().training(0, 1)).to(device)
+        return next(self.source(device).training(0, 1))
 
     def flop(self) -> float:
         """Useful FLOP of the first batch's step."""
