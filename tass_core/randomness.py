@@ -80,9 +80,10 @@ class KeyedDropout(nn.Module):
         return values * keep / (1.0 - self.probability)
 
 
-def noise_key(seed: int, epoch: int, step: int) -> Tensor:
-    """Return the [] int64 key of one training step's dropout masks."""
-    return torch.tensor(derive_seed("noise", seed, epoch, step) & _MASK)
+def noise_key(seed: int, epoch: int, step: int, device: str = "cpu") -> Tensor:
+    """Return the [] int64 key of one training step's dropout masks, made where it is used."""
+    key = derive_seed("noise", seed, epoch, step) & _MASK
+    return torch.full((), key, dtype=torch.int64, device=device)
 
 
 def initialise(model: nn.Module, seed: int) -> None:

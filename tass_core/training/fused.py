@@ -25,7 +25,8 @@ from tass_core.model.grounding import MERGES
 from tass_core.model.question import GloveQuestion, WordLSTM
 from tass_core.model.temporal import stream_places
 from tass_core.randomness import noise_key
-from tass_core.training.member import LOSSES, Member, objective
+from tass_core.training.graphs import Backward, graphed
+from tass_core.training.member import Member, note_losses, objective
 from tass_core.training.stacked_lstm import StackedLSTM, StackedWordLSTM
 
 
@@ -49,23 +50,28 @@ class Stack:
                 parameter.data = self.parameters[name].data[index]
         self.network, self.switches = _shared_network(self.members)
         self.switches = {name: value.to(self.device) for name, value in self.switches.items()}
+        self._backward = graphed(self.backward, self.parameters.values(), self.device)
 
     def step(self, batch: Batch, epoch: int, step: int) -> None:
         """Take one optimiser step with every member, as ``Member.step`` does with one."""
-        noise = noise_key(self.seed, epoch, step).to(self.device)
+        noise = noise_key(self.seed, epoch, step, self.device)
+        losses = self._backward(batch, noise, epoch < 1)
+        self._share_gradients()
+        for member, values in zip(self.members, losses, strict=True):
+            member.finish_step(values, batch)
+
+    def backward(self, batch: Batch, noise: Tensor, match_only: bool) -> Tensor:
+        """Put the batch's gradients on the stack; return every member's losses [E, 4]."""
         for stacked in self.parameters.values():
             stacked.grad = None
         with self.members[0].precision():
             outputs = self.forward(batch, noise=noise, match=self.members[0].uses_match)
             losses = [
-                objective(output, batch, member.config, match_only=epoch < 1)
+                objective(output, batch, member.config, match_only=match_only)
                 for member, output in zip(self.members, outputs, strict=True)
             ]
         torch.stack([terms["loss"] for terms in losses]).sum().backward()
-        self._share_gradients()
-        for member, terms in zip(self.members, losses, strict=True):
-            values = torch.stack([terms[name].detach().float() for name in LOSSES])
-            member.finish_step(values, batch)
+        return torch.stack([note_losses(terms) for terms in losses])
 
     def forward(
         self, batch: Batch, *, noise: Tensor | None = None, match: bool = False
@@ -113,10 +119,16 @@ class Alone:
     def __init__(self, member: Member, world_size: int = 1) -> None:
         self.members = [member]
         self._world_size = world_size
+        self._backward: Backward = member.backward
+        if not member.config.optimiser.compile:
+            parameters = member.model.parameters()
+            self._backward = graphed(member.backward, parameters, member.device)
 
     def step(self, batch: Batch, epoch: int, step: int) -> None:
         """Take one optimiser step."""
-        self.members[0].step(batch, epoch, step, world_size=self._world_size)
+        self.members[0].step(
+            batch, epoch, step, world_size=self._world_size, backward=self._backward
+        )
 
     def forward(self, batch: Batch) -> list[Output]:
         """Return its output in evaluation."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.distributed
@@ -21,6 +22,7 @@ from tass_core.model.losses import (
 )
 from tass_core.model.question import GloveQuestion
 from tass_core.randomness import initialise, noise_key
+from tass_core.training.graphs import Backward
 from tass_core.trial import Trial
 
 LOSSES = ("loss", "loss_qa", "loss_s", "loss_cms")
@@ -68,26 +70,40 @@ class Member:
             self.optimiser.state.clear()
         self._sums = []
 
-    def step(self, batch: Batch, epoch: int, step: int, *, world_size: int = 1) -> None:
+    def step(
+        self,
+        batch: Batch,
+        epoch: int,
+        step: int,
+        *,
+        world_size: int = 1,
+        backward: Backward | None = None,
+    ) -> None:
         """Take one optimiser step; epochs below 1 are the match task's pre-training.
 
         With several workers every one computes its share of the loss, and the gradients are
-        added up, which gives the gradient of the whole batch.
+        added up, which gives the gradient of the whole batch. ``backward`` stands in for the
+        member's own.
         """
-        noise = noise_key(self.seed, epoch, step).to(self.device)
-        self.optimiser.zero_grad(set_to_none=True)
+        noise = noise_key(self.seed, epoch, step, self.device)
         if len(batch.rows):
-            with self.precision():
-                output = self.forward(batch, noise=noise, match=self.uses_match)
-                losses = objective(output, batch, self.config, match_only=epoch < 1)
-            losses["loss"].backward()
-            values = torch.stack([losses[name].detach().float() for name in LOSSES])
+            values = (backward or self.backward)(batch, noise, epoch < 1)
         else:
+            self.optimiser.zero_grad(set_to_none=True)
             values = torch.zeros(len(LOSSES), device=self.device)
         if world_size > 1:
             add_up([parameter.grad for parameter in self._graded()])
             torch.distributed.all_reduce(values)
         self.finish_step(values, batch)
+
+    def backward(self, batch: Batch, noise: Tensor, match_only: bool) -> Tensor:
+        """Put the batch's gradients on the parameters; return its losses, as ``LOSSES``."""
+        self.optimiser.zero_grad(set_to_none=True)
+        with self.precision():
+            output = self.forward(batch, noise=noise, match=self.uses_match)
+            losses = objective(output, batch, self.config, match_only=match_only)
+        losses["loss"].backward()
+        return note_losses(losses)
 
     def finish_step(self, values: Tensor, batch: Batch) -> None:
         """Note the step's losses (as ``LOSSES``), then move along the parameters' gradients."""
@@ -102,10 +118,11 @@ class Member:
                 parameter.grad = torch.zeros_like(parameter)
         return parameters
 
-    def precision(self) -> torch.autocast:
+    def precision(self) -> AbstractContextManager[object]:
         """Return the context in which the forward pass runs."""
-        enabled = self.config.optimiser.precision == "bf16"
-        return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=enabled)
+        if self.config.optimiser.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.split(":")[0], torch.bfloat16)
 
     def epoch_losses(self, questions: int) -> tuple[dict[str, float], int | None]:
         """Return the epoch's mean losses and the first step (1 for the first) not finite."""
@@ -164,6 +181,11 @@ def objective(
         "loss_s": loss_s,
         "loss_cms": loss_cms,
     }
+
+
+def note_losses(losses: Mapping[str, Tensor]) -> Tensor:
+    """Return the values of an objective: [4] in the order of ``LOSSES``."""
+    return torch.stack([losses[name].detach().float() for name in LOSSES])
 
 
 def synchrony(output: Output, loss: LossConfig) -> Tensor:
