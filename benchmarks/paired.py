@@ -1,0 +1,99 @@
+"""Two ways to train compared over seeds: seconds, accuracy, and their difference seed by seed."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from benchmarks.tables import print_machine, print_table
+from tass_core.config import TrialConfig
+from tass_core.data import Dataset, open_dataset
+from tass_core.data.world import make_world
+from tass_core.training import train_pack
+from tass_core.training.allocator import keep_memory
+from tass_core.trial import Trial
+
+
+def train(dataset: Dataset, config: TrialConfig, seeds: int) -> tuple[list[float], float]:
+    """Return the test accuracy of every seed in percent, and the seconds of an epoch."""
+    accuracies = []
+    start = time.perf_counter()
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory(prefix="tass-paired-") as folder:
+            *_, end = train_pack([Trial(config, seed)], dataset, folder=Path(folder))
+        accuracies.append(end.metrics["test/all"])
+    return accuracies, (time.perf_counter() - start) / (seeds * config.optimiser.epochs)
+
+
+@contextmanager
+def asked(description: str) -> Iterator[tuple[Dataset, TrialConfig, int]]:
+    """Read the command line, print the machine, and give dataset, base config and seeds."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, help="dataset; default: a tiny world made for it")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, help="default: the dataset's; 6 on the tiny world")
+    parser.add_argument("--threads", type=int, default=0)
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    keep_memory()
+    print_machine()
+    with tempfile.TemporaryDirectory(prefix="tass-paired-") as name:
+        if options.data is None:
+            make_world("tiny", Path(name) / "tiny", seed=0)
+        dataset = open_dataset(options.data or Path(name) / "tiny")
+        config = TrialConfig().with_values(dataset.base)
+        epochs = options.epochs or (None if options.data else 6)
+        if epochs is not None:
+            config = config.replace("optimiser.epochs", epochs)
+        yield dataset, config, options.seeds
+
+
+def compare(
+    dataset: Dataset,
+    configs: Mapping[str, TrialConfig],
+    seeds: int,
+    notes: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
+    """Train both configs and print them side by side, then the second minus the first.
+
+    Args:
+        dataset: what to train on.
+        configs: name -> config, two of them.
+        seeds: how many; both train with the same.
+        notes: column -> name -> what else to say of each.
+    """
+    notes = notes or {}
+    rows, found = [], []
+    for name, config in configs.items():
+        accuracies, seconds = train(dataset, config, seeds)
+        found.append(accuracies)
+        said = [note[name] for note in notes.values()]
+        rows.append((name, *said, f"{seconds:.2f}", described(accuracies)))
+    epochs = next(iter(configs.values())).optimiser.epochs
+    accuracy = f"test accuracy % (mean ± sd, {seeds} seeds, {epochs} epochs)"
+    print_table((dataset.name, *notes, "s an epoch", accuracy), rows)
+    first, second = configs
+    differences = [b - a for a, b in zip(*found, strict=True)]
+    listed = ", ".join(f"{difference:+.2f}" for difference in differences)
+    print(f"{second} minus {first}, seed by seed: {listed} points{_mean(differences)}.")
+
+
+def described(values: Sequence[float]) -> str:
+    """Return mean ± standard deviation."""
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.2f} ± {spread:.2f}"
+
+
+def _mean(differences: Sequence[float]) -> str:
+    if len(differences) < 2:
+        return ""
+    error = statistics.stdev(differences) / len(differences) ** 0.5
+    return f"; mean {statistics.mean(differences):+.2f}, twice its standard error {2 * error:.2f}"
