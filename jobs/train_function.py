@@ -66,6 +66,9 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
             f"{place.dataset}: this node holds dataset {dataset.fingerprint}, the sweep was "
             f"planned for {place.fingerprint}; make the same folder visible on every node"
         )
+    where = device(place.gpus)
+    if where == "cuda" and place.gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(place.gpus)
     storage = Storage(place.storage)
     writes = shard is None or shard.rank == 0
     folder = storage.open_pack(pack)
@@ -85,7 +88,7 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
         [pack.members[key] for key in sorted(pack.members)],
         dataset,
         folder=folder,
-        device=device(place.gpus),
+        device=where,
         halving=pack.halving,
         shard=shard,
         fuse=place.fuse,
