@@ -1,4 +1,4 @@
-"""Memory of a pack: against its members, against its dataset, and over a hundred epochs.
+"""Memory of a pack: against its members, against its dataset, and over 200 epochs.
 
 Every figure comes from a process of its own. ``own`` is what the process allocated, at its
 highest; ``mapped`` is the part of the features' file that the system keeps for it in memory
@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import json
 import subprocess
 import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,31 +70,51 @@ def train_steps(members: int, videos: int, width: int) -> dict[str, float]:
     return {"own": highest - start, "mapped": highest_mapped - before, "file": np.prod(size) * 2e-6}
 
 
-def hundred_epochs() -> dict[str, float]:
-    """Train a tiny pack for 100 epochs; return megabytes in use after some of them."""
+class _Heap(ctypes.Structure):
+    """What mallinfo2(3) tells of the C library's memory, in bytes."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "mapped"),
+            *("usmblks", "fsmblks", "used", "free", "keepcost"),
+        )
+    )
+
+
+def many_epochs() -> dict[str, tuple[float, float, int]]:
+    """Train a tiny pack for 200 epochs.
+
+    Returns:
+        After some of them: megabytes in memory, megabytes in use, and Python's objects.
+    """
     library = ctypes.CDLL(None)
-    found: dict[str, float] = {}
+    library.mallinfo2.restype = _Heap
+    found: dict[str, tuple[float, float, int]] = {}
     with tempfile.TemporaryDirectory(prefix="tass-memory-") as folder:
         make_world("tiny", Path(folder) / "tiny", seed=0)
         dataset = open_dataset(Path(folder) / "tiny")
         config = TrialConfig().with_values(
-            {**dataset.base, "model.width": 32, "data.t2": 2, "optimiser.epochs": 100}
+            {**dataset.base, "model.width": 32, "data.t2": 2, "optimiser.epochs": 201}
         )
         trials = [Trial(config.replace("model.tau", tau), 0) for tau in (0.0, 0.02)]
         for event in train_pack(trials, dataset, folder=Path(folder) / "pack"):
-            if isinstance(event, EpochResult) and event.epoch in (1, 10, 25, 50, 75, 99):
+            if isinstance(event, EpochResult) and event.epoch in (1, 10, 50, 100, 150, 200):
+                gc.collect()
                 library.malloc_trim(0)  # what is free but kept is not growth
-                found[str(event.epoch)] = megabytes()[0]
+                heap = library.mallinfo2()
+                used = (heap.used + heap.mapped) / 2**20
+                found[str(event.epoch)] = megabytes()[0], used, len(gc.get_objects())
     return found
 
 
-def measured(*arguments: object) -> dict[str, float]:
+def measured(*arguments: object) -> dict[str, Any]:
     """Return what a process of its own finds."""
     command = [sys.executable, "-m", "benchmarks.memory", "--threads", str(torch.get_num_threads())]
     done = subprocess.run(
         [*command, "--measure", *map(str, arguments)], check=True, capture_output=True, text=True
     )
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -107,7 +129,7 @@ def main() -> None:
     keep_memory()
     if options.measure:
         what, *numbers = options.measure
-        found = hundred_epochs() if what == "epochs" else train_steps(*map(int, numbers))
+        found = many_epochs() if what == "epochs" else train_steps(*map(int, numbers))
         print(json.dumps(found))
         return
     print_machine()
@@ -123,8 +145,8 @@ def main() -> None:
     print_table(("videos", "features MB", "own MB", "mapped MB"), rows)
     found = measured("epochs")
     print_table(
-        ("after epoch", "own MB, free memory given back"),
-        [(epoch, f"{mb:.1f}") for epoch, mb in found.items()],
+        ("after epoch", "own MB", "of it in use", "Python objects"),
+        [(epoch, f"{own:.1f}", f"{used:.1f}", n) for epoch, (own, used, n) in found.items()],
     )
 
 
