@@ -15,9 +15,10 @@ from tass_core.data.questions import INSTRUMENTS, QUESTION_TYPES, RawQuestion
 from tass_core.data.sources import assign_splits, gather
 from tass_core.data.world.answers import Truth, View, find_truth
 from tass_core.data.world.build import Card, Entry, Progress, Video, build, generator
-from tass_core.data.world.drafts import Draft, repair
+from tass_core.data.world.drafts import Draft
 from tass_core.data.world.make import resized
 from tass_core.data.world.presets import size_of
+from tass_core.data.world.repairs import repair
 from tass_core.data.world.scenes import Scene, dress
 from tass_core.errors import DataError
 
