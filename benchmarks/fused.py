@@ -11,67 +11,20 @@ from __future__ import annotations
 
 import argparse
 import math
-import multiprocessing
 import os
 import tempfile
-import time
 from collections.abc import Sequence
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import torch
 
 from benchmarks.tables import print_machine, print_table
+from jobs.layouts import load_data, measure_layout
 from tass_core.config import TrialConfig
 from tass_core.data import Shapes, open_dataset
 from tass_core.data.world import make_world
 from tass_core.training.allocator import keep_memory
-from tass_core.training.speed import CONFERENCE, PAPER, Data, synchronise
-
-STEPS = 3
-
-
-def several_processes(
-    config: TrialConfig, shapes: Shapes | Path, processes: int, device: str
-) -> float:
-    """Return the member steps a second of processes that train a member each."""
-    context = multiprocessing.get_context("spawn")
-    barrier, ends = context.Barrier(processes), context.Queue()
-    threads = max(1, torch.get_num_threads() // processes)
-    workers = [
-        context.Process(target=_worker, args=(config, shapes, threads, device, barrier, ends))
-        for _ in range(processes)
-    ]
-    for worker in workers:
-        worker.start()
-    seconds = [ends.get(timeout=600) for _ in workers]
-    for worker in workers:
-        worker.join()
-    return processes * STEPS / max(seconds)
-
-
-def _worker(
-    config: TrialConfig, shapes: Shapes | Path, threads: int, device: str, barrier: Barrier, ends
-) -> None:
-    torch.set_num_threads(threads)
-    keep_memory()
-    data = make_data(config, shapes)
-    (member,), batch = data.members(1, device), data.batch(device)
-    member.step(batch, 1, 0)
-    synchronise(device)
-    barrier.wait()
-    start = time.perf_counter()
-    for step in range(1, STEPS + 1):
-        member.step(batch, 1, step)
-    synchronise(device)
-    ends.put(time.perf_counter() - start)
-
-
-def make_data(config: TrialConfig, shapes: Shapes | Path) -> Data:
-    """Return a dataset's training split, or random features of certain shapes."""
-    if isinstance(shapes, Path):
-        return Data.of(open_dataset(shapes), config)
-    return Data.random(config, shapes)
+from tass_core.training.speed import CONFERENCE, PAPER
 
 
 def compare(
@@ -83,14 +36,15 @@ def compare(
     device: str,
 ) -> None:
     """Print trials an hour of every way, and how each compares with one after another."""
-    data = make_data(config, shapes)
+    data = load_data(config, shapes)
     rates = data.rates(widths, device)
     ways = {f"fused, {width}": rate for width, rate in rates.items() if width > 1}
     cores = os.cpu_count() or 1
     for processes in sorted({2, cores} - {1}):
         if device != "cpu" or processes <= cores:
-            found = several_processes(config, shapes, processes, device)
-            ways[f"{processes} processes"] = found
+            threads = max(1, torch.get_num_threads() // processes)
+            layout = measure_layout(config, shapes, device, threads, processes)
+            ways[f"{processes} processes"] = layout.rate
     steps = config.optimiser.epochs * math.ceil(questions / config.optimiser.batch_size)
     rows = [
         (way, f"{rate:.2f}", f"{3600 * rate / steps:.3g}", f"{rate / rates[1]:.2f}x")

@@ -83,13 +83,15 @@ def _say(what: str) -> None:
 def show(found: Bench, output: Console) -> None:
     """Print what was measured."""
     output.print(
-        f"[bold]{found.device}[/bold], {found.threads} threads, torch {found.torch}: "
+        f"[bold]{found.device}[/bold], {found.threads} threads, torch {found.torch}, "
+        f"{found.precision}: "
         f"matmul {found.matmul_flops / 1e9:.0f} GFLOP/s, "
         f"memory {found.bandwidth / 1e9:.1f} GB/s",
         highlight=False,
     )
     output.print(_steps(found))
     output.print(_widths(found))
+    output.print(_layouts(found))
     trials, seconds = found.ablations_seconds()
     for name, value in (
         ("epoch", f"{found.dataset}: {60 / found.epoch_seconds:.1f} a minute, validation included"),
@@ -129,6 +131,25 @@ def _widths(found: Bench) -> Table:
     for step in found.steps:
         cells = [_hourly(found, step.name, width) for width in widths]
         table.add_row(step.name, *cells, str(step.width))
+    return table
+
+
+def _layouts(found: Bench) -> Table:
+    """Trials an hour of several packs, none of them fused."""
+    table = Table(title="Trials an hour by packs at once", title_justify="left")
+    table.add_column("shapes")
+    for name in ("packs", "threads each", "trials an hour", "GB a pack", "taken"):
+        table.add_column(name, justify="right")
+    for step in found.steps:
+        for layout in step.layouts:
+            table.add_row(
+                step.name,
+                str(layout.packs),
+                str(layout.threads),
+                f"{found.trials_per_hour_together(step, layout):.3g}",
+                f"{layout.pack_bytes / 1e9:.1f}" if layout.pack_bytes else "",
+                "yes" if layout == step.layout else "",
+            )
     return table
 
 

@@ -33,6 +33,8 @@ def plan(request: SweepRequest, output_format: str) -> None:
         click.echo(json.dumps(found.to_dict(), indent=2))
         return
     show(found, results())
+    if request.sharing is not None:
+        results().print(f"  machine       {request.sharing}", highlight=False)
 
 
 def preview_request(request: SweepRequest) -> Preview:
@@ -49,14 +51,17 @@ def preview_request(request: SweepRequest) -> Preview:
     )
 
 
-def _pace(request: SweepRequest) -> Callable[[TrialConfig], float] | None:
-    """Return the pace that ``tass-cli bench`` found here, or None when it never ran."""
+def _pace(request: SweepRequest) -> Callable[[TrialConfig, int], float] | None:
+    """Return the pace that ``tass-cli bench`` found here, or None when it never ran.
+
+    It takes a config and how many packs run at once.
+    """
     found = read_bench(bench_path())
     if found is None:
         return None
     dataset = request.dataset
     train, val = (len(dataset.questions(split)) for split in ("train", "val"))
-    return lambda config: found.pace(config, dataset.shapes(config), train, val)
+    return lambda config, packs: found.pace(config, dataset.shapes(config), train, val, packs)
 
 
 def show(found: Preview, console: Console) -> None:

@@ -73,6 +73,8 @@ def sweep(
         max_failures=max_failures,
         command=shlex.join(["tass-cli", *sys.argv[1:]]),
     )
+    if request.sharing is not None:
+        console.print(request.sharing, highlight=False)
     with Display(request.tracking_uri) as display:
         if request.search is None:
             outcome, verdict = run_grid(request.plan, setting, display), None

@@ -12,10 +12,12 @@ import click
 
 from cli.options import base_config, data_option, resolve_dataset, set_option
 from cli.report_options import tracking_option
+from jobs.bench import bench_path, read_bench
 from jobs.errors import SweepError
 from jobs.mlflow_store import resolve_uri
 from jobs.options import Keep, Resources, Search, parse_seeds
 from jobs.plan import Plan, empty_plan, plan_tables
+from jobs.sharing import share_machine
 from jobs.storage import Storage
 from search_spaces.spaces import Space, fit_space
 from search_spaces.sweeps import SWEEPS, Sweep, choose_tables, find_sweep
@@ -32,6 +34,8 @@ class SweepRequest:
     search: Search | None
     space: Space
     resources: Resources
+    sharing: str | None
+    """A sentence on how the machine is shared, where that was measured."""
     storage: Storage
     keep: Keep
     tracking_uri: str
@@ -69,7 +73,12 @@ _OPTIONS = (
     ),
     click.option("--pack-size", type=int, metavar="N", help="Most trials in one process."),
     click.option("--workers-per-pack", type=int, default=1, show_default=True, metavar="N"),
-    click.option("--cpus-per-worker", type=float, metavar="X", help="Default: 1."),
+    click.option(
+        "--cpus-per-worker",
+        type=float,
+        metavar="X",
+        help="Default: what tass-cli bench found best here, or 1.",
+    ),
     click.option("--gpus-per-worker", type=float, default=0.0, show_default=True, metavar="X"),
     click.option(
         "--fuse",
@@ -151,12 +160,15 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
         changes = (*overrides, *(() if epochs is None else (f"optimiser.epochs={epochs}",)))
         base = base_config(dataset, changes)
         plan = _plan(found, base, chosen_seeds, dataset, tables, wanted)
+        measured = read_bench(bench_path())
+        resources, sharing = share_machine(resources, measured, base, dataset.shapes(base))
         request = SweepRequest(
             dataset=dataset,
             plan=plan,
             search=wanted,
             space=fit_space(found.space or (), dataset.segments),
             resources=resources,
+            sharing=sharing,
             storage=Storage(place),
             keep=chosen_keep,
             tracking_uri=resolve_uri(tracking_uri),

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from jobs.layouts import Layout, best_layout, load_data, machine_memory, measure_layouts
 from search_spaces.sweeps import choose_tables, find_sweep
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
@@ -37,7 +38,7 @@ from tass_core.trial import Trial
 
 Say = Callable[[str], None]
 
-FORMAT = 1
+FORMAT = 2
 PAPER_QUESTIONS = {"train": 31_927, "val": 4_568}
 PAPER_SEEDS, PAPER_SEGMENTS = 5, 60
 EVALUATION = 1 / 3
@@ -52,7 +53,9 @@ class Step:
     flop: float
     """Useful FLOP, see ``tass_core.training.speed``."""
     rates: Mapping[int, float]
-    """Members fused -> member steps a second."""
+    """Members fused -> member steps a second, of one pack that has the machine to itself."""
+    layouts: tuple[Layout, ...]
+    """What several packs at once reach."""
 
     @property
     def flops(self) -> float:
@@ -64,18 +67,32 @@ class Step:
         """The width that ``--fuse auto`` takes."""
         return best_width(self.rates)
 
+    @property
+    def layout(self) -> Layout:
+        """The layout that sweeps take on the machine that was measured."""
+        return best_layout(self.layouts, machine_memory())
+
+    def member_rate(self, packs: int) -> float:
+        """Return the member steps a second of one of ``packs`` packs that run at once."""
+        measured = {layout.packs: layout.rate / layout.packs for layout in self.layouts}
+        return max(measured.get(packs, 0.0), self.rates[self.width] / packs)
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What was measured, on one device with one number of threads."""
 
     device: str
+    cores: int
     threads: int
+    """Of a pack that has the machine to itself."""
     torch: str
     at: float
     """Seconds since 1970."""
+    precision: str
+    """Of products: ``float32`` or ``bf16``."""
     matmul_flops: float
-    """FLOP/s of the fastest plain float32 product of the same run."""
+    """FLOP/s of the fastest plain product of the same run and precision."""
     bandwidth: float
     """Bytes a second of a copy, read and written, of the same run."""
     steps: tuple[Step, ...]
@@ -91,21 +108,26 @@ class Bench:
     training_version: int = TRAINING_VERSION
     format: int = FORMAT
 
-    def pace(self, config: TrialConfig, shapes: Shapes, train: int, val: int) -> float:
-        """Return the seconds of a trial's epoch, from the useful FLOP of its questions.
+    def nearest(self, config: TrialConfig, shapes: Shapes) -> Step:
+        """Return the step whose arithmetic is nearest: smaller steps reach less."""
+        flop = step_flop(config, shapes)
+        return min(self.steps, key=lambda step: abs(math.log(step.flop / flop)))
 
-        The rate is that of the step whose arithmetic is nearest: smaller steps reach less.
+    def pace(
+        self, config: TrialConfig, shapes: Shapes, train: int, val: int, packs: int = 1
+    ) -> float:
+        """Return the seconds of a trial's epoch, from the useful FLOP of its questions.
 
         Args:
             config: the trial's.
             shapes: of its features.
             train: questions to train on.
             val: questions to validate on.
+            packs: that run at once.
         """
-        flop = step_flop(config, shapes)
-        nearest = min(self.steps, key=lambda step: abs(math.log(step.flop / flop)))
-        questions = train + EVALUATION * val
-        return questions / config.optimiser.batch_size * flop / nearest.flops
+        nearest = self.nearest(config, shapes)
+        rate = nearest.member_rate(packs) * nearest.flop / step_flop(config, shapes)
+        return (train + EVALUATION * val) / config.optimiser.batch_size / rate
 
     def trials_per_hour(self, name: str, width: int) -> float | None:
         """Return the trials an hour of one of the steps, or None for a width not measured.
@@ -123,10 +145,16 @@ class Bench:
             epochs, solo = paper.epochs, questions / paper.batch_size / step.rates[1]
         return 3600 * step.rates[width] / step.rates[1] / (epochs * solo)
 
+    def trials_per_hour_together(self, step: Step, layout: Layout) -> float:
+        """Return the trials an hour of several packs at once, no members fused."""
+        alone = self.trials_per_hour(step.name, 1)
+        assert alone is not None
+        return alone * layout.rate / step.rates[1]
+
     def ablations_seconds(self) -> tuple[int, float]:
         """Return trials and seconds of ``sweep ablations`` at the paper's size and seeds.
 
-        One pack after another, each with all the threads measured; no pruning.
+        As many packs at once as the full model's best layout has; no pruning.
         """
         variants: dict[str, TrialConfig] = {}
         for table in choose_tables(find_sweep("ablations"), [], PAPER_SEGMENTS):
@@ -134,10 +162,11 @@ class Bench:
                 if row.overrides is not None:
                     config = TrialConfig().with_values(row.overrides).canonical()
                     variants[config.hash()] = config
-        seconds = 0.0
+        seconds, packs = 0.0, self.nearest(TrialConfig(), PAPER).layout.packs
         for config in variants.values():
-            pace = self.pace(config, paper_shapes(config), *PAPER_QUESTIONS.values())
-            seconds += pace * config.optimiser.epochs * PAPER_SEEDS
+            shapes, (train, val) = paper_shapes(config), PAPER_QUESTIONS.values()
+            pace = self.pace(config, shapes, train, val, packs)
+            seconds += pace * config.optimiser.epochs * PAPER_SEEDS / packs
         return len(variants) * PAPER_SEEDS, seconds
 
     def to_dict(self) -> dict[str, Any]:
@@ -150,6 +179,7 @@ class Bench:
         for step, entry in zip(self.steps, described["steps"], strict=True):
             entry["share_of_peak"] = step.flops / self.matmul_flops
             entry["width"] = step.width
+            entry["packs"] = step.layout.packs
             entry["trials_per_hour"] = {
                 width: self.trials_per_hour(step.name, width) for width in step.rates
             }
@@ -160,7 +190,12 @@ class Bench:
         """Build from what ``to_dict`` returned."""
         names = cls.__dataclass_fields__
         steps = tuple(
-            Step(s["name"], s["flop"], {int(width): rate for width, rate in s["rates"].items()})
+            Step(
+                s["name"],
+                s["flop"],
+                {int(width): rate for width, rate in s["rates"].items()},
+                tuple(Layout(**layout) for layout in s["layouts"]),
+            )
             for s in values["steps"]
         )
         return cls(**{n: v for n, v in values.items() if n in names} | {"steps": steps})
@@ -187,21 +222,31 @@ def measure(
     """
     keep_memory()
     say("the machine")
-    peak, bandwidth = matmul_peak(device), memory_bandwidth(device)
-    paper, wide = TrialConfig(), [w for w in widths if device != "cpu" or w <= 2]
+    cores, precision = os.cpu_count() or 1, config.optimiser.precision
+    peak = matmul_peak(device, torch.bfloat16 if precision == "bf16" else torch.float32)
+    bandwidth = memory_bandwidth(device)
+    paper = TrialConfig().replace("optimiser.precision", precision)
+    wide = [width for width in widths if device != "cpu" or width <= 2]
     glove = paper.replace("model.encoder", "resnet18-glove")
     steps = []
-    for name, data, tried in (
-        (dataset.name, Data.of(dataset, config), widths),
-        ("paper, CLIP 7x7x2048", Data.random(paper, PAPER), wide),
-        ("paper, ResNet-18 14x14x512", Data.random(glove, CONFERENCE), wide),
+    for name, chosen, shapes, tried in (
+        (dataset.name, config, dataset.folder, widths),
+        ("paper, CLIP 7x7x2048", paper, PAPER, wide),
+        ("paper, ResNet-18 14x14x512", glove, CONFERENCE, wide),
     ):
         say(f"steps: {name}")
-        steps.append(Step(name, data.flop(), data.rates(tried, device)))
+        data = load_data(chosen, shapes)
+        flop, rates = data.flop(), data.rates(tried, device)
+        del data
+        say(f"packs at once: {name}")
+        layouts = measure_layouts(chosen, shapes, device, rates[1])
+        steps.append(Step(name, flop, rates, tuple(layouts)))
     say("a pack")
     pack_seconds, epoch_seconds = _measure_pack(dataset, config, device)
     return Bench(
         device=device_name(device),
+        cores=cores,
+        precision=precision,
         threads=torch.get_num_threads(),
         torch=str(torch.__version__),
         at=time.time(),

@@ -68,17 +68,17 @@ def estimate(packs: Sequence[Pack], held: Mapping[str, Held], slots: int) -> Est
 
 
 def estimate_by_pace(
-    packs: Sequence[Pack], pace: Callable[[TrialConfig], float], slots: int
+    packs: Sequence[Pack], pace: Callable[[TrialConfig, int], float], slots: int
 ) -> Estimate:
     """Return the expected wall-clock of packs on a machine that was measured.
 
     Args:
         packs: what is to run, in order.
-        pace: returns the seconds of a trial's epoch.
+        pace: returns the seconds of a trial's epoch for a config, with so many packs at once.
         slots: packs that run at once.
     """
     loads = [
-        sum(pace(t.config) * t.config.optimiser.epochs for t in pack.members.values())
+        sum(pace(t.config, slots) * t.config.optimiser.epochs for t in pack.members.values())
         for pack in packs
     ]
     seconds = makespan(loads, slots)

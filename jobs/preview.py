@@ -99,7 +99,7 @@ def preview(
     keep: Keep,
     search: Search | None,
     cpus: int,
-    pace: Callable[[TrialConfig], float] | None = None,
+    pace: Callable[[TrialConfig, int], float] | None = None,
 ) -> Preview:
     """Return what a sweep would do now.
 
@@ -111,7 +111,8 @@ def preview(
         keep: which checkpoints stay.
         search: the budget of a search, or None.
         cpus: CPUs of this machine, for a sweep without a cluster.
-        pace: seconds of a trial's epoch by benchmark, for want of past trials.
+        pace: seconds of a trial's epoch by benchmark, given the packs at once, for want of past
+            trials.
     """
     past = held_trials(plan, tracking_uri)
     held = frozenset(key for key in plan.trials if key in past and past[key].state == "finished")

@@ -10,7 +10,7 @@ PLAN = ("plan", "ordering", "--data", "world", "--set", "data.t2=4", "--tracking
 @pytest.fixture(scope="module")
 def measured(shell):
     out, err = shell(
-        *("bench", "--data", "world", "--set", "data.t2=4", "--threads", "1", "--widths", "2"),
+        *("bench", "--data", "world", "--set", "data.t2=4", "--widths", "2"),
         *("--output", "bench.json", "--format", "json"),
     )
     return out, err
@@ -22,6 +22,11 @@ def test_every_figure_is_there_and_positive(measured, shell):
         assert found[name] > 0, name
     assert [set(step["rates"]) for step in found["steps"]] == [{"1", "2"}] * 3
     assert all(step["share_of_peak"] > 0 for step in found["steps"])
+    layouts = [
+        [(one["packs"], one["threads"]) for one in step["layouts"]] for step in found["steps"]
+    ]
+    assert all(packs * threads <= found["cores"] for step in layouts for packs, threads in step)
+    assert all(layouts)
     assert found["ablations_at_paper_size"]["trials"] == 100
     assert found == json.loads((shell.folder / "bench.json").read_text())
     assert "Kept in bench.json" in measured[1]

@@ -4,6 +4,7 @@ import pytest
 
 from jobs.bench import Bench, Step, paper_shapes, read_bench, write_bench
 from jobs.estimate import estimate_by_pace
+from jobs.layouts import Layout
 from jobs.packs import Pack
 from tass_core.config import TrialConfig
 from tass_core.errors import ConfigError
@@ -18,12 +19,17 @@ def bench():
     flop = step_flop(BASE, PAPER)
     return Bench(
         device="abacus",
-        threads=1,
+        cores=4,
+        threads=4,
         torch="2",
         at=0.0,
+        precision="float32",
         matmul_flops=1e12,
         bandwidth=1e10,
-        steps=(Step("small", flop / 100, {1: 50.0}), Step("paper", flop, {1: 1.0, 2: 2.0})),
+        steps=(
+            Step("small", flop / 100, {1: 50.0}, (Layout(1, 4, 150.0, 0), Layout(4, 1, 50.0, 0))),
+            Step("paper", flop, {1: 1.0, 2: 2.0}, (Layout(2, 2, 6.0, 0),)),
+        ),
         dataset="small",
         epoch_seconds=2.0,
         epochs=10,
@@ -38,6 +44,13 @@ def test_pace_is_steps_at_the_nearest_shape_and_its_best_width(bench):
     assert bench.pace(BASE, PAPER, 0, 30 * batch) == pytest.approx(10 / 2.0)
 
 
+def test_packs_at_once_have_the_pace_they_were_measured_at(bench):
+    batch = BASE.optimiser.batch_size
+    assert bench.pace(BASE, PAPER, 10 * batch, 0, packs=2) == pytest.approx(10 / 3.0)
+    unmeasured = bench.pace(BASE, PAPER, 10 * batch, 0, packs=4)
+    assert unmeasured == pytest.approx(4 * bench.pace(BASE, PAPER, 10 * batch, 0))
+
+
 def test_trials_an_hour_grow_with_the_rate(bench):
     assert bench.trials_per_hour("small", 1) == pytest.approx(3600 / 20)
     one, two = (bench.trials_per_hour("paper", width) for width in (1, 2))
@@ -47,7 +60,7 @@ def test_trials_an_hour_grow_with_the_rate(bench):
 
 def test_ablations_at_the_papers_size_are_a_hundred_trials(bench):
     trials, seconds = bench.ablations_seconds()
-    full = bench.pace(BASE, PAPER, 31_927, 4_568) * 30
+    full = bench.pace(BASE, PAPER, 31_927, 4_568, packs=2) * 30 / 2
     assert trials == 100
     assert 0.5 * 100 * full < seconds < 3 * 100 * full
 
@@ -71,7 +84,7 @@ def test_every_module_left_out_saves_arithmetic():
 
 def test_a_plan_takes_the_pace_for_every_trial():
     pack = Pack({str(n): Trial(BASE.replace("optimiser.epochs", 10), n) for n in range(2)})
-    found = estimate_by_pace([pack, pack], lambda _config: 3.0, 2)
+    found = estimate_by_pace([pack, pack], lambda _config, _packs: 3.0, 2)
     assert found.seconds == pytest.approx(2 * 10 * 3.0)
     assert found.source == "benchmark"
 
