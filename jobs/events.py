@@ -29,6 +29,7 @@ def describe(result: EpochResult | TrialResult, pack_key: str) -> Event:
         "metrics": dict(result.metrics),
         "weights": result.weights and f"{place}/{result.weights.name}",
         "predictions": result.predictions and f"{place}/{result.predictions.name}",
+        "fused": result.fused,
         "at": result.finished_at,
     }
 

@@ -213,6 +213,8 @@ class MlflowStore:
             tags["tass.checkpoint"] = event["checkpoint"]
         if event.get("seconds_per_epoch"):
             tags["tass.seconds_per_epoch"] = f"{event['seconds_per_epoch']:.6f}"
+        if event.get("fused"):
+            tags["tass.fused"] = str(event["fused"])
         self._client.log_batch(run_id, tags=[RunTag(name, text) for name, text in tags.items()])
         self._client.set_terminated(run_id, _STATUS[event["status"]], at)
 

@@ -174,6 +174,9 @@ class _Pack:
             return
         width = self._width(members)
         self.crews = make_crews(members, width, self.shard.world_size)
+        for crew in self.crews:
+            for record in map(self._record, crew.members):
+                record.fused = max(record.fused, len(crew.members))
 
     def _width(self, members: Sequence[Member]) -> int:
         if self.fuse != "auto":
@@ -349,6 +352,7 @@ class _Pack:
             metrics=record.final,
             weights=weights if weights.exists() else None,
             predictions=predictions if predictions.exists() else None,
+            fused=record.fused,
             finished_at=record.finished_at,
         )
 

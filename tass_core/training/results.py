@@ -48,6 +48,8 @@ class TrialResult:
     """Checkpoint folder of the best epoch."""
     predictions: Path | None
     """Parquet file of the test split's answers, one row a question."""
+    fused: int
+    """The most members it was stacked with, itself included; 1 when it kept its own bits."""
     finished_at: float
     """Seconds since 1970."""
 
@@ -94,4 +96,6 @@ class Record:
     """The metrics of every epoch so far, in order, with ``finished_at``."""
     final: dict[str, float] = field(default_factory=dict)
     """The metrics of the trial's end."""
+    fused: int = 1
+    """The most members of a stack that it was in."""
     finished_at: float = 0.0

@@ -68,6 +68,7 @@ END = {
     "checkpoint": "/somewhere/best",
     "predictions": "predictions.parquet",
     "seconds_per_epoch": 0.5,
+    "fused": 2,
     "at": 104.0,
 }
 STORY = [SWEEP, START, epoch(1, 50.0, 102.0), epoch(2, 60.0, 103.0), END]
@@ -100,6 +101,7 @@ def test_story_of_a_trial_arrives_complete(uri, predictions):
     assert trial[1] == 104_000
     assert trial[2]["tass.state"] == "finished"
     assert trial[2]["tass.checkpoint"] == "/somewhere/best"
+    assert trial[2]["tass.fused"] == "2"
     assert trial[3] == {"model.tau": "0.02", "seed": "0"}
     assert trial[4]["val/all"] == [(1, 50.0, 102_000), (2, 60.0, 103_000)]
     assert trial[4]["test/all"] == [(2, 55.0, 104_000)]

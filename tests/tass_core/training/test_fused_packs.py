@@ -93,6 +93,13 @@ def test_checkpoints_of_a_fused_pack_hold_one_member_each(trials, tiny, tmp_path
         assert sizes[0] == sizes[1]
 
 
+def test_a_trial_tells_the_largest_stack_that_it_was_in(trials, tiny, tmp_path):
+    list(train_pack(trials, tiny, folder=tmp_path, fuse=3, stop=lambda: True))
+    events = list(train_pack(trials, tiny, folder=tmp_path))
+    stacks = [event.fused for event in events if not isinstance(event, EpochResult)]
+    assert stacks == [3, 3, 3, 1]
+
+
 def test_auto_trains_a_pack_and_remembers_what_it_measured(trials, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("TASS_CACHE", str(tmp_path / "cache"))
     want = run(trials, tiny, tmp_path / "off")
