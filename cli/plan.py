@@ -96,15 +96,14 @@ def time_words(found: Preview) -> str:
         return "nothing to train"
     if time is None:
         return "unknown: no past trial on this dataset, and tass-cli bench has not run here"
-    if time.source == "benchmark":
-        return (
-            f"about {duration(time.seconds)} ({duration(time.low)} to {duration(time.high)}, "
-            "from tass-cli bench: no past trial on this dataset)"
-        )
     shape = "of the same shapes" if time.same_shape else "partly of other shapes"
+    source = f"{time.past_trials} past trials {shape}"
+    if time.source == "benchmark":
+        source = "tass-cli bench: no past trial on this dataset"
+    startup = "" if time.startup is not None else "; start-up not included"
     return (
         f"about {duration(time.seconds)} ({duration(time.low)} to {duration(time.high)}, "
-        f"from {time.past_trials} past trials {shape})"
+        f"from {source}{startup})"
     )
 
 

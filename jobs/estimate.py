@@ -41,15 +41,20 @@ class Estimate:
     same_shape: bool
     """Whether every pack's pace comes from trials of its own shape."""
     source: Literal["past trials", "benchmark"] = "past trials"
+    startup: float | None = None
+    """What of this passes before the first pack trains; None when it is not counted."""
 
 
-def estimate(packs: Sequence[Pack], held: Mapping[str, Held], slots: int) -> Estimate | None:
+def estimate(
+    packs: Sequence[Pack], held: Mapping[str, Held], slots: int, startup: float | None = None
+) -> Estimate | None:
     """Return the expected wall-clock of packs on ``slots`` equal places, or None without a past.
 
     Args:
         packs: what is to run, in order.
         held: trials of the same dataset in MLflow.
         slots: packs that run at once.
+        startup: seconds that an earlier sweep took until it trained, if one tells.
     """
     paces = _paces(held.values())
     everything = [pace for group in paces.values() for pace in group]
@@ -63,8 +68,9 @@ def estimate(packs: Sequence[Pack], held: Mapping[str, Held], slots: int) -> Est
             exact = exact and past is not None
             pace = _pace(past or everything, shift)
             loads.append(sum(pace * t.config.optimiser.epochs for t in pack.members.values()))
-        totals.append(makespan(loads, slots))
-    return Estimate(totals[0], totals[1], totals[2], len(everything), exact)
+        totals.append((startup or 0.0) + makespan(loads, slots))
+    expected, low, high = totals
+    return Estimate(expected, low, high, len(everything), exact, startup=startup)
 
 
 def estimate_by_pace(

@@ -99,6 +99,11 @@ class MlflowStore:
         """Return the parent runs, the most recent first."""
         return self._search("tags.`tass.kind` = 'sweep'")
 
+    def startup(self) -> float | None:
+        """Return the seconds that the last sweep took until it trained, or None."""
+        told = (run.data.tags.get("tass.startup_seconds") for run in self.sweeps())
+        return next((float(seconds) for seconds in told if seconds), None)
+
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return (step, value) of a metric, by step."""
         points = self._client.get_metric_history(run_id, metric)
@@ -162,6 +167,8 @@ class MlflowStore:
     def _close_sweep(self, event: Event) -> None:
         run_id = self._sweep_run(event["sweep_key"])
         self._client.set_tag(run_id, "tass.status", event["status"])
+        if event.get("startup"):
+            self._client.set_tag(run_id, "tass.startup_seconds", f"{event['startup']:.3f}")
         status = {"finished": "FINISHED", "stopped": "KILLED"}.get(event["status"], "FAILED")
         self._client.set_terminated(run_id, status, _ms(event["at"]))
 

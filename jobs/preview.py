@@ -79,6 +79,7 @@ class Preview:
                 "past_trials": time.past_trials,
                 "same_shape": time.same_shape,
                 "source": time.source,
+                "startup": time.startup,
             },
             "checkpoint_bytes": self.checkpoints,
             "search": search
@@ -113,13 +114,16 @@ def preview(
         cpus: CPUs of this machine, for a sweep without a cluster.
         pace: seconds of a trial's epoch by benchmark, given the packs at once, for want of past
             trials.
+
+    Raises:
+        TrackingError: the store cannot be reached.
     """
-    past = held_trials(plan, tracking_uri)
+    past, startup = _past(plan, tracking_uri)
     held = frozenset(key for key in plan.trials if key in past and past[key].state == "finished")
     missing = {key: trial for key, trial in plan.trials.items() if key not in held}
     slots = _slots(resources, cpus)
     packs = choose_packs(missing, plan.trials, storage, resources, slots)
-    time = estimate(packs, past, slots.packs)
+    time = estimate(packs, past, slots.packs, startup)
     if time is None and pace is not None:
         time = estimate_by_pace(packs, pace, slots.packs)
     kept = list(missing.values())[: keep.top] if keep.policy == "top" else list(missing.values())
@@ -134,16 +138,13 @@ def preview(
     )
 
 
-def held_trials(plan: Plan, tracking_uri: str) -> Mapping[str, Held]:
-    """Return the trials that MLflow holds of the plan's dataset.
-
-    Raises:
-        TrackingError: the store cannot be reached.
-    """
+def _past(plan: Plan, tracking_uri: str) -> tuple[Mapping[str, Held], float | None]:
+    """Return the trials that MLflow holds of the plan's dataset, and the last start-up."""
     database = sqlite_path(tracking_uri)
     if database is not None and not database.exists():
-        return {}
-    return MlflowStore(tracking_uri, str(plan.dataset["name"])).held()
+        return {}, None
+    store = MlflowStore(tracking_uri, str(plan.dataset["name"]))
+    return store.held(), store.startup()
 
 
 def _slots(resources: Resources, cpus: int) -> Slots:

@@ -90,6 +90,7 @@ class Session:
             Journal(home, setting.tracking_uri), self.store, setting.storage.fetch
         )
         self.started = time.monotonic()
+        self.startup: float | None = None
         self.interrupted = False
         self.progress = Progress(plan.sweep, {}, {})
         self.opened = False
@@ -191,10 +192,14 @@ class Session:
             "kind": "sweep-end",
             "sweep_key": self.plan.key,
             "status": status,
+            "startup": self.startup,
             "at": time.time(),
         }
 
     def _record(self, events: list[Event]) -> None:
+        spent = [event["seconds"] for event in events if "seconds" in event]
+        if spent and self.startup is None:
+            self.startup = time.monotonic() - self.started - sum(spent)
         self.tracker.record(events)
         self.progress.trouble = self.tracker.trouble
 

@@ -59,6 +59,7 @@ def test_past_trials_tell_the_time_and_are_held(swept):
     assert 0 <= time["low"] <= time["expected"] <= time["high"]
     assert time["expected"] > 0
     assert time["past_trials"] == 16
+    assert 0 < time["startup"] <= time["low"]
     assert found["checkpoint_bytes"] > 0
 
 

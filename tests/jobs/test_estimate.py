@@ -49,6 +49,16 @@ def test_pace_of_the_same_shape_is_used_with_its_spread():
     assert found.same_shape
 
 
+def test_start_up_is_counted_where_an_earlier_sweep_tells():
+    held = {"a": past("a", 1.0), "b": past("b", 3.0)}
+
+    without, found = (estimate([pack(BASE)], held, 1, startup) for startup in (None, 8.0))
+
+    for name in ("seconds", "low", "high"):
+        assert getattr(found, name) == pytest.approx(getattr(without, name) + 8.0)
+    assert (without.startup, found.startup) == (None, 8.0)
+
+
 def test_other_shapes_serve_where_nothing_better_is_known():
     held = {"a": past("a", 1.0, BASE.replace("data.t2", 3))}
 

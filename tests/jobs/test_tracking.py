@@ -72,7 +72,9 @@ END = {
     "at": 104.0,
 }
 STORY = [SWEEP, START, epoch(1, 50.0, 102.0), epoch(2, 60.0, 103.0), END]
-STORY += [{"kind": "sweep-end", "sweep_key": "s1", "status": "finished", "at": 105.0}]
+STORY += [
+    {"kind": "sweep-end", "sweep_key": "s1", "status": "finished", "startup": 7.5, "at": 105.0}
+]
 
 
 def snapshot(uri):
@@ -118,6 +120,17 @@ def test_child_is_nested_under_its_sweep(uri, predictions):
     store.apply(STORY, lambda _: predictions)
 
     assert store.held()["k1"].sweep == store.sweep_run("s1")
+
+
+def test_start_up_is_the_last_sweeps_that_trained(uri, predictions):
+    store = MlflowStore(uri, "tiny")
+    assert store.startup() is None
+
+    store.apply(STORY, lambda _: predictions)
+    idle = [{**event, "sweep_key": "s2", "at": 200.0} for event in (STORY[0], STORY[-1])]
+    store.apply([idle[0], {**idle[1], "startup": None}], lambda _: predictions)
+
+    assert store.startup() == 7.5
 
 
 @pytest.mark.parametrize("cut", range(1, len(STORY) + 1))
