@@ -27,6 +27,15 @@ from jobs.trainables import run_pack, run_pack_on_workers
 
 logger = logging.getLogger(__name__)
 
+_WORDS = {
+    "OutOfMemory": "out of memory: Ray ended its process",
+    "worker process has died": "its process died",
+    "ActorDied": "its process died",
+    "its node has died": "its node died",
+    "actor is temporarily unavailable": "its process is out of reach",
+}
+"""Mark of a Ray error -> what a person wants to read."""
+
 
 class _Unpickled:
     """Tune pickles what it is given into a file nobody reads; the live object stays here."""
@@ -154,9 +163,8 @@ def _reason(trial: TuneTrial) -> str:
 
 def summarise(text: str) -> str:
     """Return the one line of a Ray error that a person wants to read."""
+    for mark, words in _WORDS.items():
+        if mark in text:
+            return words
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if any("OutOfMemory" in line for line in lines):
-        return "out of memory: Ray ended its process"
-    if any("worker process has died" in line or "ActorDied" in line for line in lines):
-        return "its process died"
     return lines[-1][:300] if lines else "its process ended without a word"
