@@ -36,9 +36,9 @@ def train(dataset: Dataset, config: TrialConfig, seeds: int) -> tuple[list[float
 def asked(description: str) -> Iterator[tuple[Dataset, TrialConfig, int]]:
     """Read the command line, print the machine, and give dataset, base config and seeds."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--data", type=Path, help="dataset; default: a tiny world made for it")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, help="default: the dataset's; 6 on the tiny world")
+    parser.add_argument("--data", type=Path, help="dataset; default: a demo world made for it")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
     if options.threads:
@@ -47,13 +47,10 @@ def asked(description: str) -> Iterator[tuple[Dataset, TrialConfig, int]]:
     print_machine()
     with tempfile.TemporaryDirectory(prefix="tass-paired-") as name:
         if options.data is None:
-            make_world("tiny", Path(name) / "tiny", seed=0)
-        dataset = open_dataset(options.data or Path(name) / "tiny")
+            make_world("demo", Path(name) / "demo", seed=0)
+        dataset = open_dataset(options.data or Path(name) / "demo")
         config = TrialConfig().with_values(dataset.base)
-        epochs = options.epochs or (None if options.data else 6)
-        if epochs is not None:
-            config = config.replace("optimiser.epochs", epochs)
-        yield dataset, config, options.seeds
+        yield dataset, config.replace("optimiser.epochs", options.epochs), options.seeds
 
 
 def compare(

@@ -4,7 +4,7 @@ With ``optimiser.precision = bf16`` products take bfloat16 and add up in float32
 and evaluation stay in float32. Both are trained here with equal seeds. How much faster a step
 of the paper's size is stands in ``benchmarks/step.py``.
 
-Run ``python -m benchmarks.precision --data data/demo [--seeds 5] [--epochs N]``.
+Run ``python -m benchmarks.precision [--data DIR] [--seeds N] [--epochs N]``.
 """
 
 from __future__ import annotations

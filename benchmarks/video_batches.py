@@ -4,7 +4,7 @@ With ``data.batching = video`` a batch holds whole videos with all their questio
 frame is projected once for several of them. The questions of a batch are then less different,
 which may cost accuracy; both are measured here, with equal seeds.
 
-Run ``python -m benchmarks.video_batches --data data/demo [--seeds 5] [--epochs N]``.
+Run ``python -m benchmarks.video_batches [--data DIR] [--seeds N] [--epochs N]``.
 """
 
 from __future__ import annotations
