@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -156,10 +157,10 @@ def resident(features: npt.NDArray[np.float16], device: str) -> Tensor | None:
 
     Packs of one process that train on the same features find them there; others replace them.
     """
-    owner = features.filename if isinstance(features, np.memmap) else id(features)
-    key = (device, owner, getattr(features, "offset", 0), features.shape)
+    key = (device, *_identity(features))
     if key not in _resident:
         _resident.clear()
+        torch.cuda.empty_cache()
         free, total = torch.cuda.mem_get_info(device)
         allowed = torch.cuda.get_per_process_memory_fraction(device) * total
         if features.nbytes > min(free, allowed) / 2:
@@ -170,3 +171,11 @@ def resident(features: npt.NDArray[np.float16], device: str) -> Tensor | None:
             target.copy_(source)
         _resident[key] = features, held
     return _resident[key][1]
+
+
+def _identity(features: npt.NDArray[np.float16]) -> tuple[object, ...]:
+    """Return what tells a mapped file from one that has replaced it, or an array from others."""
+    if not isinstance(features, np.memmap) or features.filename is None:
+        return (id(features),)
+    found = Path(str(features.filename)).stat()
+    return found.st_ino, found.st_mtime_ns, features.offset, features.shape

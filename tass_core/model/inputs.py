@@ -26,6 +26,10 @@ class Negatives:
     visual: Tensor | None = None
     """[U', T, P, C] frames drawn from the whole split, or None."""
 
+    def source_places(self, segments: int) -> Tensor:
+        """Return [U', T] int64: the rows of all videos' ``segments``, one after another."""
+        return self.source_video * segments + self.source_time
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

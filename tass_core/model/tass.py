@@ -12,6 +12,7 @@ from tass_core.data import Shapes
 from tass_core.model.grounding import Merged, SpatialGrounding
 from tass_core.model.inputs import Batch, Negatives, Output
 from tass_core.model.question import ClipQuestion, GloveQuestion
+from tass_core.model.rows import take
 from tass_core.model.temporal import DualStream, SingleStream
 
 
@@ -69,10 +70,11 @@ class TASS(nn.Module):
         e = fused * f_q[rows]  # Eq. 20
         matched = mismatched = None
         if match and self.match is not None:
-            matched = self.match(torch.cat([f_a[video], f_v], dim=-1))  # Eq. 7
+            matched = self.match(torch.cat([take(f_a, video), f_v], dim=-1))  # Eq. 7
         if negatives is not None and self.match is not None:
-            heard = f_a[negatives.source_video, negatives.source_time].flatten(0, 1)
-            pairs = torch.cat([heard[negatives.pairs // batch.slots], f_v_negative], dim=-1)
+            asked = negatives.source_places(f_a.shape[1]).flatten()
+            heard = take(f_a.flatten(0, 1), asked[negatives.pairs // batch.slots])
+            pairs = torch.cat([heard, f_v_negative], dim=-1)
             mismatched = self.match(pairs)
         return Output(
             logits=self.classify(torch.tanh(e)),
@@ -91,7 +93,7 @@ class TASS(nn.Module):
         if self.spatial is None:
             assert self.pooled is not None
             f_v = self.pooled(self.project_visual(batch.visual.mean(dim=-2)))
-            return f_v[video], None, f_v.new_empty(0, f_v.shape[-1])
+            return take(f_v, video), None, f_v.new_empty(0, f_v.shape[-1])
         owned = slice(batch.first_video, batch.first_video + len(batch.visual))
         empty = f_tgt.new_zeros(len(batch.audio), batch.slots, f_tgt.shape[-1])
         targets = empty.index_put((batch.video, batch.slot), f_tgt)
@@ -99,8 +101,11 @@ class TASS(nn.Module):
         target = targets[owned, None, None].expand(-1, f_a.shape[1], -1, -1, -1)
         maps, elsewhere = self.project_visual(batch.visual), None
         if negatives is not None:
-            other_audio = f_a[negatives.source_video, negatives.source_time].unsqueeze(2)
-            other_target = targets[negatives.source_video].unsqueeze(2)
+            asked = negatives.source_places(f_a.shape[1])
+            other_audio = take(f_a.flatten(0, 1), asked.flatten())
+            other_audio = other_audio.unflatten(0, asked.shape).unsqueeze(2)
+            other_target = take(targets, negatives.source_video.flatten())
+            other_target = other_target.unflatten(0, asked.shape).unsqueeze(2)
             if negatives.visual is not None:
                 frames = self.project_visual(negatives.visual)
                 elsewhere = self.spatial(frames, other_audio, other_target)
@@ -108,14 +113,15 @@ class TASS(nn.Module):
                 audio = torch.cat([audio, other_audio], dim=2)
                 target = torch.cat([target, other_target], dim=2)
         f_vg, f_vi, weights = self.spatial(maps, audio, target)
-        f_v = self.spatial.represent(f_vg[video], f_vi[video, :, 0, slot])
+        seen = f_vi[:, :, 0].transpose(1, 2).flatten(0, 1)
+        f_v = self.spatial.represent(take(f_vg, video), take(seen, video * batch.slots + slot))
         if negatives is None:
             return f_v, weights[video, :, 0, slot], f_v.new_empty(0, f_v.shape[-1])
         if elsewhere is not None:
             f_vg, f_vi, _ = elsewhere
         f_v_negative = self.spatial.represent(
-            f_vg.flatten(0, 1)[negatives.pairs // batch.slots],
-            f_vi[:, :, -1].flatten(0, 2)[negatives.pairs],
+            take(f_vg.flatten(0, 1), negatives.pairs // batch.slots),
+            take(f_vi[:, :, -1].flatten(0, 2), negatives.pairs),
         )
         return f_v, weights[video, :, 0, slot], f_v_negative
 
@@ -129,11 +135,11 @@ class TASS(nn.Module):
         rows: Tensor,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return f_av^q [B', D] (Eq. 16) and the weights of both modalities [B', T]."""
-        mean_a, mean_v = f_a.mean(dim=1)[video], f_v.mean(dim=1)
+        mean_a, mean_v = take(f_a.mean(dim=1), video), f_v.mean(dim=1)
         if self.single is None and self.dual is None:
             return self._fuse(mean_a, mean_v), None, None
         visual, _ = self.visual_lstm(f_v)
-        audio = self.audio_lstm(f_a)[0][video]
+        audio = take(self.audio_lstm(f_a)[0], video)
         if self.single is not None:
             f_att, w_v, w_a = self.single(f_q, visual, audio, noise, rows)
             return f_att + self._fuse(mean_a, mean_v), w_v, w_a  # Eq. 16

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def write_state(folder: Path, state: PackState, members: Sequence[Member | None]
         "epoch": state.epoch,
         "records": [dataclasses.asdict(record) for record in state.records],
     }
-    temporary = folder / "pack.json.tmp"
+    temporary = folder / f"pack.json.{os.getpid()}.tmp"
     temporary.write_text(json.dumps(described) + "\n")
     temporary.replace(folder / "pack.json")
     for path in folder.glob("state-*.safetensors"):
