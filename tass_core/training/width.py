@@ -31,8 +31,8 @@ GAIN = 1.05
 """What a wider stack must gain over a narrower one to be worth its memory and its rounding."""
 SLOWER = 0.9
 """Wider stacks are not tried after one this much slower than the best."""
-STEPS = 3
-"""Steps timed at each width, after one to warm up; the fastest counts."""
+STEPS, SECONDS = 3, 0.3
+"""Steps timed at least at each width, and how long, after one to warm up; the fastest counts."""
 
 
 def parse_fuse(text: str) -> Fuse:
@@ -171,11 +171,11 @@ def _kilobytes(path: str, name: str) -> int:
 
 def _rate(members: list[Member], batch: Batch, device: str) -> float:
     (crew,) = make_crews(members, len(members))
-    seconds = []
-    for step in range(STEPS + 1):
+    seconds: list[float] = []
+    while len(seconds) <= STEPS or sum(seconds[1:]) < SECONDS:
         _wait(device)
         start = time.perf_counter()
-        crew.step(batch, 1, step)
+        crew.step(batch, 1, len(seconds))
         _wait(device)
         seconds.append(time.perf_counter() - start)
     return len(members) / min(seconds[1:])
