@@ -10,8 +10,11 @@ PACKAGES := tass_core search_spaces jobs reports cli
 sweep: setup
 	$(BIN)/tass-cli sweep ablations --yes
 
+# Side by side, one thread each: several processes of several threads wait for each other. Tests
+# of real clusters have the machine to themselves.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not system" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m system
 
 check: setup
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -9,15 +10,18 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 
 import torch
 
 from tass_core.config import TrialConfig
 from tass_core.data import Shapes, open_dataset
 from tass_core.training.allocator import keep_memory
+from tass_core.training.fused import make_crews
+from tass_core.training.graphs import WARM_UP
 from tass_core.training.speed import Data, synchronise
 
 STEPS, SECONDS = 2, 1.0
@@ -26,6 +30,7 @@ ROOM = 0.8
 """Share of the machine's memory that all packs may take together."""
 TIE = 1.05
 """A layout must be this much faster than one whose packs have fewer threads."""
+_TOO_LARGE = (torch.OutOfMemoryError, BrokenBarrierError, BrokenProcessPool, MemoryError)
 SHARES = (2, 4)
 """Packs that are tried on one GPU."""
 
@@ -74,16 +79,22 @@ def measure_layouts(
         alone: member steps a second of one pack that has the machine to itself.
     """
     cores = os.cpu_count() or 1
+    found = [Layout(torch.get_num_threads(), 1, alone, 0)]
     if device != "cpu":
-        shared = [measure_layout(config, shapes, device, 1, packs) for packs in SHARES]
-        return [Layout(1, 1, alone, 0), *shared]
-    found = [Layout(cores, 1, alone, 0)]
+        torch.cuda.empty_cache()
+        with contextlib.suppress(*_TOO_LARGE):
+            for packs in SHARES:
+                found.append(measure_layout(config, shapes, device, 1, packs))
+        return found
     threads = 1 << ((cores - 1).bit_length() - 1) if cores > 1 else 0
     while threads:
         packs = cores // threads
         if packs * found[-1].pack_bytes > ROOM * machine_memory():
             break
-        found.append(measure_layout(config, shapes, device, threads, packs))
+        try:
+            found.append(measure_layout(config, shapes, device, threads, packs))
+        except _TOO_LARGE:
+            break
         threads //= 2
     return found
 
@@ -120,16 +131,32 @@ def _train(
     """Return the steps a second of one process, and its bytes at their highest."""
     torch.set_num_threads(threads)
     keep_memory()
-    data = load_data(config, shapes)
-    (member,), batch = data.members(1, device), data.batch(device)
-    member.step(batch, 1, 0)
-    synchronise(device)
+    try:
+        data = load_data(config, shapes)
+        (crew,), batch = make_crews(data.members(1, device), 1), data.batch(device)
+        # On CUDA a step is recorded after some, and proven by the next.
+        for step in range(1 if device == "cpu" else WARM_UP + 2):
+            crew.step(batch, 1, step)
+        synchronise(device)
+    except BaseException:
+        together.abort()
+        raise
     together.wait()
     start, steps, seconds = time.perf_counter(), 0, 0.0
     while steps < STEPS or seconds < SECONDS:
         steps += 1
-        member.step(batch, 1, steps)
+        crew.step(batch, 1, steps)
         synchronise(device)
         seconds = time.perf_counter() - start
-    unit = 1 if sys.platform == "darwin" else 1024
-    return steps / seconds, unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return steps / seconds, resident_peak()
+
+
+def resident_peak() -> int:
+    """Return the bytes that this process held at its highest, mapped files among them."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        unit = 1 if sys.platform == "darwin" else 1024
+        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # What getrusage says of a process begins with what its parent held.
+    lines = status.read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))

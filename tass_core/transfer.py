@@ -149,7 +149,7 @@ def _held_by(tensor: Tensor, stream: torch.cuda.Stream) -> Tensor:
     return tensor
 
 
-_resident: dict[tuple[object, ...], tuple[object, Tensor]] = {}
+_resident: dict[tuple[object, ...], tuple[object, Tensor | None]] = {}
 
 
 def resident(features: npt.NDArray[np.float16], device: str) -> Tensor | None:
@@ -161,16 +161,20 @@ def resident(features: npt.NDArray[np.float16], device: str) -> Tensor | None:
     if key not in _resident:
         _resident.clear()
         torch.cuda.empty_cache()
-        free, total = torch.cuda.mem_get_info(device)
-        allowed = torch.cuda.get_per_process_memory_fraction(device) * total
-        if features.nbytes > min(free, allowed) / 2:
-            return None
-        held = torch.empty(features.shape, dtype=torch.float16, device=device)
-        block = max(1, 2**28 * len(features) // features.nbytes)
-        for source, target in zip(as_tensor(features).split(block), held.split(block), strict=True):
-            target.copy_(source)
-        _resident[key] = features, held
+        with torch.cuda.device(device):
+            free, total = torch.cuda.mem_get_info()
+            allowed = torch.cuda.get_per_process_memory_fraction() * total
+        fits = features.nbytes <= min(free, allowed) / 2
+        _resident[key] = features, _copied(features, device) if fits else None
     return _resident[key][1]
+
+
+def _copied(features: npt.NDArray[np.float16], device: str) -> Tensor:
+    held = torch.empty(features.shape, dtype=torch.float16, device=device)
+    block = max(1, 2**28 * len(features) // features.nbytes)
+    for source, target in zip(as_tensor(features).split(block), held.split(block), strict=True):
+        target.copy_(source)
+    return held
 
 
 def _identity(features: npt.NDArray[np.float16]) -> tuple[object, ...]:
@@ -178,4 +182,4 @@ def _identity(features: npt.NDArray[np.float16]) -> tuple[object, ...]:
     if not isinstance(features, np.memmap) or features.filename is None:
         return (id(features),)
     found = Path(str(features.filename)).stat()
-    return found.st_ino, found.st_mtime_ns, features.offset, features.shape
+    return found.st_ino, found.st_mtime_ns, features.offset, features.shape, features.strides

@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tass_core.config import Target
 from tass_core.model.inputs import Batch
+from tass_core.model.precision import lstm_precision
 
 
 class ClipQuestion(nn.Module):
@@ -50,7 +51,8 @@ class GloveQuestion(nn.Module):
         assert batch.tokens is not None
         assert batch.word_count is not None
         embedded = torch.tanh(self.embedding(batch.tokens))
-        words, hidden, cell = self.lstm(embedded, batch.word_count)
+        with lstm_precision(embedded):
+            words, hidden, cell = self.lstm(embedded, batch.word_count)
         question = self.project(torch.tanh(torch.cat([hidden, cell], dim=-1)))
         if self.target is None:
             return question, question

@@ -13,7 +13,7 @@ from tass_core.model.grounding import Merged, SpatialGrounding
 from tass_core.model.inputs import Batch, Negatives, Output
 from tass_core.model.question import ClipQuestion, GloveQuestion
 from tass_core.model.rows import take
-from tass_core.model.temporal import DualStream, SingleStream
+from tass_core.model.temporal import DualStream, SingleStream, run_lstm
 
 
 class TASS(nn.Module):
@@ -138,8 +138,8 @@ class TASS(nn.Module):
         mean_a, mean_v = take(f_a.mean(dim=1), video), f_v.mean(dim=1)
         if self.single is None and self.dual is None:
             return self._fuse(mean_a, mean_v), None, None
-        visual, _ = self.visual_lstm(f_v)
-        audio = take(self.audio_lstm(f_a)[0], video)
+        visual = run_lstm(self.visual_lstm, f_v)
+        audio = take(run_lstm(self.audio_lstm, f_a), video)
         if self.single is not None:
             f_att, w_v, w_a = self.single(f_q, visual, audio, noise, rows)
             return f_att + self._fuse(mean_a, mean_v), w_v, w_a  # Eq. 16

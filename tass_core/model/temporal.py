@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tass_core.config import Ordering, Position
+from tass_core.model.precision import lstm_precision
 from tass_core.randomness import KeyedDropout
 
 
@@ -64,6 +65,13 @@ def sinusoidal_positions(length: int, width: int) -> Tensor:
     position = torch.arange(length, dtype=torch.float32).unsqueeze(1)
     rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
     return torch.stack([torch.sin(position * rates), torch.cos(position * rates)], -1).flatten(1)
+
+
+def run_lstm(lstm: nn.Module, values: Tensor) -> Tensor:
+    """Return the states [B, T, D] of an LSTM over values [B, T, C]."""
+    with lstm_precision(values):
+        states: Tensor = lstm(values.float() if values.is_cuda else values)[0]
+    return states
 
 
 class QuestionAttention(nn.Module):

@@ -12,6 +12,7 @@ other shapes add up in another order; they are not the same bits.
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Sequence
 from dataclasses import fields
 from itertools import pairwise
@@ -50,7 +51,11 @@ class Stack:
                 parameter.data = self.parameters[name].data[index]
         self.network, self.switches = _shared_network(self.members)
         self.switches = {name: value.to(self.device) for name, value in self.switches.items()}
-        self._backward = graphed(self.backward, self.parameters.values(), self.device)
+        # A reference to itself would keep a stack's memory until Python looks for cycles.
+        weak = weakref.proxy(self)
+        self._backward = graphed(
+            lambda *given: weak.backward(*given), self.parameters.values(), self.device
+        )
 
     def step(self, batch: Batch, epoch: int, step: int) -> None:
         """Take one optimiser step with every member, as ``Member.step`` does with one."""
@@ -119,6 +124,10 @@ class Alone:
     def __init__(self, member: Member, world_size: int = 1) -> None:
         self.members = [member]
         self._world_size = world_size
+        # Weights that were part of a stack lie apart; cuDNN would gather them at every step.
+        for module in member.model.modules():
+            if isinstance(module, nn.LSTM) and member.device.startswith("cuda"):
+                module.flatten_parameters()
         self._backward: Backward = member.backward
         if not member.config.optimiser.compile:
             parameters = member.model.parameters()

@@ -29,43 +29,52 @@ replay that comes with it fills anew."""
 
 WARM_UP = 2
 """Steps of a shape before it is recorded: libraries choose their kernels in the first."""
-MOST = 16
-"""Shapes that are recorded; each holds a step's memory."""
-DOUBT = 0.02
-"""Relative distance of a replay's losses and gradients from those of the plain step at which the
-recording is not trusted; rounding alone is far below it, in bfloat16 too."""
+MOST = 8
+"""Shapes that are recorded; each holds a batch and a set of gradients."""
+SPARE = 0.25
+"""Share of the device's memory that must be free to record another."""
+DOUBT, NOISE = 0.02, 1e-4
+"""How far a replay's losses and gradients may be from the plain step's: relative to their own
+norm, and to the largest gradient's, for those that consist of rounding."""
 
 
 def graphed(backward: Backward, parameters: Iterable[Tensor], device: str) -> Backward:
     """Return ``backward``, on CUDA such that it replays graphs of itself."""
     if not device.startswith("cuda"):
         return backward
-    pool = torch.cuda.graph_pool_handle()
+    place = torch.device(device)
+    pool, side = torch.cuda.graph_pool_handle(), torch.cuda.Stream(place)
 
     def record(run: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
-        graph = torch.cuda.CUDAGraph()
-        # The thread that reads the next batches may allocate meanwhile.
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-            values = run()
+        # The outer stream is back whatever becomes of the recording.
+        with torch.cuda.device(place), torch.cuda.stream(torch.cuda.current_stream(place)):
+            free, total = torch.cuda.mem_get_info()
+            if free < SPARE * total:
+                raise RuntimeError(f"only {free / 2**30:.1f} GiB of the device's memory are free")
+            graph = torch.cuda.CUDAGraph()
+            # The thread that reads the next batches may allocate meanwhile.
+            with torch.cuda.graph(graph, pool, side, capture_error_mode="thread_local"):
+                values = run()
         return values, graph.replay
 
     return Graphs(backward, parameters, record)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Graph:
     batch: Batch
     noise: Tensor
     values: Tensor
     gradients: list[Tensor | None]
     replay: Callable[[], None]
+    proven: bool = False
 
 
 class Graphs:
     """Replays steps of shapes that it has recorded; takes the others plainly.
 
-    A recording is compared with the plain step before it is used. Should they differ, or
-    should recording fail, all steps are plain ones from there.
+    A recording is used once it has given the plain step's numbers for a batch other than its
+    own. Should they differ, or should recording fail, all steps are plain ones from there.
 
     Args:
         backward: the plain step.
@@ -83,38 +92,39 @@ class Graphs:
     def __call__(self, batch: Batch, noise: Tensor, match_only: bool) -> Tensor:
         """Return the losses and leave gradients, valid until the next call."""
         shape = _shape(batch, match_only)
-        if shape in self._graphs:
-            return self._replay(self._graphs[shape], batch, noise)
-        self._seen[shape] += 1
+        graph = self._graphs.get(shape)
+        if graph is not None and graph.proven:
+            return self._replay(graph, batch, noise)
         values = self._backward(batch, noise, match_only)
-        wanted = self._seen[shape] > WARM_UP and len(self._graphs) < MOST
-        # An LSTM that packs by word counts reads them on the CPU: no graph can hold that.
-        if wanted and self._trusted and batch.tokens is None:
-            self._try(shape, batch, noise, match_only, values)
-        return values
-
-    def _try(
-        self,
-        shape: tuple[object, ...],
-        batch: Batch,
-        noise: Tensor,
-        match_only: bool,
-        values: Tensor,
-    ) -> None:
-        """Record a shape, unless that fails; the plain step's gradients stay in place."""
         plain = self._gradients()
-        still, key = batch.map(Tensor.clone), noise.clone()
+        self._seen[shape] += 1
         try:
-            found, replay = self._record(lambda: self._backward(still, key, match_only))
-            graph = _Graph(still, key, found, self._gradients(), replay)
-            replay()
-            if _alike([found, *graph.gradients], [values, *plain]):
-                self._graphs[shape] = graph
-            else:
-                self._give_up("a replay gave other numbers than the step")
+            if graph is not None:
+                self._prove(graph, batch, noise, values)
+            elif self._wanted(shape, batch):
+                self._graphs[shape] = self._recorded(batch.map(Tensor.clone), noise, match_only)
         except RuntimeError as error:
             self._give_up(str(error).partition("\n")[0])
         self._put(plain)
+        return values
+
+    def _wanted(self, shape: tuple[object, ...], batch: Batch) -> bool:
+        often = self._seen[shape] > WARM_UP and len(self._graphs) < MOST
+        # An LSTM that packs by word counts reads them on the CPU: no graph can hold that.
+        return self._trusted and often and batch.tokens is None
+
+    def _recorded(self, still: Batch, noise: Tensor, match_only: bool) -> _Graph:
+        key = noise.clone()
+        values, replay = self._record(lambda: self._backward(still, key, match_only))
+        return _Graph(still, key, values, self._gradients(), replay)
+
+    def _prove(self, graph: _Graph, batch: Batch, noise: Tensor, values: Tensor) -> None:
+        """Compare a replay with the plain step, whose gradients are in place."""
+        plain = self._gradients()
+        found = self._replay(graph, batch, noise)
+        graph.proven = _alike(found, values) and _alike_all(graph.gradients, plain)
+        if not graph.proven:
+            self._give_up("a replay gave other numbers than the step")
 
     def _give_up(self, reason: str) -> None:
         logger.warning("steps are not replayed from CUDA graphs: %s", reason)
@@ -155,12 +165,21 @@ def _shape(batch: Batch, match_only: bool) -> tuple[object, ...]:
     return names, shapes, batch.slots, batch.first_video, match_only
 
 
-def _alike(found: list[Tensor | None], wanted: list[Tensor | None]) -> bool:
-    for one, other in zip(found, wanted, strict=True):
-        if (one is None) != (other is None):
-            return False
-        if one is not None and other is not None:
-            apart, norm = (one - other).norm(), other.norm()
-            if not bool(apart <= DOUBT * norm + 1e-6):
-                return False
-    return True
+def _alike_all(found: list[Tensor | None], wanted: list[Tensor | None]) -> bool:
+    """Whether gradients are the same up to rounding, which is all that some consist of."""
+    norms = [one.norm() for one in wanted if one is not None]
+    rounding = NOISE * torch.nan_to_num(torch.stack(norms)).max()
+    return all(
+        (one is None and other is None)
+        or (one is not None and other is not None and _alike(one, other, rounding))
+        for one, other in zip(found, wanted, strict=True)
+    )
+
+
+def _alike(found: Tensor, wanted: Tensor, rounding: Tensor | float = 0.0) -> bool:
+    """Whether two tensors are near each other; what is not finite must be so in both."""
+    if not torch.equal(found.isfinite(), wanted.isfinite()):
+        return False
+    apart = torch.nan_to_num(found - wanted, 0.0, 0.0, 0.0).norm()
+    norm = torch.nan_to_num(wanted, 0.0, 0.0, 0.0).norm()
+    return bool(apart <= DOUBT * norm + rounding)

@@ -42,6 +42,9 @@ class Member:
         self.seed = trial.seed
         self.device = device
         self.shapes = shapes
+        if device.startswith("cuda"):
+            # Products keep float32 by themselves; cuDNN's LSTMs would round to TF32.
+            torch.backends.cudnn.allow_tf32 = False
         self.model = build_model(trial, shapes, features).to(device)
         self.optimiser = self._adam()
         self.uses_match = uses_match(trial.config.model, trial.config.loss)

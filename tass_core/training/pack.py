@@ -172,6 +172,7 @@ class _Pack:
         """Put the running members together, anew when some have left."""
         if [id(m) for m in members] == [id(m) for crew in self.crews for m in crew.members]:
             return
+        self.crews = []  # before others are made: theirs is the same memory
         width = self._width(members)
         self.crews = make_crews(members, width, self.shard.world_size)
         for crew in self.crews:

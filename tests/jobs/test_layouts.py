@@ -1,15 +1,20 @@
 """How packs share a machine: measured by real processes, chosen by rate and memory."""
 
 import os
+import threading
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from jobs.bench import Bench, Step
-from jobs.layouts import Layout, best_layout, measure_layout, measure_layouts
+from jobs.layouts import Layout, best_layout, measure_layout, measure_layouts, resident_peak
 from jobs.options import Resources
 from jobs.sharing import share_machine
 from tass_core.config import TrialConfig
+from tass_core.errors import DataError
 from tass_core.training.speed import PAPER
 from tass_core.training.width import device_name
 
@@ -48,10 +53,22 @@ def test_processes_are_measured_together():
 
 def test_every_core_is_used_by_every_layout():
     cores = os.cpu_count()
-    found = measure_layouts(CONFIG, SMALL, "cpu", 7.0)
-    assert (found[0].threads, found[0].packs, found[0].rate) == (cores, 1, 7.0)
+    alone, *found = measure_layouts(CONFIG, SMALL, "cpu", 7.0)
+    assert (alone.threads, alone.packs, alone.rate) == (torch.get_num_threads(), 1, 7.0)
     assert all(one.threads * one.packs > cores - one.threads for one in found)
     assert found[-1].threads == 1
+
+
+def test_a_process_that_cannot_train_ends_the_measurement():
+    with pytest.raises((DataError, threading.BrokenBarrierError)):
+        measure_layout(CONFIG, Path("/nowhere"), "cpu", 1, 2)
+
+
+def test_memory_is_a_process_s_own():
+    held = np.ones(200_000_000)
+    found = measure_layout(CONFIG, SMALL, "cpu", 1, 1)
+    assert held.nbytes < resident_peak()
+    assert found.pack_bytes < held.nbytes
 
 
 @pytest.fixture
