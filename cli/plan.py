@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 
 import click
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -61,7 +62,13 @@ def _pace(request: SweepRequest) -> Callable[[TrialConfig, int], float] | None:
         return None
     dataset = request.dataset
     train, val = (len(dataset.questions(split)) for split in ("train", "val"))
-    return lambda config, packs: found.pace(config, dataset.shapes(config), train, val, packs)
+    # The figures are those of one GPU, or of all the cores.
+    devices = torch.cuda.device_count() if request.resources.gpus_per_worker else 1
+
+    def pace(config: TrialConfig, packs: int) -> float:
+        return found.pace(config, dataset.shapes(config), train, val, -(-packs // max(1, devices)))
+
+    return pace
 
 
 def show(found: Preview, console: Console) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from jobs.estimate import Estimate, checkpoint_bytes, estimate, estimate_by_pace
 from jobs.mlflow_store import Held, MlflowStore, sqlite_path
 from jobs.options import Keep, Resources, Search
@@ -150,5 +152,9 @@ def _past(plan: Plan, tracking_uri: str) -> tuple[Mapping[str, Held], float | No
 def _slots(resources: Resources, cpus: int) -> Slots:
     """Return what runs at once here; a cluster's size is known only when it is reached."""
     share = resources.cpus_per_worker or 1.0
-    packs = max(1, int(cpus / (share * resources.workers_per_pack)))
+    packs = int(cpus / (share * resources.workers_per_pack))
+    gpus = torch.cuda.device_count()
+    if resources.gpus_per_worker and gpus:
+        packs = min(packs, int(gpus / (resources.gpus_per_worker * resources.workers_per_pack)))
+    packs = max(1, packs)
     return Slots(share, resources.gpus_per_worker, resources.workers_per_pack, packs)
