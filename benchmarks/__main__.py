@@ -17,7 +17,7 @@ from tass_core.training.width import device_name
 README = Path(__file__).parent / "README.md"
 MARKDOWN = (
     *("public_recipe", "fused", "memory", "step_profile", "video_batches", "precision"),
-    *("recipe", "overhead", "bookkeeping", "tracking"),
+    *("compiling", "recipe", "overhead", "bookkeeping", "tracking"),
 )
 """Those that print Markdown; what the others print is shown as it is."""
 

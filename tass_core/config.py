@@ -136,7 +136,7 @@ class OptimiserConfig:
     precision: Precision = "float32"
     """``bf16`` runs the products under autocast on CUDA; weights stay float32."""
     compile: bool = False
-    """Run the model through ``torch.compile`` on CUDA."""
+    """Run the model through ``torch.compile`` on CUDA; on a CPU it is not earned back."""
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
