@@ -181,7 +181,7 @@ def main() -> None:
     """Measure both in turn and print the ratio of the fastest epochs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--videos", type=int, default=512, help="videos, and questions")
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
     if options.threads:

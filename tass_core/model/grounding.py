@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tass_core.model.linear import Linear
+
 Merged = Literal["add", "mul", "max", "none"]
 MERGES: tuple[Merged, ...] = get_args(Merged)
 
@@ -82,7 +84,7 @@ class SpatialGrounding(nn.Module):
         super().__init__()
         self.tau = tau
         self.merge: Merged = merge
-        self.combine = nn.Linear(2 * width, width)
+        self.combine = Linear(2 * width, width)
 
     def forward(self, maps: Tensor, audio: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Let G groups of queries look at every frame; a group has one audio and K targets.
@@ -140,7 +142,7 @@ class _RegionScores(torch.autograd.Function):
         exact = torch.promote_types(maps.dtype, torch.float32)
         norms = torch.linalg.vector_norm(maps, dim=-1, dtype=exact)
         inverse_norms = norms.clamp_min(1e-12).reciprocal()
-        return (queries @ maps.transpose(-1, -2)) * inverse_norms.unsqueeze(-2), inverse_norms
+        return _products(maps, queries) * inverse_norms.unsqueeze(-2), inverse_norms
 
     @staticmethod
     def setup_context(
@@ -197,7 +199,7 @@ class _RegionSums(torch.autograd.Function):
         # Under autocast the product ran in bf16, whatever its inputs were.
         maps, weights = (saved.to(grad.dtype) for saved in ctx.saved_tensors)
         grad_maps = weights.transpose(-1, -2) @ grad if ctx.needs_input_grad[0] else None
-        grad_weights = grad @ maps.transpose(-1, -2) if ctx.needs_input_grad[1] else None
+        grad_weights = _products(maps, grad) if ctx.needs_input_grad[1] else None
         return grad_maps, grad_weights
 
     @staticmethod
@@ -208,6 +210,14 @@ class _RegionSums(torch.autograd.Function):
         if not shared:
             return pool_regions(maps, weights), 0
         return _apart(pool_regions(maps, _side_by_side(weights)), len(weights)), 0
+
+
+def _products(maps: Tensor, rows: Tensor) -> Tensor:
+    """Return [..., N, P] of maps [..., P, D] and rows [..., N, D].
+
+    CPUs are up to twice as fast with the large factor first.
+    """
+    return (maps @ rows.transpose(-1, -2)).transpose(-1, -2).contiguous()
 
 
 def _by_member(

@@ -62,18 +62,17 @@ class Batch:
     tokens: Tensor | None = None
     """[B, N] int64 word indices, 0 is padding (GloVe)."""
     word_count: Tensor | None = None
-    """[B] int64 words in each question; beside tokens on the CPU, where an LSTM packs by it."""
+    """[B] int64 words in each question."""
     negatives: Negatives | None = None
     """Mismatched frames, in training with L_s."""
 
     def to(self, device: str) -> Batch:
-        """Return the batch with its tensors on ``device``, word counts beside tokens apart."""
+        """Return the batch with its tensors on ``device``."""
         return self.map(lambda tensor: tensor.to(device))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """Return the batch with every tensor changed, word counts beside tokens apart."""
-        kept = () if self.tokens is None else ("word_count",)
-        found = replace(self, **_changed(self, change, kept))
+        """Return the batch with every tensor changed."""
+        found = replace(self, **_changed(self, change))
         if self.negatives is None:
             return found
         return replace(found, negatives=replace(self.negatives, **_changed(self.negatives, change)))
@@ -97,12 +96,6 @@ class Output:
     """[M, 2] match logits of pairs with another video's frame, when there are any."""
 
 
-def _changed(
-    held: Batch | Negatives, change: Callable[[Tensor], Tensor], kept: tuple[str, ...] = ()
-) -> dict[str, Any]:
+def _changed(held: Batch | Negatives, change: Callable[[Tensor], Tensor]) -> dict[str, Any]:
     values = {item.name: getattr(held, item.name) for item in fields(held)}
-    return {
-        name: change(value)
-        for name, value in values.items()
-        if isinstance(value, Tensor) and name not in kept
-    }
+    return {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}

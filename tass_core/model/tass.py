@@ -11,6 +11,7 @@ from tass_core.config import LossConfig, ModelConfig, TrialConfig
 from tass_core.data import Shapes
 from tass_core.model.grounding import Merged, SpatialGrounding
 from tass_core.model.inputs import Batch, Negatives, Output
+from tass_core.model.linear import Linear
 from tass_core.model.question import ClipQuestion, GloveQuestion
 from tass_core.model.rows import take
 from tass_core.model.temporal import DualStream, SingleStream, run_lstm
@@ -34,12 +35,12 @@ class TASS(nn.Module):
         # Section 3.2: input embeddings; the encoders before them are frozen.
         self.project_visual = _visual_projection(model, shapes)
         self.project_audio = nn.Sequential(
-            nn.Linear(shapes.audio, width), nn.ReLU(), nn.Linear(width, width)
+            Linear(shapes.audio, width), nn.ReLU(), Linear(width, width)
         )
         self.question = _question(model, shapes, vectors)
         # Section 3.3: TSG+, or a layer on the mean of the map.
         self.spatial = _spatial(model)
-        self.pooled = None if model.spatial_grounding else nn.Linear(width, width)
+        self.pooled = None if model.spatial_grounding else Linear(width, width)
         self.match = _match(width) if uses_match(config.model, config.loss) else None
         # Section 3.4: JTG.
         self.single = _single(model, shapes)
@@ -47,9 +48,9 @@ class TASS(nn.Module):
         if model.temporal_grounding:
             self.visual_lstm = nn.LSTM(width, width // 2, batch_first=True, bidirectional=True)
             self.audio_lstm = nn.LSTM(width, width // 2, batch_first=True, bidirectional=True)
-        self.fusion = nn.Linear(2 * width, width)
+        self.fusion = Linear(2 * width, width)
         # Section 3.5: answer prediction.
-        self.classify = nn.Linear(width, shapes.answers)
+        self.classify = Linear(width, shapes.answers)
 
     def forward(self, batch: Batch, *, noise: Tensor | None = None, match: bool = False) -> Output:
         """Answer the owned questions of a batch.
@@ -179,7 +180,7 @@ def _visual_projection(model: ModelConfig, shapes: Shapes) -> nn.Module:
     """CLIP's map goes through a linear layer (section 4.1); ResNet-18's 512 channels fit."""
     if model.encoder == "resnet18-glove" and shapes.visual == model.width:
         return nn.Identity()
-    return nn.Linear(shapes.visual, model.width)
+    return Linear(shapes.visual, model.width)
 
 
 def _spatial(model: ModelConfig) -> SpatialGrounding | None:
@@ -196,8 +197,8 @@ def _match(width: int) -> nn.Sequential:
     sizes = (2 * width, width, max(width // 2, 2), max(width // 4, 2))
     layers: list[nn.Module] = []
     for size_in, size_out in pairwise(sizes):
-        layers += [nn.Linear(size_in, size_out), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(sizes[-1], 2))
+        layers += [Linear(size_in, size_out), nn.ReLU()]
+    return nn.Sequential(*layers, Linear(sizes[-1], 2))
 
 
 def _single(model: ModelConfig, shapes: Shapes) -> SingleStream | None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tass_core.config import Ordering, Position
+from tass_core.model.linear import Linear
 from tass_core.model.precision import lstm_precision
 from tass_core.randomness import KeyedDropout
 
@@ -82,12 +83,12 @@ class QuestionAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.output = nn.Linear(width, width)
-        self.feed_in = nn.Linear(width, width)
-        self.feed_out = nn.Linear(width, width)
+        self.query = Linear(width, width)
+        self.key = Linear(width, width)
+        self.value = Linear(width, width)
+        self.output = Linear(width, width)
+        self.feed_in = Linear(width, width)
+        self.feed_out = Linear(width, width)
         self.norm = nn.LayerNorm(width)
         self.drop_weights = KeyedDropout(attention_dropout, f"{name}.weights")
         self.drop_hidden = KeyedDropout(dropout, f"{name}.hidden")

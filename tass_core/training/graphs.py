@@ -101,17 +101,15 @@ class Graphs:
         try:
             if graph is not None:
                 self._prove(graph, batch, noise, values)
-            elif self._wanted(shape, batch):
+            elif self._wanted(shape):
                 self._graphs[shape] = self._recorded(batch.map(Tensor.clone), noise, match_only)
         except RuntimeError as error:
             self._give_up(str(error).partition("\n")[0])
         self._put(plain)
         return values
 
-    def _wanted(self, shape: tuple[object, ...], batch: Batch) -> bool:
-        often = self._seen[shape] > WARM_UP and len(self._graphs) < MOST
-        # An LSTM that packs by word counts reads them on the CPU: no graph can hold that.
-        return self._trusted and often and batch.tokens is None
+    def _wanted(self, shape: tuple[object, ...]) -> bool:
+        return self._trusted and self._seen[shape] > WARM_UP and len(self._graphs) < MOST
 
     def _recorded(self, still: Batch, noise: Tensor, match_only: bool) -> _Graph:
         key = noise.clone()

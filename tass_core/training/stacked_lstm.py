@@ -54,7 +54,7 @@ class StackedWordLSTM(nn.Module):
         """Return the states [B, N, D], 0 at padding, and the last hidden and cell state [B, D]."""
         names, weights = zip(*self.named_parameters(), strict=True)
         if words.is_cuda:
-            states, hidden, cell = written_lstm(words, weights, word_count.to(words.device))
+            states, hidden, cell = written_lstm(words, weights, word_count)
             return states, hidden[0], cell[0]
 
         def alone(own: Tensor, *parameters: Tensor) -> Outputs:

@@ -19,7 +19,6 @@ from tass_core.training.fused import Alone, Stack
 from tass_core.training.graphs import WARM_UP, Graphs
 
 EPOCHS = 3
-GLOVE = {name for name in VARIANTS if name.startswith("glove")}
 
 
 class Recorder:
@@ -145,17 +144,7 @@ def test_steps_go_on_where_nothing_can_be_recorded(tiny, base, caplog):
     assert caplog.text.count("not permitted") == 1
 
 
-def test_an_lstm_that_packs_on_the_cpu_is_not_recorded(tiny, base):
-    config = base.with_values(VARIANTS["glove"])
-    crew = Alone(make_members([config], tiny)[0])
-    recorder = replayed(crew, list(crew.members[0].model.parameters()))
-    train(crew, tiny, config)
-    assert recorder.recorded == 0
-
-
-@pytest.mark.parametrize(
-    "name", [name for name in VARIANTS if not name.startswith(("glove", "bf"))]
-)
+@pytest.mark.parametrize("name", [name for name in VARIANTS if not name.startswith("bf")])
 def test_a_step_never_asks_the_device_for_a_value(name, tiny, base):
     """Tensors without data: whoever waits for a value of one gets an error."""
     config = base.with_values(VARIANTS[name])
