@@ -75,7 +75,7 @@ def main() -> None:
         peak = matmul_peak(device, dtype)
         results[f"matmul_gflops {precision}"] = peak / 1e9
         threads = torch.get_num_threads()
-        print(f"torch.matmul peak, {precision}: {peak / 1e9:.0f} GFLOP/s, {threads} threads")
+        print(f"matmul peak, {precision}: {peak / 1e9:.0f} GFLOP/s, {threads} threads")
         base = TrialConfig().replace("optimiser.precision", precision)
         for name, data in (
             ("clip 7x7x2048", Data.random(base, PAPER)),

@@ -12,6 +12,8 @@ from torch.nn import functional
 
 SMALL = 2**25
 """Multiply-adds up to which a product takes no longer by either library."""
+DILATION = [2, 2]
+"""Means nothing to a filter of one by one; without it torch convolves by MKL on one thread."""
 
 
 class Linear(nn.Linear):
@@ -65,7 +67,8 @@ class _OneDnnLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return _rows(functional.conv2d(_image(rows), weight[..., None, None], bias))
+        image, filters = _image(rows), weight[..., None, None]
+        return _rows(functional.conv2d(image, filters, bias, dilation=DILATION))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], _output: Tensor) -> None:
@@ -76,7 +79,7 @@ class _OneDnnLinear(torch.autograd.Function):
         rows, weight = ctx.saved_tensors
         grad_rows, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
             *(_image(grad), _image(rows), weight[..., None, None], [len(weight)]),
-            *([1, 1], [0, 0], [1, 1], False, [0, 0], 1, list(ctx.needs_input_grad)),
+            *([1, 1], [0, 0], DILATION, False, [0, 0], 1, list(ctx.needs_input_grad)),
         )
         return (
             None if grad_rows is None else _rows(grad_rows),

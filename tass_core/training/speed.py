@@ -80,7 +80,7 @@ def step_flop(config: TrialConfig, shapes: Shapes, videos: int | None = None) ->
     return total
 
 
-def matmul_peak(device: str, dtype: torch.dtype = torch.float32, *, repeats: int = 3) -> float:
+def matmul_peak(device: str, dtype: torch.dtype = torch.float32, *, repeats: int = 10) -> float:
     """FLOP/s of the fastest of a few products, by the fastest library that torch has for them."""
     rates = []
     for rows, inner, columns in PRODUCTS:
