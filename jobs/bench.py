@@ -29,8 +29,8 @@ from tass_core.training.speed import (
     CONFERENCE,
     PAPER,
     Data,
-    matmul_peak,
     memory_bandwidth,
+    product_rates,
     step_flop,
 )
 from tass_core.training.width import best_width, device_name
@@ -223,7 +223,7 @@ def measure(
     keep_memory()
     say("the machine")
     cores, precision = os.cpu_count() or 1, config.optimiser.precision
-    peak = matmul_peak(device, torch.bfloat16 if precision == "bf16" else torch.float32)
+    peak = max(product_rates(device, torch.bfloat16 if precision == "bf16" else torch.float32))
     bandwidth = memory_bandwidth(device)
     paper = TrialConfig().replace("optimiser.precision", precision)
     wide = [width for width in widths if device != "cpu" or width <= 2]

@@ -80,17 +80,22 @@ def step_flop(config: TrialConfig, shapes: Shapes, videos: int | None = None) ->
     return total
 
 
-def matmul_peak(device: str, dtype: torch.dtype = torch.float32, *, repeats: int = 10) -> float:
-    """FLOP/s of the fastest of a few products, by the fastest library that torch has for them."""
+def product_rates(device: str, dtype: torch.dtype, *, repeats: int = 10) -> tuple[float, float]:
+    """FLOP/s of the fastest of a few products, by ``torch.matmul`` and by the linear layer."""
     rates = []
     for rows, inner, columns in PRODUCTS:
         left = torch.randn(rows, inner, device=device).to(dtype)
         right = torch.randn(inner, columns, device=device).to(dtype)
         layer = Linear(inner, columns, device=device, dtype=dtype).requires_grad_(False)
-        for product in (partial(torch.matmul, left, right), partial(layer, left)):
-            seconds = best_seconds(product, device, repeats)
-            rates.append(2.0 * rows * inner * columns / seconds)
-    return max(rates)
+        flop = 2.0 * rows * inner * columns
+        rates.append(
+            [
+                flop / best_seconds(product, device, repeats)
+                for product in (partial(torch.matmul, left, right), partial(layer, left))
+            ]
+        )
+    matmul, linear = (max(found) for found in zip(*rates, strict=True))
+    return matmul, linear
 
 
 def memory_bandwidth(device: str, *, repeats: int = 3) -> float:
