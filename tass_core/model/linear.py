@@ -28,7 +28,8 @@ class Linear(nn.Linear):
         """Return [..., O] for values [..., I]."""
         large = values.numel() * self.out_features > SMALL
         exact = values.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        if not (large and exact and values.device.type == "cpu" and onednn_is_faster()):
+        eager = values.device.type == "cpu" and not torch.compiler.is_compiling()
+        if not (large and exact and eager and onednn_is_faster()):
             return functional.linear(values, self.weight, self.bias)
         rows = onednn_linear(values.flatten(0, -2), self.weight, self.bias)
         return rows.view(*values.shape[:-1], self.out_features)
