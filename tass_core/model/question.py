@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,9 @@ from tass_core.config import Target
 from tass_core.model.inputs import Batch
 from tass_core.model.linear import Linear
 from tass_core.model.precision import lstm_precision
+
+# cuDNN joins the marked weights (WordLSTM) at every call; they are small.
+warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
 
 SATURATED = 1e4
 """So far from zero a gate is shut, or open, to the last bit, whatever else it adds up."""
