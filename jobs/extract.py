@@ -170,15 +170,22 @@ def _with_ray(plan: ExtractPlan, worker: _Worker, waiting: Mapping[str, Path]) -
         return
     _connect(plan.address)
     try:
+        gpu = plan.device.startswith("cuda")
+        # An actor that finds no room would keep its video for ever.
+        room = int(ray.cluster_resources().get("GPU" if gpu else "CPU", 0))
+        if not room:
+            raise DataError("Ray sees no GPU on any node; extract with --device cpu")
+        if gpu:  # an actor sees the one that Ray gives it
+            plan = replace(plan, device="cuda")
         kind = ray.remote(
             num_cpus=1,
-            num_gpus=1 if plan.device.startswith("cuda") else 0,
+            num_gpus=1 if gpu else 0,
             max_restarts=-1,
             max_task_retries=RETRIES,
         )(_RemoteWorker)
         actors = [
             kind.remote(plan, worker.settings, worker.parts)
-            for _ in range(min(plan.workers, len(waiting)))
+            for _ in range(min(plan.workers, len(waiting), room))
         ]
         queue = iter(waiting.items())
         running: dict[Any, Any] = {}

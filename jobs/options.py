@@ -35,6 +35,12 @@ class Resources:
         ):
             if value is not None and value < lowest:
                 raise SweepError(f"{name} {value} is out of range; allowed: {lowest} or more")
+        if self.workers_per_pack > 1 and 0 < self.gpus_per_worker < 1:
+            raise SweepError(
+                f"--gpus-per-worker {self.gpus_per_worker} is out of range; allowed with "
+                f"--workers-per-pack {self.workers_per_pack}: whole numbers (workers of one pack "
+                "cannot share a GPU)"
+            )
         if self.fuse is not None:
             check_fuse(self.fuse, self.workers_per_pack)
         if self.cpus_per_worker is not None and self.cpus_per_worker <= 0:

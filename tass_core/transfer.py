@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -104,8 +105,8 @@ class Transfer:
     """
 
     def __init__(self, device: str) -> None:
-        self._device = torch.device(device)
-        self._stream = torch.cuda.Stream(self._device)
+        self._stream = copies(device)
+        self._device = self._stream.device
 
     def batches(self, count: int, build: Callable[[int], Batch]) -> Iterator[Batch]:
         """Yield ``build(0)``, ``build(1)``, ... on the device, in order on the current stream.
@@ -122,7 +123,9 @@ class Transfer:
                 batch = build(step).map(lambda tensor: to_device(tensor, self._device))
                 return batch, self._stream.record_event()
 
-        with ThreadPoolExecutor(max_workers=1) as reader:
+        # A thread begins on the first device, whichever this one is on.
+        set_device = partial(torch.cuda.set_device, self._device)
+        with ThreadPoolExecutor(max_workers=1, initializer=set_device) as reader:
             following = reader.submit(send, 0, None)
             for step in range(count):
                 batch, arrived = following.result()
@@ -132,7 +135,18 @@ class Transfer:
                 training = torch.cuda.current_stream(self._device)
                 training.wait_event(arrived)
                 yield batch.map(lambda tensor: _held_by(tensor, training))  # noqa: B023
-                used.append(training.record_event())
+                # The reader sleeps until this is reached, and leaves its core to others.
+                used.append(training.record_event(torch.cuda.Event(blocking=True)))
+
+
+@cache
+def copies(device: str) -> torch.cuda.Stream:
+    """Return the stream of copies to a device, the same for the whole process.
+
+    Memory is used again on its own stream alone. The streams that graphs are recorded on have
+    another priority: torch hands out those of one priority in turn, and would give this one away.
+    """
+    return torch.cuda.Stream(device, priority=-1)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -30,9 +30,17 @@ class Linear(nn.Linear):
         exact = values.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
         eager = values.device.type == "cpu" and not torch.compiler.is_compiling()
         if not (large and exact and eager and onednn_is_faster()):
-            return functional.linear(values, self.weight, self.bias)
+            bias = self.bias.to(_autocast_dtype(values, self.bias.dtype))
+            return functional.linear(values, self.weight, bias)
         rows = onednn_linear(values.flatten(0, -2), self.weight, self.bias)
         return rows.view(*values.shape[:-1], self.out_features)
+
+
+def _autocast_dtype(values: Tensor, otherwise: torch.dtype) -> torch.dtype:
+    """The type autocast multiplies in; under ``vmap`` it would leave the bias as it is."""
+    kind = values.device.type
+    enabled = kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if enabled else otherwise
 
 
 @cache

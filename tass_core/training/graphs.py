@@ -48,16 +48,19 @@ def graphed(backward: Backward, parameters: Iterable[Tensor], device: str) -> Ba
     def record(run: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
         # The outer stream is back whatever becomes of the recording.
         with torch.cuda.device(place), torch.cuda.stream(torch.cuda.current_stream(place)):
-            free, total = torch.cuda.mem_get_info()
-            if free < SPARE * total:
-                raise RuntimeError(f"only {free / 2**30:.1f} GiB of the device's memory are free")
             graph = torch.cuda.CUDAGraph()
             # The thread that reads the next batches may allocate meanwhile.
             with torch.cuda.graph(graph, pool, side, capture_error_mode="thread_local"):
                 values = run()
         return values, graph.replay
 
-    return Graphs(backward, parameters, record)
+    def has_room() -> bool:
+        with torch.cuda.device(place):
+            torch.cuda.empty_cache()  # what this process keeps for itself counts as free
+            free, total = torch.cuda.mem_get_info()
+        return free >= SPARE * total
+
+    return Graphs(backward, parameters, record, has_room)
 
 
 @dataclass(slots=True)
@@ -80,14 +83,22 @@ class Graphs:
         backward: the plain step.
         parameters: those that get gradients from it.
         record: see ``Record``.
+        has_room: whether the device has memory for another recording; once it has not, no more
+            are made, and those that there are stay.
     """
 
-    def __init__(self, backward: Backward, parameters: Iterable[Tensor], record: Record) -> None:
-        self._backward, self._record = backward, record
+    def __init__(
+        self,
+        backward: Backward,
+        parameters: Iterable[Tensor],
+        record: Record,
+        has_room: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._backward, self._record, self._has_room = backward, record, has_room
         self._parameters = list(parameters)
         self._graphs: dict[tuple[object, ...], _Graph] = {}
         self._seen: Counter[tuple[object, ...]] = Counter()
-        self._trusted = True
+        self._trusted, self._most = True, MOST
 
     def __call__(self, batch: Batch, noise: Tensor, match_only: bool) -> Tensor:
         """Return the losses and leave gradients, valid until the next call."""
@@ -104,12 +115,18 @@ class Graphs:
             elif self._wanted(shape):
                 self._graphs[shape] = self._recorded(batch.map(Tensor.clone), noise, match_only)
         except RuntimeError as error:
-            self._give_up(str(error).partition("\n")[0])
+            # A failed capture ends in an error of its own, which only follows from the cause.
+            self._give_up(str(error.__context__ or error).partition("\n")[0])
         self._put(plain)
         return values
 
     def _wanted(self, shape: tuple[object, ...]) -> bool:
-        return self._trusted and self._seen[shape] > WARM_UP and len(self._graphs) < MOST
+        often = self._seen[shape] > WARM_UP and len(self._graphs) < self._most
+        if not (self._trusted and often):
+            return False
+        if not self._has_room():
+            self._most = 0
+        return self._most > 0
 
     def _recorded(self, still: Batch, noise: Tensor, match_only: bool) -> _Graph:
         key = noise.clone()

@@ -170,7 +170,7 @@ class _Pack:
 
     def _make_crews(self, members: Sequence[Member]) -> None:
         """Put the running members together, anew when some have left."""
-        if [id(m) for m in members] == [id(m) for crew in self.crews for m in crew.members]:
+        if {id(m) for m in members} == {id(m) for crew in self.crews for m in crew.members}:
             return
         self.crews = []  # before others are made: theirs is the same memory
         width = self._width(members)

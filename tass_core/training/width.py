@@ -127,10 +127,12 @@ def measure_rates(
         if width not in rates:
             if not memory.fits(width):
                 break
-            taken = taken or batch()
+            taken, failed = taken or batch(), False
             try:
                 rates[width] = _rate(make(width), taken, device)
             except torch.OutOfMemoryError:
+                failed = True
+            if failed:  # here, since the exception held on to what was made
                 torch.cuda.empty_cache()
                 break
             memory.measured(width)

@@ -114,6 +114,7 @@ def test_keep_is_one_of_three_policies():
         {"cpus_per_worker": 0.0},
         {"gpus_per_worker": -1.0},
         {"gpus_per_worker": 1.5},
+        {"gpus_per_worker": 0.5, "workers_per_pack": 2},
     ],
 )
 def test_impossible_resources_are_refused_by_name(values):

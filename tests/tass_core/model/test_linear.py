@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from torch.func import vmap
+from torch.func import functional_call, vmap
 
 from tass_core.model import linear
 from tass_core.model.linear import SMALL, Linear, onednn_linear
@@ -64,6 +64,20 @@ def test_rows_may_lie_apart_and_need_no_gradient():
     found.backward(torch.ones_like(found))
     want = by_hand(rows, weight, bias, torch.ones(5, 3))
     assert_near((found, weight.grad, bias.grad), (want[0], *want[2:]))
+
+
+def test_autocast_rounds_stacked_members_as_it_rounds_one():
+    weight, bias, values = draw(3, 4, 6), draw(3, 4), draw(9, 6)
+    layer = Linear(6, 4)
+
+    def one(weight, bias):
+        return functional_call(layer, {"weight": weight, "bias": bias}, (values,))
+
+    with torch.autocast("cpu", torch.bfloat16):
+        found = vmap(one)(weight, bias)
+        alone = torch.stack([one(weight[member], bias[member]) for member in range(3)])
+    assert found.dtype == alone.dtype == torch.bfloat16
+    torch.testing.assert_close(found, alone, atol=0.05, rtol=0.05)
 
 
 @pytest.mark.parametrize("large", [True, False])

@@ -28,6 +28,7 @@ def source(dataset, config):
 
 
 def members(configs, dataset, device):
+    torch.backends.cudnn.allow_tf32 = False  # as members that begin on the device have it
     found = make_members(configs, dataset)
     for member in found:
         member.model.to(device)

@@ -5,7 +5,8 @@ from test_reproducibility import numbers
 
 from tass_core.data import open_dataset
 from tass_core.errors import ConfigError
-from tass_core.training import EpochResult, Halving, Shard, train_pack
+from tass_core.training import EpochResult, Halving, Shard, pack, train_pack
+from tass_core.training.pack import make_crews
 from tass_core.trial import Trial, trial_key
 
 CHANGES = [{}, {"model.tau": 0.0}, {"model.merge": "mul"}, {"loss.match": False}]
@@ -98,6 +99,14 @@ def test_a_trial_tells_the_largest_stack_that_it_was_in(trials, tiny, tmp_path):
     events = list(train_pack(trials, tiny, folder=tmp_path))
     stacks = [event.fused for event in events if not isinstance(event, EpochResult)]
     assert stacks == [3, 3, 3, 1]
+
+
+def test_stacks_are_made_once_whatever_the_order_of_members(trials, tiny, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(pack, "make_crews", lambda *a: made.append(1) or make_crews(*a))
+    mixed = [trials[0], trials[3], trials[1]]
+    run(mixed, tiny, tmp_path, fuse=3)
+    assert made == [1]
 
 
 def test_auto_trains_a_pack_and_remembers_what_it_measured(trials, tiny, tmp_path, monkeypatch):

@@ -95,6 +95,20 @@ def test_every_shape_has_a_recording_of_its_own(tiny, base):
     assert recorder.recorded == sum(count > WARM_UP for count in shapes.values())
 
 
+def test_recordings_stay_when_memory_for_others_ends(tiny, base, caplog):
+    plain, played = (Alone(make_members([base], tiny)[0]) for _ in range(2))
+    member, answers = played.members[0], iter([True])
+    recorder = Recorder(member.model.parameters())
+    played._backward = Graphs(
+        member.backward, member.model.parameters(), recorder, lambda: next(answers, False)
+    )
+    assert torch.equal(train(played, tiny, base), train(plain, tiny, base))
+    assert_same_bits(played.members, plain.members)
+    assert recorder.recorded == 1
+    assert recorder.played > 1
+    assert not caplog.text
+
+
 def test_a_recording_that_plays_other_numbers_is_not_used(tiny, base, caplog):
     plain, played = (Alone(make_members([base], tiny)[0]) for _ in range(2))
     recorder = replayed(played, list(played.members[0].model.parameters()), error=0.5)
