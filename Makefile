@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
-PACKAGES := tass_core search_spaces jobs reports cli
+PACKAGES := tass_core search_spaces tracking evidence jobs reports cli
 
 .PHONY: sweep test check benchmarks format setup clean
 

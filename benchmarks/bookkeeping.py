@@ -16,7 +16,7 @@ import ray
 from ray import tune
 
 from benchmarks.tables import print_machine, print_table
-from jobs.ray_session import quiet_log
+from jobs.cluster.session import quiet_log
 
 
 def no_work(config: dict[str, Any]) -> None:

@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 
 from benchmarks.tables import print_machine, print_table
+from jobs.machine.allocator import keep_memory
+from jobs.machine.speed import CONFERENCE, PAPER, Data, best_seconds, synchronise
 from tass_core.config import TrialConfig
 from tass_core.data import open_dataset
 from tass_core.data.world import make_world
-from tass_core.training.allocator import keep_memory
-from tass_core.training.speed import CONFERENCE, PAPER, Data, best_seconds, synchronise
 
 
 def measure(name: str, data: Data, device: str) -> tuple[str, ...]:

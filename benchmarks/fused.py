@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 
 from benchmarks.tables import print_machine, print_table
-from jobs.layouts import load_data, measure_layout
+from jobs.machine.allocator import keep_memory
+from jobs.machine.layouts import load_data, measure_layout
+from jobs.machine.speed import CONFERENCE, PAPER
 from tass_core.config import TrialConfig
 from tass_core.data import Shapes, open_dataset
 from tass_core.data.world import make_world
-from tass_core.training.allocator import keep_memory
-from tass_core.training.speed import CONFERENCE, PAPER
 
 
 def compare(

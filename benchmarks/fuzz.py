@@ -33,9 +33,9 @@ from tass_core.data import (
     open_dataset,
     parse_questions,
 )
-from tass_core.data.examine import check_dataset
-from tass_core.data.ingest import IngestPlan, ingest
-from tass_core.data.text import TextPlan
+from tass_core.data.folder.examine import check_dataset
+from tass_core.data.ingest.features import IngestPlan, ingest
+from tass_core.data.ingest.text import TextPlan
 from tass_core.errors import DataError
 
 RECORDS = [

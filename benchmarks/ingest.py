@@ -32,11 +32,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tass_core.batches.readers import RowReader
 from tass_core.config import TrialConfig
 from tass_core.data import Questions, open_dataset
-from tass_core.data.ingest import IngestPlan, ingest
-from tass_core.data.reading import RowReader
-from tass_core.data.text import TextPlan
+from tass_core.data.ingest.features import IngestPlan, ingest
+from tass_core.data.ingest.text import TextPlan
 
 GLOVE = "resnet18-glove"
 MAPS = (10, 512, 14, 14)

@@ -31,9 +31,9 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.tables import print_machine, print_table
+from jobs.machine.allocator import keep_memory
+from jobs.machine.speed import CONFERENCE, Data
 from tass_core.config import TrialConfig
-from tass_core.training.allocator import keep_memory
-from tass_core.training.speed import CONFERENCE, Data
 
 SEGMENTS, SIDE, WIDTH, ANSWERS = 10, 14, 512, 42
 WORKERS = 2

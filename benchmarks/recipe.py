@@ -3,7 +3,7 @@
 The usual recipe is what Ray's documentation shows: a Tune trial for each configuration, a
 ``TorchTrainer`` with one worker inside it, and Tune's ``MLflowLoggerCallback``; as many at once
 as the cores allow. Both train the same trials with the same training code. Results come to Tune by
-``jobs.relay``, because Ray's ``TuneReportCallback`` does the same and sometimes hangs.
+``jobs.worker.relay``, because Ray's ``TuneReportCallback`` does the same and sometimes hangs.
 
 Run ``python -m benchmarks.recipe [--data DIR] [--trials N] [--epochs N]``.
 """
@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import print_machine, print_table
-from jobs.mlflow_store import MlflowStore, connect
-from jobs.options import Keep, Resources
-from jobs.plan import Plan, plan_tables
-from jobs.progress import Progress
-from jobs.ray_session import quiet_log
-from jobs.storage import Storage
-from jobs.sweep import Setting, run_grid
+from jobs.cluster.resources import Keep, Resources
+from jobs.cluster.session import quiet_log
+from jobs.driver.progress import Progress
+from jobs.driver.run import Setting, run_grid
+from jobs.storage.packs import Storage
+from search_spaces.plan import Plan, plan_tables
 from search_spaces.tables import Row, Table
 from tass_core.config import TrialConfig
 from tass_core.data import Dataset, open_dataset
 from tass_core.data.world import make_world
 from tass_core.trial import Trial
+from tracking.writer import MlflowStore, connect
 
 
 class Quiet:
@@ -121,7 +121,7 @@ def _driver(
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
-    from jobs.relay import Relay
+    from jobs.worker.relay import Relay
 
     relay = Relay()
     trainer = TorchTrainer(

@@ -14,11 +14,8 @@ from pathlib import Path
 
 import torch
 
-from tass_core.config import TrialConfig
-from tass_core.data import open_dataset
-from tass_core.data.world import make_world
-from tass_core.training.allocator import keep_memory
-from tass_core.training.speed import (
+from jobs.machine.allocator import keep_memory
+from jobs.machine.speed import (
     CONFERENCE,
     PAPER,
     Data,
@@ -27,6 +24,9 @@ from tass_core.training.speed import (
     step_seconds,
     synchronise,
 )
+from tass_core.config import TrialConfig
+from tass_core.data import open_dataset
+from tass_core.data.world import make_world
 from tass_core.training.width import device_name
 
 RESNET = "resnet18 14x14x512"

@@ -18,9 +18,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.public_recipe import SEGMENTS, SIDE, WIDTH, Recipe
 from benchmarks.tables import print_machine, print_table
+from jobs.machine.allocator import keep_memory
+from jobs.machine.speed import CONFERENCE, PAPER, Data
 from tass_core.config import TrialConfig
-from tass_core.training.allocator import keep_memory
-from tass_core.training.speed import CONFERENCE, PAPER, Data
 
 STEPS = 2
 SMALLEST = 0.02

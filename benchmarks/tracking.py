@@ -15,8 +15,8 @@ from pathlib import Path
 from mlflow.entities import Metric
 
 from benchmarks.tables import print_machine, print_table
-from jobs.journal import Journal
-from jobs.mlflow_store import connect
+from tracking.outbox import Journal
+from tracking.writer import connect
 
 METRICS = 20
 """Metrics of one epoch of one trial, as many as the platform logs."""

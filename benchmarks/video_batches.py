@@ -12,9 +12,9 @@ from __future__ import annotations
 import statistics
 
 from benchmarks.paired import asked, compare
+from jobs.machine.speed import Data
 from tass_core.config import TrialConfig
 from tass_core.data import Dataset
-from tass_core.training.speed import Data
 
 
 def videos_to_a_batch(dataset: Dataset, config: TrialConfig) -> str:

@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from cli.display import duration
 from cli.options import (
     base_config,
     console,
@@ -21,8 +22,7 @@ from cli.options import (
     set_option,
 )
 from cli.train import check_device
-from jobs.bench import Bench, bench_path, measure, write_bench
-from jobs.display import duration
+from jobs.machine.bench import Bench, bench_path, measure, write_bench
 from tass_core.training.width import widths_up_to
 
 

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from cli.options import console, data_option, format_option, resolve_dataset, results
 from cli.report_options import sweep_option, tracking_option
-from jobs.best import Ranking, export, rank
-from jobs.mlflow_store import resolve_uri
+from jobs.export import Ranking, export, rank
+from tracking.writer import resolve_uri
 
 SHOWN = 20
 

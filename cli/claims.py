@@ -8,7 +8,7 @@ import click
 
 from cli.options import results
 from cli.report_options import refuse_existing, sweep_option, tracking_option, write_text
-from reports.claims import check
+from evidence.claims import check
 from reports.render.verdicts import show, to_json, to_markdown
 
 

@@ -12,7 +12,7 @@ from tass_core.errors import TassError
 # command -> (module, attribute, purpose); modules load only when their command is called,
 # so that `tass-cli --help` does not wait for torch, Ray and MLflow.
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "data": ("cli.data", "data", "Make, inspect and check datasets."),
+    "data": ("cli.data.group", "data", "Make, inspect and check datasets."),
     "sweep": ("cli.sweep", "sweep", "Run a sweep: the paper's tables, a grid or a search."),
     "plan": ("cli.plan", "plan", "Show what a sweep would run, without running it."),
     "train": ("cli.train", "train", "Train one trial and show its accuracy by question type."),

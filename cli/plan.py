@@ -11,11 +11,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from cli.display import duration
 from cli.options import format_option, results
-from cli.sweep_options import SweepRequest, sweep_options
-from jobs.bench import bench_path, read_bench
-from jobs.display import duration
-from jobs.preview import Preview, preview
+from cli.request import SweepRequest, sweep_options
+from jobs.machine.bench import bench_path, read_bench
+from jobs.planning.preview import Preview, preview
 from tass_core.config import TrialConfig
 
 

@@ -10,7 +10,7 @@ import click
 from cli.report_options import refuse_existing, sweep_option, tracking_option, write_text
 from reports.figures import save
 from reports.page import build
-from reports.runs import Tracking
+from tracking.reader import Tracking
 
 
 @click.command()

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from reports.errors import ReportError
+from tass_core.errors import ReportError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

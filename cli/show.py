@@ -8,11 +8,11 @@ import click
 
 from cli.options import data_option, resolve_dataset
 from cli.report_options import refuse_existing
-from reports.errors import ReportError
-from reports.explain import examples, explain, frame_paths
+from reports.attention.draw import describe, draw
+from reports.attention.explain import examples, explain, frame_paths
 from reports.figures import save
-from reports.show import describe, draw
 from tass_core.checkpoints import load_checkpoint
+from tass_core.errors import ReportError
 
 
 @click.command()

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from cli.options import format_option, results
 from cli.report_options import tracking_option
-from jobs.mlflow_store import resolve_uri
-from jobs.status import list_sweeps
-from jobs.storage import Storage
+from jobs.storage.packs import Storage
+from tracking.status import list_sweeps
+from tracking.writer import resolve_uri
 
 
 @click.command()

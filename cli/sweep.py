@@ -8,20 +8,19 @@ from pathlib import Path
 
 import click
 
+from cli.display import Display, duration, look
 from cli.options import console, format_option, results
 from cli.plan import preview_request
 from cli.report_options import refuse_existing, write_text
-from cli.sweep_options import SweepRequest, sweep_options
-from jobs.display import Display, duration, look
-from jobs.errors import SweepError
-from jobs.mlflow_store import attach
-from jobs.search_run import run_search
-from jobs.sweep import Outcome, Setting, run_grid
-from reports.errors import ReportError
-from reports.model import ResultTable
+from cli.request import SweepRequest, sweep_options
+from evidence.results import ResultTable
+from evidence.tables import collect
+from jobs.driver.run import Outcome, Setting, run_grid
+from jobs.driver.search import run_search
 from reports.render import FORMATS, render
 from reports.render.terminal import show
-from reports.tables import collect
+from tass_core.errors import ReportError, SweepError
+from tracking.writer import attach
 
 HOUR = 3600.0
 INTERRUPTED = 130

@@ -8,9 +8,9 @@ import click
 
 from cli.options import results
 from cli.report_options import refuse_existing, sweep_option, tracking_option, write_text
+from evidence.tables import collect
 from reports.render import FORMATS, render
 from reports.render.terminal import show
-from reports.tables import collect
 
 
 @click.command()

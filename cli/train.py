@@ -21,13 +21,13 @@ from cli.options import (
     results,
     set_option,
 )
+from jobs.machine.allocator import keep_memory
 from tass_core.checkpoints import Checkpoint, load_checkpoint
 from tass_core.config import TrialConfig, parse_overrides, read_config
 from tass_core.data import AVERAGES, QUESTION_TYPES, Dataset
 from tass_core.errors import CheckpointError, TassError
-from tass_core.evaluation import evaluate
+from tass_core.evaluation.answering import evaluate
 from tass_core.training import EpochResult, TrialResult, train_pack
-from tass_core.training.allocator import keep_memory
 from tass_core.trial import Trial, trial_key
 
 PROCEDURAL_NOTE = "procedural features: these numbers are not MUSIC-AVQA results"

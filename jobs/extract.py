@@ -25,10 +25,10 @@ from tass_core.data.extract import (
     load_encoders,
     weight_checksums,
 )
-from tass_core.data.folders import PartialFolder
-from tass_core.data.ingest import IngestReport
-from tass_core.data.sources import LeftOut, gather, require_complete
+from tass_core.data.ingest.features import IngestReport
+from tass_core.data.ingest.sources import LeftOut, gather, require_complete
 from tass_core.errors import DataError, TassError
+from tass_core.files import PartialFolder
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]

@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.columns import ACCURACIES, label
-from reports.model import ResultTable
-from reports.statistics import mean_interval
+from evidence.results import ResultTable
+from evidence.variance import mean_interval
+from search_spaces.columns import ACCURACIES, label
 
 CURVES: Mapping[str, tuple[str, str]] = {
     "table5": ("model.tau", "τ"),

@@ -19,15 +19,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from reports.claims import ClaimsReport, check_from
+from evidence.claims import ClaimsReport, check_from
+from evidence.results import ResultTable, origin
+from evidence.tables import choose, collect_from
 from reports.figures import CURVES, curve, heat_map, learning_curves
-from reports.model import ResultTable, origin
-from reports.render import verdicts, web, wording
-from reports.runs import SweepRun, Tracking, TrialRun
+from reports.render import verdicts, web, words
 from reports.searches import figures as search_figures
 from reports.searches import rebuild
-from reports.tables import choose, collect_from
 from search_spaces.spaces import SPACES
+from tracking.reader import SweepRun, Tracking, TrialRun
 
 PACKAGES = ("tass-lab", "torch", "ray", "optuna", "mlflow", "numpy", "scipy", "statsmodels")
 
@@ -93,7 +93,7 @@ def _header(
     holes = sum(len(table.holes) for table in tables)
     found = [result.verdict for result in claims.results]
     counts = ", ".join(f"{found.count(word)} {word}" for word in dict.fromkeys(found))
-    links = [("plan", "Plan"), *((table.key, wording.heading(table.number)) for table in tables)]
+    links = [("plan", "Plan"), *((table.key, words.heading(table.number)) for table in tables)]
     links += [("claims", "Claims"), *([("figures", "Figures")] if drawings else [])]
     links += [("trials", "Trials"), ("rerun", "Run it again")]
     items = "".join(f'<li><a href="#{escape(key)}">{escape(name)}</a></li>' for key, name in links)
@@ -166,7 +166,7 @@ def _curve(table: ResultTable, variants: Mapping[str, Mapping[str, Any]]) -> Dra
         if row.config_hash is not None and row.config_hash in variants
     }
     cells = [(row.name, row.cells["all"]) for row in table.rows]
-    said = "; ".join(f"{row} {wording.own(cell, wording.hole_marks(table))}" for row, cell in cells)
+    said = "; ".join(f"{row} {words.own(cell, words.hole_marks(table))}" for row, cell in cells)
     return Drawing(
         f"curve-{table.key}",
         curve(table, values, name),
@@ -183,7 +183,7 @@ def _heat(table: ResultTable) -> Drawing:
         "heat-map",
         heat_map(table),
         f"Accuracy by question type and variant ({table.origin}).",
-        f"Heat map of {wording.heading(table.number)}; accuracy on all questions: {said}. "
+        f"Heat map of {words.heading(table.number)}; accuracy on all questions: {said}. "
         "Every number stands in the table itself.",
     )
 

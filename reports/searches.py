@@ -24,9 +24,9 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from reports.runs import TrialRun
 from search_spaces.spaces import SPACES, Knob, Range, Scalar, active
 from tass_core.config import TrialConfig, parse_overrides
+from tracking.reader import TrialRun
 
 MINIMUM = 4
 """Trials below which importances and slices would mean nothing."""

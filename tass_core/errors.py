@@ -22,6 +22,26 @@ class CheckpointError(TassError):
     """A checkpoint is missing, damaged or belongs to another model."""
 
 
+class SweepError(TassError):
+    """A sweep cannot be planned or started as it was asked for."""
+
+
+class TrackingError(TassError):
+    """The tracking store cannot be reached or does not hold what is asked for."""
+
+
+class OrphanError(TrackingError):
+    """An event belongs to a run that the tracking store does not have."""
+
+
+class ExportError(TassError):
+    """A checkpoint cannot be exported, or is not what was logged."""
+
+
+class ReportError(TassError):
+    """A tracking store, sweep, table or format that cannot be reported on as asked."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the known name closest to ``name``, or ``""``."""
     names = list(known)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from reports.errors import ReportError
-from reports.model import ResultTable
+from evidence.results import ResultTable
 from reports.render import delimited, latex, markdown, plain, terminal, web
+from tass_core.errors import ReportError
 
 FORMATS: Mapping[str, tuple[str, Callable[[Sequence[ResultTable]], str]]] = {
     "rich": ("txt", terminal.render),
@@ -26,7 +26,7 @@ def render(tables: Sequence[ResultTable], output_format: str) -> str:
     """Return the tables as one document.
 
     Args:
-        tables: finished tables, as ``reports.tables.collect`` returns them.
+        tables: finished tables, as ``evidence.tables.collect`` returns them.
         output_format: a key of ``FORMATS``.
 
     Raises:

@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from reports.model import Cell, ResultRow, ResultTable
-from reports.statistics import Difference, Interval
+from evidence.results import Cell, ResultRow, ResultTable
+from evidence.variance import Difference, Interval
 
 HEADER = (
     *("table", "row", "column", "origin", "published", "mean", "low", "high", "sd", "seeds"),

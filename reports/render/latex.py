@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from reports.columns import LABELS, label
-from reports.model import Cell, ResultTable
-from reports.render import wording
+from evidence.results import Cell, ResultTable
+from reports.render import words
+from search_spaces.columns import LABELS, label
 
 _PREAMBLE = r"""\documentclass{article}
 \usepackage[a4paper,landscape,margin=1.2cm]{geometry}
@@ -31,7 +31,7 @@ _SYMBOLS: Mapping[str, str] = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    wording.MINUS: "$-$",
+    words.MINUS: "$-$",
     "–": "--",
     "—": "---",
     "±": r"$\pm$",
@@ -61,16 +61,16 @@ def escape(text: str) -> str:
 
 
 def _table(table: ResultTable) -> str:
-    marks = wording.hole_marks(table)
+    marks = words.hole_marks(table)
     body = [
         line
         for row in table.rows
         for line in _row(row.name, [row.cells[column] for column in table.columns], marks)
     ]
-    notes = [rf"\item {escape(note)}" for note in wording.notes(table)]
+    notes = [rf"\item {escape(note)}" for note in words.notes(table)]
     lines = [
         *(r"\begin{table*}[p]", r"\centering"),
-        rf"\caption{{{escape(table.title)} ({escape(wording.heading(table.number))})}}",
+        rf"\caption{{{escape(table.title)} ({escape(words.heading(table.number))})}}",
         rf"\label{{tab:{''.join(c for c in table.key if c.isalnum())}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'c' * len(table.columns)}}}",
@@ -103,30 +103,30 @@ def _group(column: str) -> str:
 def _row(name: str, cells: Sequence[Cell], marks: Mapping[str, str]) -> Iterator[str]:
     """Yield a row's lines: ours, the differences, the published numbers."""
     yield " & ".join([escape(name), *(_own(cell, marks) for cell in cells)]) + r" \\"
-    for words in (
-        [escape(wording.delta(cell, marks)) for cell in cells],
-        [escape(wording.paper(cell)) for cell in cells],
+    for lines in (
+        [escape(words.delta(cell, marks)) for cell in cells],
+        [escape(words.paper(cell)) for cell in cells],
     ):
-        if any(words):
-            small = (rf"{{\scriptsize {word}}}" if word else "" for word in words)
+        if any(lines):
+            small = (rf"{{\scriptsize {word}}}" if word else "" for word in lines)
             yield " & ".join(["", *small]) + r" \\"
     yield r"\addlinespace"
 
 
 def _own(cell: Cell, marks: Mapping[str, str]) -> str:
-    text = escape(wording.own(cell, marks))
+    text = escape(words.own(cell, marks))
     return {0: text, 1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}[cell.rank]
 
 
 def _comparisons(table: ResultTable) -> str:
-    found = wording.comparison_lines(table)
+    found = words.comparison_lines(table)
     if not found:
         return ""
-    header = [escape(name) for name in wording.COMPARISON_HEADER]
+    header = [escape(name) for name in words.COMPARISON_HEADER]
     lines = [
         r"\begin{table*}[p]",
         r"\centering",
-        rf"\caption{{Differences on {label('all')}: {escape(wording.caption(table))}}}",
+        rf"\caption{{Differences on {label('all')}: {escape(words.caption(table))}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{ll{'r' * (len(header) - 2)}}}",
         *(r"\toprule", " & ".join(header) + r" \\", r"\midrule"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reports.columns import label
-from reports.model import Cell, ResultTable
-from reports.render import wording
+from evidence.results import Cell, ResultTable
+from reports.render import words
+from search_spaces.columns import label
 
 _RANK = {0: ("", ""), 1: ("**", "**"), 2: ("<u>", "</u>")}
 
@@ -30,28 +30,28 @@ def escape(text: str) -> str:
 
 
 def _table(table: ResultTable) -> str:
-    marks = wording.hole_marks(table)
+    marks = words.hole_marks(table)
     lines = [
         [row.name, *(_cell(row.cells[column], marks) for column in table.columns)]
         for row in table.rows
     ]
     parts = [
-        f"## {wording.caption(table)}",
+        f"## {words.caption(table)}",
         grid(["Method", *(label(column) for column in table.columns)], lines),
-        "\n".join(f"- {note}" for note in wording.notes(table)),
+        "\n".join(f"- {note}" for note in words.notes(table)),
     ]
-    comparisons = wording.comparison_lines(table)
+    comparisons = words.comparison_lines(table)
     if comparisons:
         parts.append(f"Differences on {label('all')}:")
-        parts.append(grid(wording.COMPARISON_HEADER, comparisons))
+        parts.append(grid(words.COMPARISON_HEADER, comparisons))
     return "\n\n".join(parts)
 
 
 def _cell(cell: Cell, marks: Mapping[str, str]) -> str:
     opening, closing = _RANK[cell.rank]
     lines = [
-        f"{opening}{wording.own(cell, marks)}{closing}",
-        wording.delta(cell, marks),
-        wording.paper(cell),
+        f"{opening}{words.own(cell, marks)}{closing}",
+        words.delta(cell, marks),
+        words.paper(cell),
     ]
     return "<br>".join(line for line in lines if line)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from reports.model import Cell, Hole, ResultRow, ResultTable
+from evidence.results import Cell, Hole, ResultRow, ResultTable
 
 FORMAT = 1
 """Raised when a field of the JSON form changes its meaning or goes away."""

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from reports.columns import LABELS, label
-from reports.model import Cell, ResultTable
-from reports.render import wording
+from evidence.results import Cell, ResultTable
+from reports.render import words
+from search_spaces.columns import LABELS, label
 
 _STYLES = {0: "", 1: "bold", 2: "underline"}
 _CELL_WIDTH = 17
@@ -30,12 +30,12 @@ def render(tables: Sequence[ResultTable]) -> str:
 def show(tables: Sequence[ResultTable], console: Console) -> None:
     """Print all tables on a console; a wide table is split into blocks of columns."""
     for table in tables:
-        console.print(Text(wording.caption(table), style="bold"))
+        console.print(Text(words.caption(table), style="bold"))
         for columns in _blocks(table.columns, console.width):
             console.print(_grid(table, columns))
-        for note in wording.notes(table):
-            console.print(escape(note), style="dim" if wording.DAGGER not in note else "yellow")
-        lines = wording.comparison_lines(table)
+        for note in words.notes(table):
+            console.print(escape(note), style="dim" if words.DAGGER not in note else "yellow")
+        lines = words.comparison_lines(table)
         if lines:
             console.print(_comparisons(lines))
         console.print()
@@ -60,7 +60,7 @@ def _blocks(columns: Sequence[str], width: int) -> Iterator[Sequence[str]]:
 
 
 def _grid(table: ResultTable, columns: Sequence[str]) -> Table:
-    marks = wording.hole_marks(table)
+    marks = words.hole_marks(table)
     grid = Table(show_lines=True, pad_edge=False)
     grid.add_column("Method", min_width=12)
     for column in columns:
@@ -72,8 +72,8 @@ def _grid(table: ResultTable, columns: Sequence[str]) -> Table:
 
 
 def _cell(cell: Cell, marks: Mapping[str, str]) -> Text:
-    text = Text(wording.own(cell, marks), style="yellow" if cell.holes else _STYLES[cell.rank])
-    for line in (wording.delta(cell, marks), wording.paper(cell)):
+    text = Text(words.own(cell, marks), style="yellow" if cell.holes else _STYLES[cell.rank])
+    for line in (words.delta(cell, marks), words.paper(cell)):
         if line:
             text.append(f"\n{line}", style="dim not bold not underline")
     return text
@@ -81,7 +81,7 @@ def _cell(cell: Cell, marks: Mapping[str, str]) -> Text:
 
 def _comparisons(lines: Sequence[Sequence[str]]) -> Table:
     grid = Table(title=f"Differences on {label('all')}", title_justify="left", pad_edge=False)
-    for place, name in enumerate(wording.COMPARISON_HEADER):
+    for place, name in enumerate(words.COMPARISON_HEADER):
         grid.add_column(name, justify="left" if place < 2 else "right", overflow="fold")
     for line in lines:
         grid.add_row(*(escape(text) for text in line))

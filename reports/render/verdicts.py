@@ -12,9 +12,9 @@ from rich.markup import escape as plain_text
 from rich.padding import Padding
 from rich.table import Table
 
-from reports.claims import ClaimResult, ClaimsReport, Part
-from reports.columns import label
-from reports.render import markdown, plain, web, wording
+from evidence.claims import ClaimResult, ClaimsReport, Part
+from reports.render import markdown, plain, web, words
+from search_spaces.columns import label
 
 HEADER = ("Claim", "Section", "Verdict", "Contrast", "Ours", "95% interval", "p (Holm)", "n")
 HEADER_PAPER = (*HEADER, "Paper", "Why")
@@ -68,7 +68,7 @@ def slip_lines(report: ClaimsReport) -> list[tuple[str, str, str, str]]:
         for slip in report.slips
     ]
     for slip in report.table_slips:
-        where = wording.heading(slip.table.removeprefix("table"))
+        where = words.heading(slip.table.removeprefix("table"))
         what = f"{slip.row}: {label(slip.column)} against its question types"
         found.append((where, what, f"{slip.printed:.2f}", f"{slip.computed:.2f}"))
     return found
@@ -169,7 +169,7 @@ def to_json(report: ClaimsReport) -> str:
 def _part(part: Part, named: bool) -> tuple[str, ...]:
     difference = part.difference
     column = "" if part.contrast.column == "all" else f" ({label(part.contrast.column)})"
-    paper = wording.signed(part.published)
+    paper = words.signed(part.published)
     if part.published_error is not None:
         paper += f" ±{1.96 * part.published_error:.2f}"
     why = ": ".join(filter(None, (part.verdict if named else "", part.reason)))
@@ -178,9 +178,9 @@ def _part(part: Part, named: bool) -> tuple[str, ...]:
     size = f"{difference.seeds} × {difference.questions}" if difference.questions else "counted"
     return (
         part.contrast.name + column,
-        wording.signed(difference.mean),
-        wording.bounds(difference.interval),
-        wording.p_value(difference.p_holm),
+        words.signed(difference.mean),
+        words.bounds(difference.interval),
+        words.p_value(difference.p_holm),
         size,
         paper,
         why,

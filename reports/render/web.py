@@ -7,9 +7,9 @@ from html import escape
 from importlib.resources import files
 from itertools import groupby
 
-from reports.columns import LABELS, label
-from reports.model import Cell, ResultRow, ResultTable
-from reports.render import wording
+from evidence.results import Cell, ResultRow, ResultTable
+from reports.render import words
+from search_spaces.columns import LABELS, label
 
 _RANK = {0: "", 1: "best", 2: "second"}
 
@@ -34,10 +34,10 @@ def document(title: str, body: str) -> str:
 
 def section(table: ResultTable) -> str:
     """Return one table with its notes, its statistics and the runs behind it."""
-    marks = wording.hole_marks(table)
+    marks = words.hole_marks(table)
     rows = "\n".join(_row(row, table, marks) for row in table.rows)
-    notes = "\n".join(f"<li>{escape(note)}</li>" for note in wording.notes(table))
-    title = escape(wording.caption(table))
+    notes = "\n".join(f"<li>{escape(note)}</li>" for note in words.notes(table))
+    title = escape(words.caption(table))
     return (
         f'<section id="{escape(table.key)}">\n<h2>{title}</h2>\n'
         f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">\n<table>\n'
@@ -108,19 +108,19 @@ def _cell(row: ResultRow, cell: Cell, marks: Mapping[str, str]) -> str:
     )
     extra = "".join(
         f"<small>{escape(line)}</small>"
-        for line in (wording.delta(cell, marks), wording.paper(cell))
+        for line in (words.delta(cell, marks), words.paper(cell))
         if line
     )
-    own = f"<span>{escape(wording.own(cell, marks))}</span>"
+    own = f"<span>{escape(words.own(cell, marks))}</span>"
     return f'<td class="{kind}" title="{escape(title)}">{own}{extra}</td>'
 
 
 def _comparisons(table: ResultTable) -> str:
-    lines = wording.comparison_lines(table)
+    lines = words.comparison_lines(table)
     if not lines:
         return ""
-    caption = f"Differences on {label('all')}, {wording.heading(table.number)}"
-    return grid(caption, wording.COMPARISON_HEADER, lines)
+    caption = f"Differences on {label('all')}, {words.heading(table.number)}"
+    return grid(caption, words.COMPARISON_HEADER, lines)
 
 
 def _runs(table: ResultTable) -> str:

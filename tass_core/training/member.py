@@ -11,18 +11,19 @@ from torch import Tensor, nn
 
 from tass_core.checkpoints import load_weights
 from tass_core.config import LossConfig, TrialConfig
+from tass_core.cuda.graphs import Backward
 from tass_core.data import Features, Shapes
-from tass_core.model import TASS, Batch, Output, uses_match
-from tass_core.model.losses import (
+from tass_core.randomness import initialise, noise_key
+from tass_core.systems.blocks.question import GloveQuestion
+from tass_core.systems.protocol import Batch, Output
+from tass_core.systems.tass.losses import (
     answer_loss,
     cross_modal_synchrony,
     legacy_synchrony,
     match_loss,
     renormalise,
 )
-from tass_core.model.question import GloveQuestion
-from tass_core.randomness import initialise, noise_key
-from tass_core.training.graphs import Backward
+from tass_core.systems.tass.network import TASS, uses_match
 from tass_core.trial import Trial
 
 LOSSES = ("loss", "loss_qa", "loss_s", "loss_cms")

@@ -15,16 +15,17 @@ from pathlib import Path
 import torch
 import torch.distributed
 
-from tass_core.batches import BatchSource, Shard
+from tass_core.batches.source import BatchSource, Shard
 from tass_core.checkpoints import load_weights, save_checkpoint
 from tass_core.data import Dataset
 from tass_core.errors import ConfigError
-from tass_core.evaluation import Evaluation, evaluate_all, grounding, write_predictions
-from tass_core.model import Batch, parameter_counts
-from tass_core.training.fused import Crew, make_crews, make_stacks
+from tass_core.evaluation.answering import Evaluation, evaluate_all, grounding, write_predictions
+from tass_core.systems.protocol import Batch
+from tass_core.systems.tass.network import parameter_counts
+from tass_core.training.groups import Crew, make_crews, make_stacks
 from tass_core.training.member import Member
 from tass_core.training.results import EpochResult, Halving, Record, TrialResult
-from tass_core.training.state import PackState, load_members, read_state, write_state
+from tass_core.training.resume import PackState, load_members, read_state, write_state
 from tass_core.training.width import Fuse, check_fuse, measured_width
 from tass_core.trial import Trial, structure_key, trial_key
 
@@ -51,11 +52,11 @@ def train_pack(
     Args:
         trials: they share the seed and ``structure_key``.
         dataset: what to train on.
-        folder: the pack's own folder, see ``tass_core.training.state``.
+        folder: the pack's own folder, see ``tass_core.training.resume``.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         halving: drop the worse members at rungs; None trains all to the end.
         shard: this worker's place among several, which ``torch.distributed`` connects.
-        fuse: how many members make their steps as one, see ``tass_core.training.fused``;
+        fuse: how many members make their steps as one, see ``tass_core.training.groups``;
             ``auto`` measures it, ``off`` keeps every member's bits.
         stop: asked after every epoch; when it says yes, training ends cleanly there.
         replay: yield the results of earlier calls again, first.

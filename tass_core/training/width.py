@@ -16,10 +16,10 @@ import torch
 
 from tass_core import TRAINING_VERSION
 from tass_core.config import digest
-from tass_core.data.pooling import user_cache
+from tass_core.data.folder.pooling import user_cache
 from tass_core.errors import ConfigError
-from tass_core.model import Batch
-from tass_core.training.fused import make_crews, stack_key
+from tass_core.systems.protocol import Batch
+from tass_core.training.groups import make_crews, stack_key
 from tass_core.training.member import Member
 
 logger = logging.getLogger(__name__)

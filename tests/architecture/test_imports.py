@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 ALLOWED = {
     "tass_core": set(),
     "search_spaces": {"tass_core"},
-    "jobs": {"search_spaces", "tass_core"},
-    "reports": {"search_spaces", "tass_core"},
-    "cli": {"reports", "jobs", "search_spaces", "tass_core"},
+    "tracking": {"search_spaces", "tass_core"},
+    "evidence": {"tracking", "search_spaces", "tass_core"},
+    "jobs": {"evidence", "tracking", "search_spaces", "tass_core"},
+    "reports": {"evidence", "tracking", "search_spaces", "tass_core"},
+    "cli": {"reports", "jobs", "evidence", "tracking", "search_spaces", "tass_core"},
 }
 FOREIGN = {
     "tass_core": {"ray", "mlflow", "optuna", "click"},

@@ -5,14 +5,13 @@ import io
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from cli.main import main
 from tass_core.data.world import make_world
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--set", "data.t2=4", "--set", "model.width=16", "--epochs", "2")
 
 

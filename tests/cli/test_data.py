@@ -13,6 +13,7 @@ import pytest
 
 from cli.main import main
 from tass_core.data import open_dataset
+from tests import ROOT
 
 VIDEOS = ["00000001", "00000002", "00000003"]
 
@@ -206,7 +207,7 @@ def test_interrupted_ingest_ends_without_a_traceback(folder):
         f"sys.argv = ['tass-cli', *{list(INGEST)!r}]\n"
         "from cli.main import main\nmain()\n"
     )
-    repository = str(Path(__file__).parents[2])
+    repository = str(ROOT)
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=os.environ | {"PYTHONPATH": repository},

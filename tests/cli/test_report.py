@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 
 from cli.main import cli
-from reports.errors import ReportError
+from tass_core.errors import ReportError
 from tests.reports.conftest import finished
 from tests.reports.runs import Sweep
 

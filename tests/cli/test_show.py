@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import cli
-from reports.errors import ReportError
 from tass_core.checkpoints import save_checkpoint
 from tass_core.config import TrialConfig
 from tass_core.data import open_dataset
 from tass_core.data.world import make_world
-from tass_core.model import TASS
+from tass_core.errors import ReportError
+from tass_core.systems.tass.network import TASS
 from tass_core.trial import Trial
 
 

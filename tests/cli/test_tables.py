@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import cli
-from reports.errors import ReportError
+from tass_core.errors import ReportError
 from tests.reports.conftest import finished
 from tests.reports.runs import Sweep
 

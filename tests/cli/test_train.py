@@ -3,13 +3,12 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tass_core.data.world import make_world
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 SMALL = ["--set", "optimiser.epochs=2", "--set", "data.t2=2", "--threads", "1"]
 
 

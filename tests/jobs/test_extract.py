@@ -16,6 +16,7 @@ from tass_core.data import TEMPLATES, open_dataset
 from tass_core.data.extract import ExtractSettings
 from tass_core.data.extract.extra import need
 from tass_core.errors import DataError
+from tests import ROOT
 
 av = pytest.importorskip("av", reason="the extra [extract] is not installed")
 VIDEOS = [f"{number:08d}" for number in range(3)]
@@ -149,5 +150,5 @@ def test_importing_the_job_imports_neither_ray_nor_the_extra():
         "import sys, jobs.extract\n"
         "assert not {'ray', 'av', 'torchvision', 'open_clip'} & set(sys.modules)"
     )
-    repository = str(Path(__file__).parents[2])
+    repository = str(ROOT)
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": repository})

@@ -2,9 +2,8 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import ROOT
 
 
 def imported_by(module):
@@ -21,7 +20,7 @@ def imported_by(module):
 
 
 def test_workers_import_neither_mlflow_nor_optuna_nor_ray_train():
-    modules = imported_by("jobs.trainables")
+    modules = imported_by("jobs.worker.entry")
 
     assert not {"mlflow", "optuna", "ray.train", "click", "pandas"} & modules
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from reports.columns import GROUNDING
+from search_spaces.columns import GROUNDING
 from search_spaces.tables import TABLES
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig

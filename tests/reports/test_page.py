@@ -8,14 +8,14 @@ import numpy as np
 import optuna
 import pytest
 
+from evidence.tables import collect
 from reports.figures import heat_map, learning_curves, save
 from reports.page import build
-from reports.runs import Tracking, TrialRun
 from reports.searches import figures, rebuild
-from reports.tables import collect
 from tass_core.config import TrialConfig
 from tests.reports.runs import Sweep
 from tests.reports.test_render import Checker
+from tracking.reader import Tracking, TrialRun
 
 
 def test_the_page_is_balanced_accessible_and_self_contained(finished: Sweep) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import ast
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from reports.statistics import weighted_average
+from evidence.variance import weighted_average
 from search_spaces.claims import PAPER_COUNTS
 from search_spaces.tables import TABLES, Row
 from tass_core.data import AVERAGES
+from tests import SHARED
 
-TEST_FILE = Path(__file__).parents[2].parent / "shared" / "music-avqa" / "avqa-test.json"
+TEST_FILE = SHARED / "music-avqa" / "avqa-test.json"
 PUBLISHED = {table.key: table for table in TABLES}
 ROWS = [(key, row) for key in ("table1", "table2") for row in PUBLISHED[key].rows]
 NAMES = {

@@ -11,11 +11,11 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from reports.errors import ReportError
+from evidence.tables import collect
 from reports.render import FORMATS, render
 from reports.render.latex import escape
 from reports.render.terminal import show
-from reports.tables import collect
+from tass_core.errors import ReportError
 from tests.reports.runs import Sweep
 
 VOID = {"meta", "link", "br", "img", "hr"}

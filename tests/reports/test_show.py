@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reports.errors import ReportError
-from reports.explain import examples, explain, frame_paths
-from reports.show import describe, draw
+from reports.attention.draw import describe, draw
+from reports.attention.explain import examples, explain, frame_paths
 from tass_core.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from tass_core.config import TrialConfig
 from tass_core.data import Dataset, open_dataset
 from tass_core.data.world import make_world
-from tass_core.evaluation import evaluate
-from tass_core.model import TASS
+from tass_core.errors import ReportError
+from tass_core.evaluation.answering import evaluate
+from tass_core.systems.tass.network import TASS
 from tass_core.trial import Trial
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from search_spaces.claims import CLAIMS, PAPER_COUNTS, SLIPS, Contrast
 from search_spaces.tables import TABLES
+from tests import SHARED
 
-PAPER = Path(__file__).parents[2].parent / "shared" / "paper"
+PAPER = SHARED / "paper"
 ROWS = {(table.key, row.name): row for table in TABLES for row in table.rows}
 CONTRASTS = [
     pytest.param(contrast, id=f"{claim.key}-{contrast.name}")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs.mlflow_store import connect
+from evidence.tables import collect
 from reports.render import render
-from reports.tables import collect
 from tass_core.data.world import make_world
+from tests import ROOT
+from tracking.writer import connect
 
-ROOT = Path(__file__).resolve().parents[2]
 SWEEP = ("sweep", "ordering", "--seeds", "0", "--pack-size", "2", "--epochs", "12")
 SMALL = ("--set", "data.t2=2", "--set", "model.width=32")
 

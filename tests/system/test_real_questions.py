@@ -1,13 +1,14 @@
 """The same commands over real MUSIC-AVQA questions."""
 
 import json
-from pathlib import Path
 
 import pytest
 
+from tests import SHARED
+
 pytestmark = pytest.mark.system
 
-QUESTIONS = Path(__file__).resolve().parents[2].parent / "shared" / "music-avqa"
+QUESTIONS = SHARED / "music-avqa"
 
 
 @pytest.mark.skipif(

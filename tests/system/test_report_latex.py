@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from evidence.tables import collect
 from reports.render import render
-from reports.tables import collect
 from tests.reports.runs import write_sweep
 
 pytestmark = pytest.mark.system

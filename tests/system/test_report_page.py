@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from reports.page import build
-from reports.runs import Tracking
 from tests.reports.runs import write_sweep
+from tracking.reader import Tracking
 
 pytestmark = pytest.mark.system
 

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.reports.runs import Sweep, write_sweep
 
 pytestmark = pytest.mark.system
-
-ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:

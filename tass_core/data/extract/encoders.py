@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from tass_core.data.extract.extra import need
 from tass_core.data.extract.vggish import VGGish, log_mel_by_second
-from tass_core.data.layout import EncoderLayout
-from tass_core.data.stream import sha256_file
+from tass_core.data.folder.description import EncoderLayout
+from tass_core.data.folder.stream import sha256_file
 from tass_core.errors import DataError
 
 CLIP, RESNET = "clip", "resnet18-glove"

@@ -15,13 +15,13 @@ import numpy.typing as npt
 from tass_core.config import digest
 from tass_core.data.extract.decode import decode_video
 from tass_core.data.extract.encoders import CLIP, LAYOUTS, RESNET, FrozenEncoders
-from tass_core.data.folders import storage_errors
-from tass_core.data.ingest import IngestReport, fit_length, left_out_table
-from tass_core.data.pooling import pool_segments
-from tass_core.data.sources import LeftOut, Sources
-from tass_core.data.store import DatasetWriter
-from tass_core.data.text import TextPlan, add_questions
+from tass_core.data.folder.pooling import pool_segments
+from tass_core.data.folder.writer import DatasetWriter
+from tass_core.data.ingest.features import IngestReport, fit_length, left_out_table
+from tass_core.data.ingest.sources import LeftOut, Sources
+from tass_core.data.ingest.text import TextPlan, add_questions
 from tass_core.errors import DataError
+from tass_core.files import storage_errors
 
 ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv", ".m4v", ".mpg", ".mpeg", ".ts")
 

@@ -2,7 +2,7 @@
 
 from tass_core.data.world.build import Progress
 from tass_core.data.world.make import ANSWER_BIAS, CO_OCCURRENCE, make_world
-from tass_core.data.world.over import OverReport, make_world_over
+from tass_core.data.world.over.invent import OverReport, make_world_over
 from tass_core.data.world.presets import PRESETS
 
 __all__ = [

@@ -9,7 +9,14 @@ from itertools import permutations
 
 import numpy as np
 
-from tass_core.data.questions import ANSWERS, INSTRUMENTS, NUMBERS, PLACEHOLDER, SLOTS, TEMPLATES
+from tass_core.data.music_avqa.questions import (
+    ANSWERS,
+    INSTRUMENTS,
+    NUMBERS,
+    PLACEHOLDER,
+    SLOTS,
+    TEMPLATES,
+)
 from tass_core.data.world.answers import Truth, View, find_truth
 
 PLACES = SLOTS["<LR>"]

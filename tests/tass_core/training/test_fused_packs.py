@@ -1,13 +1,13 @@
 """Packs whose members are fused: the results of members alone, however training goes."""
 
 import pytest
-from test_reproducibility import numbers
 
 from tass_core.data import open_dataset
 from tass_core.errors import ConfigError
 from tass_core.training import EpochResult, Halving, Shard, pack, train_pack
 from tass_core.training.pack import make_crews
 from tass_core.trial import Trial, trial_key
+from tests.tass_core.training.test_reproducibility import numbers
 
 CHANGES = [{}, {"model.tau": 0.0}, {"model.merge": "mul"}, {"loss.match": False}]
 

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from tass_core.data import open_dataset
 from tass_core.errors import CheckpointError, ConfigError
 from tass_core.training import EpochResult, Halving, train_pack
 from tass_core.trial import Trial, trial_key
+from tests import ROOT
 
 TIMINGS = ("questions_per_s",)
 
@@ -100,7 +100,7 @@ def test_a_killed_process_costs_nothing_but_time(trials, alone, tiny, tmp_path):
         paths.append(str(path))
     folder = tmp_path / "pack"
     command = [sys.executable, "-c", CHILD, str(folder), str(tiny.folder), *paths]
-    root = Path(__file__).parents[3]
+    root = ROOT
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root)}
     ) as child:

@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tass_core.training import EpochResult, train_pack
 from tass_core.trial import Trial
+from tests import ROOT
 
 WORKER = """
 import sys
@@ -34,7 +34,7 @@ def test_two_workers_give_the_results_of_one(negatives, tiny, base, tmp_path):
     one = list(train_pack([Trial(config, 0)], tiny, folder=tmp_path / "one"))
     path = tmp_path / "config.json"
     path.write_text(config.to_json())
-    root = str(Path(__file__).parents[3])
+    root = str(ROOT)
     arguments = [str(tmp_path / "store"), str(tmp_path / "two"), str(tiny.folder), str(path)]
     workers = [
         subprocess.Popen(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tass_core.batches import BatchSource
+from tass_core.batches.source import BatchSource
 from tass_core.errors import ConfigError
 from tass_core.training import parse_fuse
 from tass_core.training.member import Member

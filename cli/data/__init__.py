@@ -1,0 +1,1 @@
+"""``tass-cli data``: make datasets, and look into them."""

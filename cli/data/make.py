@@ -1,0 +1,173 @@
+"""``tass-cli data make``: procedural music worlds, alone or over real questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from cli.data.sources import progress_bar, remark
+from cli.options import console
+from cli.variadic import VariadicCommand
+from tass_core.data import QUESTION_TYPES, open_dataset
+from tass_core.data.world import (
+    ANSWER_BIAS,
+    CO_OCCURRENCE,
+    PRESETS,
+    OverReport,
+    make_world,
+    make_world_over,
+)
+from tass_core.data.world.over.invent import SPLIT_FRACTION, STORED_T2
+from tass_core.errors import DataError
+
+
+@click.command("make", cls=VariadicCommand)
+@click.option(
+    "--preset",
+    type=click.Choice(PRESETS),
+    default="demo",
+    show_default=True,
+    help="tiny: for tests. demo: the embedded default. paper: the paper's shapes and sizes.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The dataset folder to make."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--questions",
+    multiple=True,
+    metavar="FILE ...",
+    type=click.Path(path_type=Path),
+    help="MUSIC-AVQA's question files: invent a scene for every video in them, of which as many "
+    "of its real answers are true as can be together.",
+)
+@click.option(
+    "--split-from",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Without a train file: the one of the question files to carve it out of, by video.",
+)
+@click.option(
+    "--split-fraction",
+    default=SPLIT_FRACTION,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="The share of that file's videos that goes to train.",
+)
+@click.option(
+    "--answer-bias",
+    default=ANSWER_BIAS,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="0: answers as even as the scenes allow; 1: MUSIC-AVQA's prior. Without --questions.",
+)
+@click.option(
+    "--co-occurrence",
+    default=CO_OCCURRENCE,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="0: instruments meet evenly; 1: always within an ensemble. Without --questions.",
+)
+@click.option(
+    "--store-t2",
+    default=None,
+    type=click.IntRange(min=1),
+    help=f"Store means over this many seconds: as much smaller, but only for such T2. Default: "
+    f"1 for tiny and demo, 6 for paper, {STORED_T2} with --questions.",
+)
+@click.option("--force", is_flag=True, help="Replace the dataset at OUT.")
+@click.pass_context
+def make(
+    context: click.Context,
+    preset: str,
+    out: Path,
+    seed: int,
+    questions: tuple[Path, ...],
+    split_from: Path | None,
+    split_fraction: float,
+    answer_bias: float,
+    co_occurrence: float,
+    store_t2: int | None,
+    force: bool,
+) -> None:
+    """Make a procedural music world: invented scenes, true answers, true grounding.
+
+    With --questions the questions and answers are the real ones and only the scenes and the
+    features are invented.
+
+    \b
+    tass-cli data make --preset demo --out data/demo
+    tass-cli data make --questions avqa-val.json avqa-test.json \\
+      --split-from avqa-test.json --out data/over-avqa
+    """
+    _require_consistent(context, bool(questions))
+    if not questions:
+        with progress_bar("make") as advance:
+            make_world(
+                preset,
+                out,
+                seed=seed,
+                force=force,
+                progress=advance,
+                answer_bias=answer_bias,
+                co_occurrence=co_occurrence,
+                stored_t2=store_t2,
+            )
+        _print_made(out)
+        return
+    remark("inventing a scene for every video ...")
+    with progress_bar("make") as advance:
+        report = make_world_over(
+            questions,
+            out,
+            preset=preset,
+            seed=seed,
+            split_from=split_from,
+            split_fraction=split_fraction,
+            stored_t2=store_t2 or STORED_T2,
+            force=force,
+            progress=advance,
+        )
+    _print_made(out)
+    _print_over(report)
+
+
+def _require_consistent(context: click.Context, over_questions: bool) -> None:
+    """Refuse an option that would be ignored."""
+    needs = ("split_from", "split_fraction") if not over_questions else _PRIORS
+    for name in needs:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = "--" + name.replace("_", "-")
+            reason = "the questions decide that" if over_questions else "it needs --questions"
+            raise DataError(f"{option} has no effect here: {reason}; leave it out")
+
+
+_PRIORS = ("answer_bias", "co_occurrence")
+
+
+def _print_made(out: Path) -> None:
+    dataset = open_dataset(out)
+    counts = {split: len(dataset.questions(split)) for split in ("train", "val", "test")}
+    asked = ", ".join(f"{count} {split}" for split, count in counts.items())
+    click.echo(f"{out}: {asked} questions, fingerprint {dataset.fingerprint}")
+
+
+def _print_over(report: OverReport) -> None:
+    table = Table("type", *report.questions, "unmet", title="real questions over invented scenes")
+    for kind in QUESTION_TYPES:
+        counts = [str(report.type_counts[split][kind]) for split in report.questions]
+        table.add_row(kind, *counts, str(report.unmet[kind]))
+    table.add_row("all", *map(str, report.questions.values()), str(report.unmet_total))
+    console.print(table)
+    share = 100 * report.unmet_total / max(1, sum(report.questions.values()))
+    click.echo(
+        f"{report.videos} videos; {report.unmet_total} answers ({share:.1f}%) could not be made "
+        "true together with the others of their video; they are kept as they are"
+    )
+    if report.shared:
+        click.echo(
+            f"{report.shared} videos of train are also asked about in val or test, as in the "
+            "files themselves: they split questions, not videos"
+        )

@@ -1,0 +1,207 @@
+"""Options that ``sweep`` and ``plan`` share, gathered into one value."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import base_config, data_option, resolve_dataset, set_option
+from cli.report_options import tracking_option
+from jobs.cluster.resources import Keep, Resources, Search, parse_seeds
+from jobs.machine.bench import bench_path, read_bench
+from jobs.machine.sharing import share_machine
+from jobs.storage.packs import Storage
+from search_spaces.plan import Plan, empty_plan, plan_tables
+from search_spaces.spaces import Space, fit_space
+from search_spaces.sweeps import SWEEPS, Sweep, choose_tables, find_sweep
+from tass_core.data import Dataset
+from tass_core.errors import SweepError
+from tass_core.training import Halving, parse_fuse
+from tracking.writer import resolve_uri
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """A sweep as a person asked for it, checked."""
+
+    dataset: Dataset
+    plan: Plan
+    search: Search | None
+    space: Space
+    resources: Resources
+    sharing: str | None
+    """A sentence on how the machine is shared, where that was measured."""
+    storage: Storage
+    keep: Keep
+    tracking_uri: str
+
+
+_OPTIONS = (
+    click.argument("sweep", metavar="SWEEP", type=click.Choice(list(SWEEPS))),
+    data_option,
+    click.option("--seeds", metavar="LIST", help="Seeds, such as 0,1,2. Default: 0,1."),
+    click.option("--num-seeds", type=int, metavar="N", help="Seeds 0 to N-1."),
+    click.option("--epochs", type=int, help="Short for --set optimiser.epochs=N."),
+    set_option,
+    click.option("--tables", "tables", metavar="LIST", help="Only these tables, such as 2,5."),
+    click.option(
+        "--search",
+        "search",
+        type=click.Choice(["grid", "optuna"]),
+        help="Enumerate the paper's grid, or search the space. Default: grid where there is one.",
+    ),
+    click.option("--trials", type=int, default=32, show_default=True, help="Budget of a search."),
+    click.option("--eta", type=int, default=3, show_default=True, help="Halving keeps 1/eta."),
+    click.option("--min-epochs", type=int, default=2, show_default=True, help="First rung."),
+    click.option("--no-halving", is_flag=True, help="Search without pruning."),
+    click.option(
+        "--confirm",
+        type=int,
+        default=5,
+        show_default=True,
+        help="Best variants of a search to train with all the seeds.",
+    ),
+    click.option(
+        "--study-storage",
+        metavar="URL",
+        help="Optuna storage. Default: optuna.db beside the tracking database.",
+    ),
+    click.option("--pack-size", type=int, metavar="N", help="Most trials in one process."),
+    click.option("--workers-per-pack", type=int, default=1, show_default=True, metavar="N"),
+    click.option(
+        "--cpus-per-worker",
+        type=float,
+        metavar="X",
+        help="Default: what tass-cli bench found best here, or 1.",
+    ),
+    click.option("--gpus-per-worker", type=float, default=0.0, show_default=True, metavar="X"),
+    click.option(
+        "--fuse",
+        metavar="N|auto|off",
+        help="Trials of a pack that take their steps as one: N, what a measurement at its start "
+        "says, or none. Default: auto on GPUs, off on CPUs, where off keeps every bit.",
+    ),
+    click.option("--address", metavar="ADDRESS", help="An existing Ray cluster, or auto."),
+    click.option(
+        "--storage",
+        "storage",
+        default="tass-runs",
+        show_default=True,
+        metavar="PATH",
+        help="Where packs and checkpoints live: a folder, or a URI such as s3://bucket/folder.",
+    ),
+    click.option(
+        "--keep",
+        default="best",
+        show_default=True,
+        metavar="POLICY",
+        help="Checkpoints to keep: best (each trial's best epoch), top:N, or none.",
+    ),
+    tracking_option,
+)
+
+
+def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument SWEEP and all that decides what runs where; pass a ``SweepRequest``."""
+
+    @functools.wraps(command)
+    def gather(
+        *,
+        sweep: str,
+        data_path: Path | None,
+        seeds: str | None,
+        num_seeds: int | None,
+        epochs: int | None,
+        overrides: tuple[str, ...],
+        tables: str | None,
+        search: str | None,
+        trials: int,
+        eta: int,
+        min_epochs: int,
+        no_halving: bool,
+        confirm: int,
+        study_storage: str | None,
+        pack_size: int | None,
+        workers_per_pack: int,
+        cpus_per_worker: float | None,
+        gpus_per_worker: float,
+        fuse: str | None,
+        address: str | None,
+        storage: str,
+        keep: str,
+        tracking_uri: str | None,
+        **others: Any,
+    ) -> Any:
+        resources = Resources(
+            pack_size,
+            workers_per_pack,
+            cpus_per_worker,
+            gpus_per_worker,
+            address,
+            None if fuse is None else parse_fuse(fuse),
+        )
+        found = find_sweep(sweep)
+        chosen_seeds, chosen_keep, place = parse_seeds(seeds, num_seeds), Keep.parse(keep), storage
+        if workers_per_pack > 1 and "://" in place:
+            raise SweepError(
+                f"--storage {place}: the workers of one pack share its folder; give a path that "
+                "every node mounts, or --workers-per-pack 1"
+            )
+        halving = None if no_halving else Halving(eta, min_epochs)
+        wanted = None
+        if _searches(found, search):
+            wanted = Search(trials, halving, confirm, study_storage)
+        dataset = resolve_dataset(data_path)
+        changes = (*overrides, *(() if epochs is None else (f"optimiser.epochs={epochs}",)))
+        base = base_config(dataset, changes)
+        plan = _plan(found, base, chosen_seeds, dataset, tables, wanted)
+        measured = read_bench(bench_path())
+        resources, sharing = share_machine(resources, measured, base, dataset.shapes(base))
+        request = SweepRequest(
+            dataset=dataset,
+            plan=plan,
+            search=wanted,
+            space=fit_space(found.space or (), dataset.segments),
+            resources=resources,
+            sharing=sharing,
+            storage=Storage(place),
+            keep=chosen_keep,
+            tracking_uri=resolve_uri(tracking_uri),
+        )
+        return command(request, **others)
+
+    wrapped: Callable[..., Any] = gather
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _searches(sweep: Sweep, search: str | None) -> bool:
+    """Whether to search; a sweep without a grid always does, one without a space never."""
+    if search == "optuna" and sweep.space is None:
+        raise SweepError(f"--search optuna: sweep '{sweep.name}' has no space to search")
+    if search == "grid" and not sweep.tables:
+        raise SweepError(f"--search grid: sweep '{sweep.name}' has no grid; it always searches")
+    return search == "optuna" or not sweep.tables
+
+
+def _plan(
+    sweep: Sweep,
+    base: Any,
+    seeds: tuple[int, ...],
+    dataset: Dataset,
+    tables: str | None,
+    search: Search | None,
+) -> Plan:
+    numbers = [part.strip() for part in (tables or "").split(",") if part.strip()]
+    if search is not None:
+        if numbers:
+            raise SweepError("--tables chooses among the tables of a grid; a search has none")
+        return empty_plan(sweep.name, dataset, base, seeds)
+    chosen = choose_tables(sweep, numbers, dataset.segments)
+    return plan_tables(sweep.name, chosen, base, seeds, dataset)

@@ -1,0 +1,1 @@
+"""Runs judged: estimates, tables, claims and verdicts as values."""

@@ -1,0 +1,113 @@
+"""A finished table as plain data: cells, differences, and every hole by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evidence.variance import Difference, Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Something a table would need and does not have."""
+
+    row: str
+    seed: int | None
+    """None when the whole row is concerned."""
+    reason: str
+    run_id: str | None = None
+
+    def __str__(self) -> str:
+        where = self.row if self.seed is None else f"{self.row}, seed {self.seed}"
+        return f"{where}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One row in one column. A cell with holes has no mean: it fails closed."""
+
+    column: str
+    values: Mapping[int, float]
+    """Seed -> value of every usable run, also where others are missing."""
+    mean: float | None
+    interval: Interval | None
+    """Student's t over seeds; None for a single seed."""
+    published: float | None
+    difference: Difference | None
+    """Paired difference to the row's reference; None for the reference itself."""
+    holes: tuple[Hole, ...]
+    difference_holes: tuple[Hole, ...] = ()
+    """Why there is no difference although the cell itself is complete."""
+    sd: float | None = None
+    """Standard deviation over seeds; None for a single seed."""
+    rank: int = 0
+    """1 for the best mean of the column, 2 for the second best, 0 otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One variant: its runs by seed and its cells by column."""
+
+    name: str
+    config_hash: str | None
+    runs: Mapping[int, str]
+    """Seed -> MLflow run id of the runs behind every cell of the row."""
+    cells: Mapping[str, Cell]
+    reference: str | None
+    """Name of the row that differences are taken to; None for a reference row."""
+    holes: tuple[Hole, ...]
+    published_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTable:
+    """One table of the paper, or one sweep in the same form."""
+
+    key: str
+    number: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[ResultRow, ...]
+    seeds: tuple[int, ...]
+    dataset: str
+    provenance: str
+    fingerprint: str
+    training_version: str
+    sweep: str
+    sweep_run: str
+    experiment_id: str
+    tracking_uri: str
+    questions: Mapping[str, int]
+    """Test questions by type."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether no cell of the table has a hole."""
+        return not self.holes
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """Every hole of the table, each once, in the order of the rows."""
+        found = [
+            hole
+            for row in self.rows
+            for hole in (*row.holes, *(h for cell in row.cells.values() for h in cell.holes))
+        ]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def origin(self) -> str:
+        """What the numbers are about, to stand beside the paper's."""
+        return origin(self.provenance, self.dataset)
+
+
+def origin(provenance: str, dataset: str) -> str:
+    """Return the words that keep our numbers apart from the paper's."""
+    words = {
+        "procedural": "procedural world, not MUSIC-AVQA",
+        "procedural-over-real-questions": (
+            "procedural world over the real MUSIC-AVQA questions, not MUSIC-AVQA"
+        ),
+    }
+    return f"dataset '{dataset}': {words.get(provenance, provenance or 'origin not recorded')}"

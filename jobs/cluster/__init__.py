@@ -1,0 +1,1 @@
+"""Ray's session and what a cluster has to give."""

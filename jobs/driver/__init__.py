@@ -1,0 +1,1 @@
+"""The driver: a sweep from plan to finished trials."""

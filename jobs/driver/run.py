@@ -1,0 +1,312 @@
+"""A sweep from plan to finished trials: what is held, what is missing, what to run, the end."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from jobs.cluster.resources import Keep, Resources
+from jobs.cluster.session import Slots, check_machine, quiet_log, ray_session
+from jobs.driver.conductor import Conductor, opening
+from jobs.driver.progress import Progress, Watcher
+from jobs.driver.sources import Queue, Source
+from jobs.packs import Pack, adopt, choose_size, make_packs
+from jobs.storage.packs import Storage
+from jobs.worker.train import Workplace
+from search_spaces.plan import Plan
+from tass_core import TRAINING_VERSION
+from tass_core.data import Dataset
+from tass_core.errors import SweepError
+from tass_core.trial import Trial
+from tracking.delivery import Tracker
+from tracking.events import Event
+from tracking.outbox import Journal
+from tracking.provenance import describe_environment, environment
+from tracking.writer import Held, MlflowStore
+
+PATIENCE = 20.0
+"""Seconds that the end of a sweep waits for a tracking store that is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where and how a sweep runs."""
+
+    dataset: Dataset
+    storage: Storage
+    tracking_uri: str
+    resources: Resources
+    keep: Keep
+    max_failures: int
+    command: str
+    """The command line, to be found again in MLflow."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a sweep ended."""
+
+    sweep_run: str | None
+    """The parent run's id; None when MLflow is away."""
+    trained: int
+    held: int
+    pruned: int
+    failed: dict[str, str] = field(default_factory=dict)
+    """What to call a trial -> why it failed."""
+    interrupted: bool = False
+    missing: int = 0
+    """Trials that the next run will train."""
+    behind: str | None = None
+    """Why MLflow lacks what is in the journal, or None when it has everything."""
+    seconds: float = 0.0
+    log: Path | None = None
+
+    @property
+    def status(self) -> str:
+        """``finished``, ``failed`` or ``stopped``, as MLflow calls it."""
+        if self.interrupted:
+            return "stopped"
+        return "failed" if self.failed else "finished"
+
+
+class Session:
+    """An open sweep: the lock, the journal and the tracker of one driver.
+
+    Use it as a context manager; leaving it closes the sweep's run in MLflow.
+    """
+
+    def __init__(self, plan: Plan, setting: Setting, watcher: Watcher) -> None:
+        self.plan, self.setting, self.watcher = plan, setting, watcher
+        self.store = MlflowStore(setting.tracking_uri, str(plan.dataset["name"]))
+        home = setting.storage.home
+        self.log = home / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+        self.tracker = Tracker(
+            Journal(home, setting.tracking_uri), self.store, setting.storage.fetch
+        )
+        self.started = time.monotonic()
+        self.startup: float | None = None
+        self.interrupted = False
+        self.progress = Progress(plan.sweep, {}, {})
+        self.opened = False
+
+    def held(self) -> dict[str, Held]:
+        """Return the finished trials that MLflow holds, after what earlier drivers left."""
+        self.tracker.start()
+        if not self.tracker.drain(PATIENCE):
+            raise SweepError(
+                f"tracking URI {self.setting.tracking_uri}: an earlier sweep's results wait in "
+                f"the journal and cannot be written ({self.tracker.trouble})"
+            )
+        return {key: trial for key, trial in self.store.held().items() if trial.state == "finished"}
+
+    def open(self) -> None:
+        """Open the sweep's run in MLflow."""
+        self.opened = True
+        self.tracker.record(
+            [
+                {
+                    "kind": "sweep",
+                    "sweep_key": self.plan.key,
+                    "name": self.plan.sweep,
+                    "tags": {
+                        "tass.sweep": self.plan.sweep,
+                        "tass.command": self.setting.command,
+                        "tass.status": "running",
+                        **_origin(self.plan),
+                        **{f"tass.environment.{k}": v for k, v in environment().items()},
+                    },
+                    "plan": self.plan.to_dict(),
+                    "at": time.time(),
+                }
+            ]
+        )
+
+    def run(self, source: Source, slots: Slots) -> None:
+        """Run what a source wants."""
+        from jobs.driver.tune import run_packs
+
+        setting = self.setting
+        conductor = Conductor(
+            source=source,
+            storage=setting.storage,
+            record=self._record,
+            start=self._opening,
+            progress=self.progress,
+            watcher=self.watcher,
+            keep=setting.keep,
+            max_failures=setting.max_failures,
+        )
+        place = Workplace(
+            dataset=str(setting.dataset.folder),
+            fingerprint=setting.dataset.fingerprint,
+            storage=setting.storage.place,
+            threads=slots.threads,
+            gpus=slots.gpus,
+            fuse=setting.resources.fuse or ("auto" if slots.gpus else "off"),
+        )
+        run_packs(conductor, place, slots, setting.max_failures)
+        self.interrupted = self.interrupted or conductor.stopping
+
+    def close(self) -> Outcome:
+        """Close the sweep's run and wait for MLflow; return how the sweep ended."""
+        progress = self.progress
+        outcome = Outcome(
+            sweep_run=None,
+            trained=progress.done,
+            held=progress.held,
+            pruned=progress.pruned,
+            failed={progress.label(key): reason for key, reason in progress.failed.items()},
+            interrupted=self.interrupted,
+            missing=progress.remaining,
+            log=self.log if self.log.exists() else None,
+        )
+        self.tracker.record(
+            [
+                {"kind": "plan", "sweep_key": self.plan.key, "plan": self.plan.to_dict()},
+                self._ending(outcome.status),
+            ]
+        )
+        if self.tracker.drain(PATIENCE):
+            outcome.sweep_run = self.store.sweep_run(self.plan.key)
+        else:
+            outcome.behind = self.tracker.trouble or "the tracking store does not answer"
+        if self.tracker.refused:
+            outcome.failed |= {f"MLflow, {text}": "refused" for text in self.tracker.refused}
+        outcome.seconds = time.monotonic() - self.started
+        return outcome
+
+    def abandon(self) -> None:
+        """Close the sweep's run after an error that the sweep cannot mend."""
+        if self.opened:
+            self.tracker.record([self._ending("failed")])
+            self.tracker.drain(PATIENCE / 4)
+
+    def _ending(self, status: str) -> Event:
+        return {
+            "kind": "sweep-end",
+            "sweep_key": self.plan.key,
+            "status": status,
+            "startup": self.startup,
+            "at": time.time(),
+        }
+
+    def _record(self, events: list[Event]) -> None:
+        spent = [event["seconds"] for event in events if "seconds" in event]
+        if spent and self.startup is None:
+            self.startup = time.monotonic() - self.started - sum(spent)
+        self.tracker.record(events)
+        self.progress.trouble = self.tracker.trouble
+
+    def _opening(self, key: str) -> Event:
+        trial = self.plan.trials[key]
+        self.progress.names[key] = self.plan.name(key)
+        params = {
+            **trial.config.flat(),
+            "seed": trial.seed,
+            "fingerprint": self.plan.fingerprint,
+        }
+        tags = {
+            "tass.config_hash": trial.config.hash(),
+            "tass.seed": str(trial.seed),
+            "tass.environment": describe_environment(),
+            **_origin(self.plan),
+        }
+        return opening(self.plan.key, key, self.plan.name(key), params, tags)
+
+
+@contextmanager
+def session(plan: Plan, setting: Setting, watcher: Watcher) -> Iterator[Session]:
+    """Open a sweep's session; one storage has one at a time.
+
+    Raises:
+        SweepError: another sweep is running there, or it cannot be written.
+        TrackingError: the tracking store cannot be reached.
+    """
+    check_machine(setting.resources)
+    setting.storage.check()
+    home = setting.storage.home
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home / "sweep.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise SweepError(
+            f"another sweep is running in {home}; wait for it, or name another --storage"
+        ) from None
+    opened = None
+    try:
+        opened = Session(plan, setting, watcher)
+        yield opened
+    except BaseException:
+        if opened is not None:
+            opened.abandon()
+        raise
+    finally:
+        if opened is not None:
+            opened.tracker.close()
+        lock.release()
+
+
+def run_grid(plan: Plan, setting: Setting, watcher: Watcher) -> Outcome:
+    """Train every trial of the plan that MLflow does not hold, and close the sweep."""
+    with session(plan, setting, watcher) as opened:
+        held = opened.held()
+        missing = register(opened, held)
+        opened.open()
+        if missing:
+            with quiet_log(opened.log), ray_session(setting.resources) as slots:
+                packs = choose_packs(
+                    missing, plan.trials, setting.storage, setting.resources, slots
+                )
+                opened.run(Queue(packs), slots)
+        return opened.close()
+
+
+def register(opened: Session, held: Mapping[str, Held]) -> dict[str, Trial]:
+    """Tell the progress what is wanted and held; return what is missing."""
+    plan, progress = opened.plan, opened.progress
+    progress.trials = plan.trials
+    progress.names = {key: plan.name(key) for key in plan.trials}
+    missing = {key: trial for key, trial in plan.trials.items() if key not in held}
+    progress.held = len(plan.trials) - len(missing)
+    return missing
+
+
+def choose_packs(
+    missing: Mapping[str, Trial],
+    wanted: Mapping[str, Trial],
+    storage: Storage,
+    resources: Resources,
+    slots: Slots,
+) -> list[Pack]:
+    """Return the packs to run: interrupted ones first, then new ones."""
+    adopted = adopt(missing, unfinished(storage, set(wanted)))
+    taken = {key for pack in adopted for key in pack.members}
+    rest = {key: trial for key, trial in missing.items() if key not in taken}
+    size = resources.pack_size or choose_size(len(wanted), slots.packs)
+    return [*adopted, *make_packs(rest, size)]
+
+
+def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
+    """Return the interrupted packs with a wanted member, with their open members' keys."""
+    found: dict[Pack, set[str]] = {}
+    for pack, saved in storage.packs():
+        if pack.halving is None and not wanted.isdisjoint(pack.members):
+            states = {record["key"]: record["status"] for record in saved.get("records", ())}
+            found[pack] = {key for key, state in states.items() if state == "running"}
+    return found
+
+
+def _origin(plan: Plan) -> dict[str, str]:
+    return {
+        "tass.fingerprint": plan.fingerprint,
+        "tass.training_version": str(TRAINING_VERSION),
+        "tass.dataset": str(plan.dataset["name"]),
+        "tass.provenance": str(plan.dataset["provenance"]),
+    }

@@ -1,0 +1,1 @@
+"""What a sweep would do, found out without doing it."""

@@ -1,0 +1,160 @@
+"""What a sweep would do, found out without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from jobs.cluster.resources import Keep, Resources, Search
+from jobs.cluster.session import Slots
+from jobs.driver.run import choose_packs
+from jobs.packs import Pack
+from jobs.planning.estimate import Estimate, checkpoint_bytes, estimate, estimate_by_pace
+from jobs.storage.packs import Storage
+from search_spaces.plan import Plan
+from tass_core.config import TrialConfig
+from tracking.writer import Held, MlflowStore, sqlite_path
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A plan, with what is there already and what it will cost."""
+
+    plan: Plan
+    held: frozenset[str]
+    """Keys of the trials that MLflow holds."""
+    packs: tuple[Pack, ...]
+    slots: int
+    time: Estimate | None
+    checkpoints: int | None
+    """Bytes of kept weights; None when unknown."""
+    search: Search | None
+
+    @property
+    def shared(self) -> int:
+        """Trials that more than one table row uses."""
+        return sum(len(rows) > 1 for rows in self.plan.uses().values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the preview in the schema that docs/sweeps.md describes."""
+        plan, uses = self.plan, self.plan.uses()
+        described = plan.to_dict()
+        trials = [
+            {
+                "key": key,
+                "variant": plan.name(key),
+                "config_hash": trial.config.hash(),
+                "seed": trial.seed,
+                "rows": uses[key],
+                "held": key in self.held,
+            }
+            for key, trial in plan.trials.items()
+        ]
+        time, search = self.time, self.search
+        return {
+            "sweep": plan.sweep,
+            "dataset": described["dataset"],
+            "base": described["base"],
+            "seeds": described["seeds"],
+            "training_version": described["training_version"],
+            "tables": described["tables"],
+            "variants": described["variants"],
+            "trials": trials,
+            "counts": {
+                "variants": len(plan.variants),
+                "trials": len(plan.trials),
+                "shared": self.shared,
+                "held": len(self.held),
+                "missing": len(plan.trials) - len(self.held),
+                "packs": len(self.packs),
+                "packs_at_once": self.slots,
+            },
+            "packs": [{"key": pack.key, "trials": list(pack.members)} for pack in self.packs],
+            "seconds": time
+            and {
+                "expected": time.seconds,
+                "low": time.low,
+                "high": time.high,
+                "past_trials": time.past_trials,
+                "same_shape": time.same_shape,
+                "source": time.source,
+                "startup": time.startup,
+            },
+            "checkpoint_bytes": self.checkpoints,
+            "search": search
+            and {
+                "trials": search.trials,
+                "halving": search.halving
+                and {"eta": search.halving.eta, "min_epochs": search.halving.min_epochs},
+                "confirm": search.confirm,
+            },
+        }
+
+
+def preview(
+    plan: Plan,
+    tracking_uri: str,
+    storage: Storage,
+    resources: Resources,
+    keep: Keep,
+    search: Search | None,
+    cpus: int,
+    pace: Callable[[TrialConfig, int], float] | None = None,
+) -> Preview:
+    """Return what a sweep would do now.
+
+    Args:
+        plan: of a grid; empty for a search.
+        tracking_uri: asked for past trials; a database that is not there yet is not made.
+        storage: looked at for interrupted packs.
+        resources: decide how many packs run at once.
+        keep: which checkpoints stay.
+        search: the budget of a search, or None.
+        cpus: CPUs of this machine, for a sweep without a cluster.
+        pace: seconds of a trial's epoch by benchmark, given the packs at once, for want of past
+            trials.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    past, startup = _past(plan, tracking_uri)
+    held = frozenset(key for key in plan.trials if key in past and past[key].state == "finished")
+    missing = {key: trial for key, trial in plan.trials.items() if key not in held}
+    slots = _slots(resources, cpus)
+    packs = choose_packs(missing, plan.trials, storage, resources, slots)
+    time = estimate(packs, past, slots.packs, startup)
+    if time is None and pace is not None:
+        time = estimate_by_pace(packs, pace, slots.packs)
+    kept = list(missing.values())[: keep.top] if keep.policy == "top" else list(missing.values())
+    return Preview(
+        plan=plan,
+        held=held,
+        packs=tuple(packs),
+        slots=slots.packs,
+        time=time if packs else None,
+        checkpoints=0 if keep.policy == "none" else checkpoint_bytes(kept, past),
+        search=search,
+    )
+
+
+def _past(plan: Plan, tracking_uri: str) -> tuple[Mapping[str, Held], float | None]:
+    """Return the trials that MLflow holds of the plan's dataset, and the last start-up."""
+    database = sqlite_path(tracking_uri)
+    if database is not None and not database.exists():
+        return {}, None
+    store = MlflowStore(tracking_uri, str(plan.dataset["name"]))
+    return store.held(), store.startup()
+
+
+def _slots(resources: Resources, cpus: int) -> Slots:
+    """Return what runs at once here; a cluster's size is known only when it is reached."""
+    share = resources.cpus_per_worker or 1.0
+    packs = int(cpus / (share * resources.workers_per_pack))
+    gpus = torch.cuda.device_count()
+    if resources.gpus_per_worker and gpus:
+        packs = min(packs, int(gpus / (resources.gpus_per_worker * resources.workers_per_pack)))
+    packs = max(1, packs)
+    return Slots(share, resources.gpus_per_worker, resources.workers_per_pack, packs)

@@ -1,0 +1,1 @@
+"""What runs on a worker: the train function and its Ray entry points."""

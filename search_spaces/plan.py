@@ -1,0 +1,190 @@
+"""The plan: from tables and seeds to unique trials, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from search_spaces.tables import Row, Table
+from tass_core import TRAINING_VERSION
+from tass_core.config import TrialConfig, digest
+from tass_core.data import SPLITS, Dataset
+from tass_core.errors import ConfigError, DataError, SweepError
+from tass_core.trial import Trial, trial_key
+
+FULL_MODEL = "TASS"
+"""The name of the base config's variant."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """One row of a table and the trials that fill it."""
+
+    name: str
+    variant: str | None
+    """The config's hash; None for a row that is not trained."""
+    missing: str | None
+    """Why the row cannot be trained on this dataset."""
+    trials: Mapping[int, str]
+    """Seed -> trial key."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTable:
+    """One table of the plan."""
+
+    key: str
+    number: str
+    title: str
+    rows: tuple[PlannedRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A config and the name it goes by."""
+
+    name: str
+    config: TrialConfig
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a sweep wants: unique trials, and the table rows that use them."""
+
+    sweep: str
+    dataset: Mapping[str, Any]
+    fingerprint: str
+    base: TrialConfig
+    seeds: tuple[int, ...]
+    tables: list[PlannedTable] = field(default_factory=list)
+    variants: dict[str, Variant] = field(default_factory=dict)
+    trials: dict[str, Trial] = field(default_factory=dict)
+    address: str | None = None
+    """The key of a plan that grows as it runs: a search's."""
+
+    def add(self, name: str, config: TrialConfig, seeds: Sequence[int]) -> dict[int, str]:
+        """Add a variant's trials, unless they are there; return seed -> trial key."""
+        config = config.canonical()
+        name = FULL_MODEL if config.hash() == self.base.hash() else name
+        self.variants.setdefault(config.hash(), Variant(name, config))
+        keys: dict[int, str] = {}
+        for seed in seeds:
+            trial = Trial(config, seed)
+            keys[seed] = trial_key(trial, self.fingerprint)
+            self.trials.setdefault(keys[seed], trial)
+        return keys
+
+    def name(self, key: str) -> str:
+        """Return the name of a trial's variant."""
+        return self.variants[self.trials[key].config.hash()].name
+
+    def uses(self) -> dict[str, list[str]]:
+        """Return trial key -> the table rows that use it."""
+        found: dict[str, list[str]] = {key: [] for key in self.trials}
+        for table in self.tables:
+            for row in table.rows:
+                for key in row.trials.values():
+                    found[key].append(f"{table.key}: {row.name}")
+        return found
+
+    @property
+    def key(self) -> str:
+        """The sweep's content address: the same command on the same data has the same."""
+        if self.address is not None:
+            return self.address
+        tables = [
+            (t.key, [(r.name, sorted(r.trials.items())) for r in t.rows]) for t in self.tables
+        ]
+        return digest([self.sweep, self.fingerprint, tables, sorted(self.trials)])[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as it is logged: ``plan.json`` of the parent run."""
+        return {
+            "sweep": self.sweep,
+            "dataset": dict(self.dataset),
+            "base": self.base.flat(),
+            "seeds": list(self.seeds),
+            "training_version": TRAINING_VERSION,
+            "tables": [_describe(table) for table in self.tables],
+            "variants": {
+                address: {"name": variant.name, "config": variant.config.flat()}
+                for address, variant in self.variants.items()
+            },
+            "trials": {
+                key: {"variant": trial.config.hash(), "seed": trial.seed}
+                for key, trial in self.trials.items()
+            },
+        }
+
+
+def empty_plan(sweep: str, dataset: Dataset, base: TrialConfig, seeds: Sequence[int]) -> Plan:
+    """Return a plan without trials.
+
+    Raises:
+        DataError: the base config cannot run on the dataset.
+    """
+    dataset.check(base)
+    described = {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "provenance": dataset.provenance,
+        "splits": {split: len(dataset.questions(split)) for split in SPLITS},
+    }
+    return Plan(sweep, described, dataset.fingerprint, base, tuple(seeds))
+
+
+def plan_tables(
+    sweep: str,
+    tables: Sequence[Table],
+    base: TrialConfig,
+    seeds: Sequence[int],
+    dataset: Dataset,
+) -> Plan:
+    """Return the plan of a sweep that fills tables.
+
+    A row that this dataset or base config cannot have is kept with the reason.
+
+    Raises:
+        DataError: the base config cannot run on the dataset.
+        SweepError: no row can be trained.
+    """
+    plan = empty_plan(sweep, dataset, base, seeds)
+    for table in tables:
+        rows = tuple(_plan_row(plan, row, dataset.check) for row in table.rows)
+        plan.tables.append(PlannedTable(table.key, table.number, table.title, rows))
+    if not plan.trials:
+        reasons = [row.missing for table in plan.tables for row in table.rows if row.missing]
+        raise SweepError(
+            f"sweep '{sweep}': no row can be trained on {dataset.name}"
+            + (f"; the first reason: {reasons[0]}" if reasons else "")
+        )
+    return plan
+
+
+def _plan_row(plan: Plan, row: Row, check: Callable[[TrialConfig], None]) -> PlannedRow:
+    if row.overrides is None:
+        return PlannedRow(row.name, None, None, {})
+    try:
+        config = plan.base.with_values(row.overrides)
+        check(config)
+    except (ConfigError, DataError) as error:
+        return PlannedRow(row.name, None, str(error), {})
+    return PlannedRow(row.name, config.hash(), None, plan.add(row.name, config, plan.seeds))
+
+
+def _describe(table: PlannedTable) -> dict[str, Any]:
+    return {
+        "key": table.key,
+        "number": table.number,
+        "title": table.title,
+        "rows": [
+            {
+                "name": row.name,
+                "variant": row.variant,
+                "missing": row.missing,
+                "trials": {str(seed): key for seed, key in row.trials.items()},
+            }
+            for row in table.rows
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Batches: which questions, in which order, and their features."""

@@ -1,0 +1,1 @@
+"""What only CUDA devices need: copies beside the computation, and recorded steps."""

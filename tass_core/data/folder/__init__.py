@@ -1,0 +1,1 @@
+"""The dataset folder: described, written, read and checked."""

@@ -1,0 +1,200 @@
+"""What ``data info`` and ``data check`` say of a dataset: its figures, and what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+
+from tass_core.data.folder.dataset import Dataset
+from tass_core.data.folder.description import FEATURES, SPLITS
+from tass_core.data.folder.stream import sha256_file
+from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
+from tass_core.errors import DataError
+
+Level = Literal["error", "warning", "note"]
+
+_SHOWN = 5
+_BLOCK_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check found."""
+
+    level: Level
+    """``error``: results would be wrong; ``warning``: look at it; ``note``: good to know."""
+    what: str
+    count: int = 0
+    examples: tuple[str, ...] = field(default=())
+
+    def __str__(self) -> str:
+        shown = f" ({', '.join(self.examples)}{', ...' if self.count > _SHOWN else ''})"
+        return self.what + (shown if self.examples else "")
+
+
+def check_dataset(dataset: Dataset, progress: Callable[[str], None] | None = None) -> list[Finding]:
+    """Read a whole dataset once and return everything that is or looks wrong.
+
+    Args:
+        dataset: opened by ``open_dataset``, which has checked shapes and index ranges.
+        progress: called with the name of each part before it is read.
+    """
+    findings: list[Finding] = []
+    for name, expected in dataset.layout.checksums.items():
+        if progress is not None:
+            progress(name)
+        findings += _check_part(dataset, name, expected)
+    findings += _check_ids(dataset)
+    findings += _check_words(dataset)
+    findings += _check_use(dataset)
+    findings += _check_overlap(dataset)
+    return findings
+
+
+def summarise(dataset: Dataset) -> dict[str, Any]:
+    """Return the figures of a dataset as plain data."""
+    layout = dataset.layout
+    counts: dict[str, dict[str, int]] = {}
+    answers: Counter[str] = Counter()
+    for split in SPLITS:
+        questions = dataset.questions(split)
+        by_type = np.bincount(questions.type, minlength=len(QUESTION_TYPES))
+        counts[split] = dict(zip(QUESTION_TYPES, map(int, by_type), strict=True))
+        answers.update(dataset.answers[place] for place in questions.answer)
+    size = sum(path.stat().st_size for path in dataset.folder.rglob("*") if path.is_file())
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "provenance": dataset.provenance,
+        "description": dataset.description,
+        "videos": layout.videos,
+        "segments": layout.segments,
+        "stored_t2": layout.stored_t2,
+        "stored_pooling": layout.stored_pooling,
+        "encoders": {name: asdict(encoder) for name, encoder in layout.encoders.items()},
+        "vocabulary": len(layout.vocabulary),
+        "base": dict(layout.base),
+        "questions": {split: sum(by_type.values()) for split, by_type in counts.items()},
+        "types": counts,
+        "answers": {answer: answers[answer] for answer in dataset.answers},
+        "bytes": size,
+    }
+
+
+def _check_part(dataset: Dataset, name: str, expected: str) -> Iterator[Finding]:
+    wrong = f"{name}: contents do not match the checksum; the file was changed or damaged"
+    if not name.startswith(f"{FEATURES}/"):
+        if sha256_file(dataset.folder / name) != expected:
+            yield Finding("error", wrong)
+        return
+    array = name.removeprefix(f"{FEATURES}/")
+    try:
+        with h5py.File(dataset.folder / FEATURES, "r") as store:
+            checksum, infinite, empty = _scan(store[array])
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{dataset.folder / FEATURES}: {array} cannot be read ({error})") from None
+    if checksum != expected:
+        yield Finding("error", wrong)
+    if infinite:
+        rows = _named(dataset, array, infinite)
+        yield Finding("error", f"{array}: NaN or infinite values", len(infinite), rows)
+    if empty:
+        rows = _named(dataset, array, empty)
+        what = f"{array}: {len(empty)} rows are zero throughout"
+        yield Finding("warning", what, len(empty), rows)
+
+
+def _scan(array: Any) -> tuple[str, list[int], list[int]]:
+    """Return an array's SHA-256, its rows with values that are not finite, and those all zero."""
+    checksum = hashlib.sha256()
+    infinite: list[int] = []
+    empty: list[int] = []
+    row_bytes = max(1, int(np.prod(array.shape[1:])) * array.dtype.itemsize)
+    step = max(1, _BLOCK_BYTES // row_bytes)
+    for start in range(0, len(array), step):
+        block = np.ascontiguousarray(array[start : start + step])
+        checksum.update(block.data)
+        if block.dtype.kind != "f" or block.ndim < 2:
+            continue
+        flat = block.reshape(len(block), -1)
+        infinite += [start + int(row) for row in np.flatnonzero(~np.isfinite(flat).all(axis=1))]
+        empty += [start + int(row) for row in np.flatnonzero(~flat.any(axis=1))]
+    if array.name.endswith("/vectors"):
+        empty = [row for row in empty if row != 0]  # padding is zero by design
+    return checksum.hexdigest(), infinite, empty
+
+
+def _named(dataset: Dataset, array: str, rows: Sequence[int]) -> tuple[str, ...]:
+    videos = array == "audio" or array.endswith("/visual")
+    names = [dataset.video_ids[row] if videos else f"row {row}" for row in rows[:_SHOWN]]
+    return tuple(names)
+
+
+def _check_ids(dataset: Dataset) -> Iterator[Finding]:
+    repeats = [name for name, count in Counter(dataset.video_ids).items() if count > 1]
+    if repeats:
+        yield Finding("error", "video ids repeat", len(repeats), tuple(repeats[:_SHOWN]))
+    where: dict[int, list[str]] = {}
+    for split in SPLITS:
+        for identity in dataset.questions(split).question_id:
+            where.setdefault(int(identity), []).append(split)
+    twice = {identity: splits for identity, splits in where.items() if len(splits) > 1}
+    if twice:
+        shown = [f"{name}: {' and '.join(splits)}" for name, splits in twice.items()]
+        what = f"{len(twice)} question ids stand for more than one question"
+        yield Finding("error", what, len(twice), tuple(shown[:_SHOWN]))
+
+
+def _check_words(dataset: Dataset) -> Iterator[Finding]:
+    """Compare answers in words with their classes."""
+    for split in SPLITS:
+        table = dataset.question_table(split)
+        words, places = table["answer_text"].to_pylist(), table["answer"].to_pylist()
+        unknown = sorted({str(word) for word in words} - set(dataset.answers))
+        if unknown:
+            what = f"{split}: answers outside the vocabulary"
+            yield Finding("error", what, len(unknown), tuple(unknown[:_SHOWN]))
+        pairs = zip(words, places, strict=True)
+        wrong = sum(word in dataset.answers and dataset.answers[p] != word for word, p in pairs)
+        if wrong:
+            yield Finding("error", f"{split}: {wrong} answers in words differ from their class")
+
+
+def _check_use(dataset: Dataset) -> Iterator[Finding]:
+    for split in SPLITS:
+        if not len(dataset.questions(split)):
+            yield Finding("warning", f"{split}: no questions; training needs all three splits")
+    asked = np.unique(np.concatenate([dataset.questions(split).video for split in SPLITS]))
+    idle = np.setdiff1d(np.arange(dataset.layout.videos), asked)
+    if idle.size:
+        names = tuple(dataset.video_ids[row] for row in idle[:_SHOWN])
+        yield Finding("warning", f"{idle.size} videos have no question", int(idle.size), names)
+    left_out = dataset.folder / "left-out.csv"
+    if left_out.is_file():
+        count = len(left_out.read_text(encoding="utf-8").splitlines()) - 1
+        yield Finding("note", f"{count} questions and videos were left out, see {left_out}", count)
+
+
+def _check_overlap(dataset: Dataset) -> Iterator[Finding]:
+    for first, second in combinations(SPLITS, 2):
+        one, other = dataset.questions(first), dataset.questions(second)
+        shared = np.intersect1d(one.video, other.video)
+        if shared.size:
+            what = (
+                f"{shared.size} videos are in both {first} and {second}: this dataset is split by "
+                "question, as MUSIC-AVQA is"
+            )
+            yield Finding("note", what, int(shared.size))
+        pairs = set(zip(one.video.tolist(), one.sentence.tolist(), strict=True))
+        again = pairs & set(zip(other.video.tolist(), other.sentence.tolist(), strict=True))
+        if again:
+            names = tuple(dataset.video_ids[video] for video, _sentence in sorted(again)[:_SHOWN])
+            what = f"{len(again)} questions of {second} are asked of the same video in {first}"
+            yield Finding("warning", what, len(again), names)

@@ -1,0 +1,1 @@
+"""Public feature files and question files in, a dataset folder out."""

@@ -1,0 +1,1 @@
+"""MUSIC-AVQA: its answers, templates and question files."""

@@ -1,0 +1,1 @@
+"""Worlds invented over real questions."""

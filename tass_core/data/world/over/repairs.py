@@ -1,0 +1,383 @@
+"""The changes to a draft that make a question's answer true, template by template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tass_core.data.music_avqa.questions import NUMBERS
+from tass_core.data.world.over.drafts import Draft, Part
+
+Repair = Callable[..., None]
+
+
+def repair(draft: Draft, content: str, values: Sequence[str], answer: str) -> None:
+    """Change a draft so that a question may get its answer; other answers may suffer."""
+    _REPAIRS[content](draft, answer, *values)
+
+
+def _heard(draft: Draft, answer: str, *names: str) -> None:
+    if answer == "yes":
+        for name in names:
+            if not draft.heard(name):
+                draft.only_heard(name)
+        return
+    name = names[int(draft.rng.integers(len(names)))]
+    for part in draft.heard(name):
+        _hush(draft, part)
+
+
+def _hush(draft: Draft, part: Part) -> None:
+    if part.visible and draft.rng.random() < 0.5:
+        part.sounds = False
+    else:
+        draft.parts.remove(part)
+
+
+def _seen(draft: Draft, answer: str, *names: str) -> None:
+    if answer == "yes":
+        for name in names:
+            if not draft.seen(name):
+                draft.add(name, sounds=bool(draft.rng.random() < 0.7))
+        return
+    name = names[int(draft.rng.integers(len(names)))]
+    for part in draft.seen(name):
+        if part.sounds and draft.rng.random() < 0.5:
+            part.visible = False
+        else:
+            draft.parts.remove(part)
+
+
+def _wanted(answer: str) -> int:
+    return 11 if answer == NUMBERS[-1] else NUMBERS.index(answer)
+
+
+def _resize(draft: Draft, found: list[Part], wanted: int, add: Callable[[], object]) -> None:
+    for _ in range(wanted - len(found)):
+        add()
+    for place in draft.rng.permutation(len(found))[: max(len(found) - wanted, 0)]:
+        _hush(draft, found[int(place)])
+
+
+def _heard_count(draft: Draft, answer: str) -> None:
+    silent = [part for part in draft.seen() if not part.sounds]
+
+    def add() -> None:
+        if silent and draft.rng.random() < 0.5:
+            silent.pop().sounds = True
+        else:
+            draft.add(draft.any_name(known=draft.rng.random() < 0.5))
+
+    _resize(draft, draft.heard(), _wanted(answer), add)
+
+
+def _played_count(draft: Draft, answer: str) -> None:
+    def add() -> None:
+        draft.add(draft.any_name(known=draft.rng.random() < 0.5))
+
+    _resize(draft, draft.played(), _wanted(answer), add)
+
+
+def _silent_count(draft: Draft, answer: str) -> None:
+    silent = [part for part in draft.seen() if not part.sounds]
+    wanted = _wanted(answer)
+    for _ in range(wanted - len(silent)):
+        sounding = draft.played()
+        if len(sounding) > 1 and draft.rng.random() < 0.5:
+            draft.pick(sounding).sounds = False
+        else:
+            draft.add(draft.any_name(known=draft.rng.random() < 0.5), sounds=False)
+    for part in silent[wanted:]:
+        if draft.rng.random() < 0.5:
+            part.sounds = True
+        else:
+            draft.parts.remove(part)
+
+
+def _object_count(draft: Draft, answer: str, name: str) -> None:
+    found, wanted = draft.seen(name), _wanted(answer)
+    for _ in range(wanted - len(found)):
+        draft.add(name)
+    for part in found[wanted:]:
+        draft.parts.remove(part)
+
+
+def _sounding_object_count(draft: Draft, answer: str, name: str) -> None:
+    _resize(draft, draft.played(name), _wanted(answer), lambda: draft.add(name))
+
+
+def _types(draft: Draft, answer: str, found: list[Part]) -> None:
+    names = list(dict.fromkeys(part.instrument for part in found))
+    wanted = _wanted(answer)
+    for _ in range(wanted - len(names)):
+        draft.add(draft.any_name())
+    surplus = names[wanted:] if draft.rng.random() < 0.5 else names[: max(len(names) - wanted, 0)]
+    for part in found:
+        if part.instrument in surplus:
+            if wanted and draft.rng.random() < 0.5:
+                kept = [name for name in names if name not in surplus]
+                part.instrument = kept[int(draft.rng.integers(len(kept)))]
+            else:
+                _hush(draft, part)
+
+
+def _seen_types(draft: Draft, answer: str) -> None:
+    _types(draft, answer, draft.seen())
+
+
+def _sounding_types(draft: Draft, answer: str) -> None:
+    _types(draft, answer, draft.played())
+
+
+def _compare(draft: Draft, answer: str, field: str, one: Part, other: Part) -> None:
+    more, less = (one, other) if answer == "yes" else (other, one)
+    if field == "level":
+        more.level = max(more.level, 0.9)
+        less.level = more.level / float(draft.rng.uniform(1.5, 2.2))
+    else:
+        more.rhythm = float(draft.rng.uniform(0.6, 1.0))
+        less.rhythm = float(draft.rng.uniform(0.0, 0.25))
+
+
+def _louder(draft: Draft, answer: str, one: str, other: str) -> None:
+    _compare(draft, answer, "level", draft.only_heard(one), draft.only_heard(other))
+
+
+def _more_rhythmic(draft: Draft, answer: str, one: str, other: str) -> None:
+    _compare(draft, answer, "rhythm", draft.only_heard(one), draft.only_heard(other))
+
+
+def _longer(draft: Draft, answer: str, one: str, other: str) -> None:
+    first, second = draft.only_heard(one), draft.only_heard(other)
+    long, short = (first, second) if answer == "yes" else (second, first)
+    if answer == "no" and draft.rng.random() < 0.5:
+        short.start, short.end = long.start, long.end
+        return
+    long.start, long.end = 0.0, 1.0
+    short.start, short.end = 0.0, float(draft.rng.uniform(0.3, 0.7))
+
+
+def _side_louder(draft: Draft, answer: str, one: str, other: str) -> None:
+    _compare(draft, answer, "level", _standing(draft, one), _standing(draft, other))
+
+
+def _side_more_rhythmic(draft: Draft, answer: str, one: str, other: str) -> None:
+    _compare(draft, answer, "rhythm", _standing(draft, one), _standing(draft, other))
+
+
+def _standing(draft: Draft, side: str) -> Part:
+    """Return the outermost part on a side, sounding and apart from the others."""
+    if side == "middle":
+        return draft.alone_at("middle")
+    while len(draft.seen()) < 2:
+        draft.add(draft.any_name())
+    ordered = sorted(draft.seen(), key=lambda part: part.x, reverse=side == "right")
+    ordered[0].x = 0.1 if side == "left" else 0.9
+    for part in ordered[1:]:
+        part.x = float(np.clip(part.x, 0.25, 0.9) if side == "left" else np.clip(part.x, 0.1, 0.75))
+    ordered[0].sounds = True
+    return ordered[0]
+
+
+def _named_side_louder(draft: Draft, answer: str, one: str, at: str, two: str, by: str) -> None:
+    _compare(draft, answer, "level", draft.alone_at(at, one), draft.alone_at(by, two))
+
+
+def _named_side_rhythmic(draft: Draft, answer: str, one: str, at: str, two: str, by: str) -> None:
+    _compare(draft, answer, "rhythm", draft.alone_at(at, one), draft.alone_at(by, two))
+
+
+def _place(draft: Draft, answer: str) -> None:
+    draft.place = answer
+
+
+def _kind(draft: Draft, answer: str) -> None:
+    for part in draft.seen() or [draft.add(answer)]:
+        part.instrument = answer
+
+
+def _outermost(draft: Draft, answer: str, where: str) -> None:
+    found = (draft.seen(answer) or [draft.add(answer)])[0]
+    edge = min if where == "leftest" else max
+    other = edge(draft.seen(), key=lambda part: part.x)
+    found.x, other.x = other.x, found.x
+
+
+def _set_beside(draft: Draft, known: Part, answer: str, place: str) -> None:
+    found = [part for part in draft.seen(answer) if part is not known] or [draft.add(answer)]
+    if place == "middle":
+        draft.alone_at("middle", answer)
+        return
+    step = 0.3 if place == "right" else -0.3
+    known.x = float(np.clip(known.x, 0.08 - min(step, 0), 0.92 - max(step, 0)))
+    found[0].x = known.x + step
+
+
+def _neighbour(draft: Draft, answer: str, place: str, name: str) -> None:
+    found = draft.seen(name) or [draft.add(name)]
+    outer = max if place == "right" else min
+    if answer == name:
+        outer = min if place == "right" else max
+    _set_beside(draft, outer(found, key=lambda part: part.x), answer, place)
+
+
+def _from_stage(draft: Draft, answer: str) -> None:
+    if answer == "yes":
+        draft.some_played()
+        return
+    for part in draft.played():
+        part.sounds = False
+    if not draft.heard():
+        draft.add(draft.any_name(known=draft.rng.random() < 0.5), visible=False)
+
+
+def _always(draft: Draft, answer: str, name: str) -> None:
+    part = draft.some_played(name)
+    if answer == "yes":
+        part.start, part.end = 0.0, 1.0
+        return
+    for part in draft.played(name):
+        part.end = min(part.end, max(part.start + 0.3, float(draft.rng.uniform(0.5, 0.9))))
+        if part.end > 0.95:
+            part.start, part.end = 0.0, float(draft.rng.uniform(0.5, 0.9))
+
+
+def _voiceover(draft: Draft, answer: str) -> None:
+    unseen = [part for part in draft.heard() if not part.visible]
+    if answer == "yes" and not unseen:
+        draft.add(draft.any_name(known=draft.rng.random() < 0.5), visible=False)
+    if answer == "no":
+        for part in unseen:
+            draft.parts.remove(part)
+
+
+def _extreme(draft: Draft, answer: str, which: str) -> None:
+    part = draft.some_played()
+    draft.stand_at(part, answer)
+    others = [other.level for other in draft.played() if other is not part]
+    if which == "loudest":
+        part.level = max([1.0, *others]) * 1.5
+    else:
+        part.level = min([1.0, *others]) / 1.5
+
+
+def _enter(draft: Draft, part: Part, which: str) -> None:
+    """Let a part come in clearly before or after every other."""
+    others = [other for other in draft.played() if other is not part]
+    if which == "first":
+        part.start = 0.0
+        for other in others:
+            other.start = max(other.start, float(draft.rng.uniform(0.12, 0.4)))
+            other.end = max(other.end, other.start + 0.3)
+        return
+    part.start, part.end = 0.8, 1.0
+    for other in others:
+        other.start = min(other.start, 0.6)
+
+
+def _entrance_from(draft: Draft, answer: str, which: str, place: str) -> None:
+    part = draft.some_played()
+    _enter(draft, part, which)
+    sides = [s for s in ("left", "middle", "right") if (s == place) == (answer == "yes")]
+    draft.stand_at(part, sides[int(draft.rng.integers(len(sides)))])
+
+
+def _entrance_side(draft: Draft, answer: str, which: str) -> None:
+    part = draft.some_played()
+    _enter(draft, part, which)
+    draft.stand_at(part, answer)
+
+
+def _entrance_neighbour(draft: Draft, answer: str, place: str, which: str) -> None:
+    others = [part for part in draft.played() if part.instrument != answer]
+    part = draft.pick(others) if others else draft.add(draft.any_name())
+    _enter(draft, part, which)
+    _set_beside(draft, part, answer, place)
+
+
+def _same_time(draft: Draft, answer: str, name: str) -> None:
+    known, found = draft.only_heard(name), draft.only_heard(answer)
+    found.start, found.end = known.start, known.end
+    for part in draft.heard():
+        if part.instrument not in (name, answer):
+            _hush(draft, part)
+
+
+def _which_first(draft: Draft, answer: str, name: str, which: str) -> None:
+    while len(draft.played(name)) < 2:
+        draft.add(name)
+    asked = draft.played(name)
+    if answer == "simultaneously":
+        for part in asked:
+            part.start = asked[0].start
+            part.end = max(part.end, part.start + 0.2)
+        return
+    chosen = draft.pick(asked)
+    draft.stand_at(chosen, answer)
+    _enter(draft, chosen, which)
+
+
+def _comes_in(draft: Draft, answer: str, which: str) -> None:
+    rank = ("first", "second", "third", "fourth", "fifth").index(which)
+    chosen = draft.some_played(answer)
+    while len(draft.played()) <= rank:
+        draft.add(draft.any_name())
+    others = [part for part in draft.played() if part is not chosen]
+    order = [*others[:rank], chosen, *others[rank:]]
+    for part, start in zip(order, np.linspace(0, 0.75, len(order)), strict=True):
+        part.start, part.end = float(start) if len(order) > 1 else 0.0, 1.0
+
+
+def _next_to(draft: Draft, answer: str, order: str, name: str) -> None:
+    known, found = draft.only_heard(name), draft.some_played(answer)
+    if known is found:
+        found = draft.add(answer)
+    known.visible = True
+    first, second = (known, found) if order == "after" else (found, known)
+    first.start, second.start = 0.0, 0.3
+    first.end, second.end = max(first.end, 0.3), 1.0
+    for other in draft.played():
+        if other not in (first, second):
+            other.start, other.end = 0.6, 1.0
+
+
+_REPAIRS: dict[str, Repair] = {
+    "Is there a <Object> sound?": _heard,
+    "Are there <Object> and <Object> sound?": _heard,
+    "How many musical instruments were heard throughout the video?": _heard_count,
+    "Is the <Object> louder than the <Object>?": _louder,
+    "Is the <Object> more rhythmic than the <Object>?": _more_rhythmic,
+    "Is the <Object> playing longer than the <Object>?": _longer,
+    "Is there a <Object> in the entire video?": _seen,
+    "Are there <Object> and <Object> instruments in the video?": _seen,
+    "How many types of musical instruments appeared in the entire video?": _seen_types,
+    "How many <Object> are in the entire video?": _object_count,
+    "Where is the performance?": _place,
+    "What is the instrument on the <LR> of <Object>?": _neighbour,
+    "What kind of musical instrument is it?": _kind,
+    "What kind of instrument is the <LRer> instrument?": _outermost,
+    "Is this sound from the instrument in the video?": _from_stage,
+    "Is the <Object> in the video always playing?": _always,
+    "Is there a voiceover?": _voiceover,
+    "Where is the <LL> instrument?": _extreme,
+    "Is the <FL> sound coming from the <LR> instrument?": _entrance_from,
+    "Which is the musical instrument that sounds at the same time as the <Object>?": _same_time,
+    "What is the <LR> instrument of the <FL> sounding instrument?": _entrance_neighbour,
+    "How many instruments are sounding in the video?": _played_count,
+    "How many types of musical instruments sound in the video?": _sounding_types,
+    "How many instruments in the video did not sound from beginning to end?": _silent_count,
+    "How many sounding <Object> in the video?": _sounding_object_count,
+    "Is the instrument on the <LR> louder than the instrument on the <LR>?": _side_louder,
+    "Is the instrument on the <LR> more rhythmic than the instrument on the <LR>?": (
+        _side_more_rhythmic
+    ),
+    "Is the <Object> on the <LR> louder than the <Object> on the <LR>?": _named_side_louder,
+    "Is the <Object> on the <LR> more rhythmic than the <Object> on the <LR>?": (
+        _named_side_rhythmic
+    ),
+    "Where is the <FL> sounding instrument?": _entrance_side,
+    "Which <Object> makes the sound <FL>?": _which_first,
+    "What is the <TH> instrument that comes in?": _comes_in,
+    "Which instrument makes sounds <BA> the <Object>?": _next_to,
+}

@@ -1,0 +1,1 @@
+"""Evaluation: answers of a split, accuracies, grounding scores, predictions."""

@@ -1,0 +1,1 @@
+"""The networks of the comparison, each a ``System`` behind one protocol."""

@@ -1,0 +1,132 @@
+"""The question: its feature f_q and the target feature f_tgt (sections 3.2 and 3.3)."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from tass_core.config import Target
+from tass_core.systems.blocks.lstm import lstm_precision
+from tass_core.systems.matmuls import Linear
+from tass_core.systems.protocol import Batch
+
+# cuDNN joins the marked weights (WordLSTM) at every call; they are small.
+warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
+
+SATURATED = 1e4
+"""So far from zero a gate is shut, or open, to the last bit, whatever else it adds up."""
+
+
+class ClipQuestion(nn.Module):
+    """CLIP's frozen sentence feature, projected to the network's width."""
+
+    def __init__(self, channels: int, width: int, target: Target) -> None:
+        super().__init__()
+        self.project = Linear(channels, width)
+        self.target = None if target == "sentence" else WordTarget(width, target)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return f_q and f_tgt, both [B, D]."""
+        assert batch.sentence is not None
+        question = self.project(batch.sentence)
+        if self.target is None:
+            return question, question
+        assert batch.words is not None
+        assert batch.word_count is not None
+        words = self.project(batch.words)
+        return question, self.target(question, words, batch.word_count)
+
+
+class GloveQuestion(nn.Module):
+    """Word embeddings through an LSTM; f_q is a layer on its last hidden and cell state."""
+
+    def __init__(
+        self, vocabulary: int, width: int, target: Target, vectors: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        channels = width if vectors is None else vectors.shape[-1]
+        self.embedding = nn.Embedding(vocabulary, channels)
+        self.lstm = WordLSTM(channels, width, batch_first=True)
+        self.project = Linear(2 * width, width)
+        self.target = None if target == "sentence" else WordTarget(width, target)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return f_q and f_tgt, both [B, D]."""
+        assert batch.tokens is not None
+        assert batch.word_count is not None
+        embedded = torch.tanh(self.embedding(batch.tokens))
+        with lstm_precision(embedded):
+            words, hidden, cell = self.lstm(embedded, batch.word_count)
+        question = self.project(torch.tanh(torch.cat([hidden, cell], dim=-1)))
+        if self.target is None:
+            return question, question
+        return question, self.target(question, words, batch.word_count)
+
+
+class WordLSTM(nn.LSTM):
+    """An LSTM whose cell stands still after each question's last word.
+
+    Padding carries a mark whose weights shut the input gate and hold the forget gate open. To
+    pack the words does the same by a way through the library that takes twice as long on a CPU
+    and reads the counts on a GPU's host.
+    """
+
+    def forward(  # type: ignore[override]
+        self, words: Tensor, word_count: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the states [B, N, D], 0 at padding, and the last hidden and cell state [B, D].
+
+        Args:
+            words: [B, N, C].
+            word_count: [B] int64, at least 1.
+        """
+        padding = is_padding(words, word_count).unsqueeze(-1)
+        marked = torch.cat([words, padding.to(words.dtype)], dim=-1)
+        marks = words.new_zeros(4, self.hidden_size, 1)
+        input_gate, forget_gate, _, _ = marks
+        input_gate.fill_(-SATURATED)
+        forget_gate.fill_(SATURATED)
+        w_words, *others = self.parameters()
+        weights = [torch.cat([w_words, marks.flatten(0, 1)], dim=-1), *others]
+        start = 2 * (words.new_zeros(1, len(words), self.hidden_size),)
+        states, _, cell = torch.lstm(
+            marked, start, weights, True, 1, 0.0, self.training, False, True
+        )
+        last = states[torch.arange(len(states), device=states.device), word_count - 1]
+        return states.masked_fill(padding, 0.0), last, cell[0]
+
+
+class WordTarget(nn.Module):
+    """The target as the question's attention over its words, then two layers.
+
+    ``word_argmax`` keeps the most attended word alone, as the public code does; its argmax
+    gives the attention no gradient. ``word_soft`` keeps the weighted mean.
+    """
+
+    def __init__(self, width: int, target: Target) -> None:
+        super().__init__()
+        self.hard = target == "word_argmax"
+        self.query = Linear(width, width)
+        self.first = Linear(width, width)
+        self.second = Linear(width, width)
+
+    def forward(self, question: Tensor, words: Tensor, word_count: Tensor) -> Tensor:
+        """Return f_tgt [B, D] from question [B, D], words [B, N, D] and counts [B]."""
+        scores = (words @ self.query(question).unsqueeze(-1)).squeeze(-1)
+        padding = is_padding(words, word_count)
+        scores = (scores / math.sqrt(words.shape[-1])).masked_fill(padding, -math.inf)
+        if self.hard:
+            chosen = scores.argmax(dim=-1)
+            target = words[torch.arange(len(words), device=words.device), chosen]
+        else:
+            target = (scores.softmax(dim=-1).unsqueeze(1) @ words).squeeze(1)
+        result: Tensor = self.second(torch.relu(self.first(target)))
+        return result
+
+
+def is_padding(words: Tensor, word_count: Tensor) -> Tensor:
+    """Return [B, N], True after the last of ``word_count`` [B] words [B, N, C]."""
+    return torch.arange(words.shape[1], device=words.device) >= word_count.unsqueeze(-1)

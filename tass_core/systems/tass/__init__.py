@@ -1,0 +1,1 @@
+"""TASS, the paper's network (section 3), and its losses."""

@@ -1,0 +1,180 @@
+"""JTG, the joint temporal grounding of section 3.4 (Eq. 13-16), and Table 7's dual stream."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from tass_core.config import Ordering, Position
+from tass_core.randomness import KeyedDropout
+from tass_core.systems.blocks.lstm import lstm_precision
+from tass_core.systems.matmuls import Linear
+
+
+def order_streams(visual: Tensor, audio: Tensor, *, ordering: Ordering | Tensor) -> Tensor:
+    """Join two streams into one (Eq. 13 and Table 6).
+
+    Args:
+        visual: [..., T, D].
+        audio: [..., T, D].
+        ordering: ``il-va`` is [v1; a1; ...; vT; aT], ``cat-va`` is [v1; ...; vT; a1; ...; aT];
+            ``-av`` puts audio first. As a tensor, see ``stream_places``.
+
+    Returns:
+        [..., 2T, D].
+    """
+    if isinstance(ordering, Tensor):
+        return torch.cat([visual, audio], dim=-2).index_select(-2, ordering)
+    pattern, first = ordering.split("-")
+    pair = [visual, audio] if first == "va" else [audio, visual]
+    if pattern == "cat":
+        return torch.cat(pair, dim=-2)
+    return torch.stack(pair, dim=-2).flatten(-3, -2)
+
+
+def split_streams(weights: Tensor, *, ordering: Ordering | Tensor) -> tuple[Tensor, Tensor]:
+    """Undo ``order_streams`` on the stream's weights (Eq. 18-19).
+
+    Args:
+        weights: [..., 2T].
+        ordering: the ordering the stream was joined with.
+
+    Returns:
+        (visual [..., T], audio [..., T]).
+    """
+    if isinstance(ordering, Tensor):
+        visual, audio = weights.index_select(-1, ordering.argsort()).chunk(2, dim=-1)
+        return visual, audio
+    pattern, first = ordering.split("-")
+    if pattern == "cat":
+        one, two = weights.chunk(2, dim=-1)
+    else:
+        one, two = weights.unflatten(-1, (-1, 2)).unbind(dim=-1)
+    return (one, two) if first == "va" else (two, one)
+
+
+def stream_places(segments: int, ordering: Ordering) -> Tensor:
+    """Return an ordering as [2T] places in ``cat-va``, so that members can differ in it."""
+    visual, audio = torch.arange(2 * segments).unsqueeze(-1).chunk(2)
+    return order_streams(visual, audio, ordering=ordering).squeeze(-1)
+
+
+def sinusoidal_positions(length: int, width: int) -> Tensor:
+    """Return the usual sine and cosine positions: [length, width]."""
+    position = torch.arange(length, dtype=torch.float32).unsqueeze(1)
+    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    return torch.stack([torch.sin(position * rates), torch.cos(position * rates)], -1).flatten(1)
+
+
+def run_lstm(lstm: nn.Module, values: Tensor) -> Tensor:
+    """Return the states [B, T, D] of an LSTM over values [B, T, C]."""
+    with lstm_precision(values):
+        states: Tensor = lstm(values.float() if values.is_cuda else values)[0]
+    return states
+
+
+class QuestionAttention(nn.Module):
+    """The question attends to a stream (Eq. 14-15), with its feed-forward and LayerNorm."""
+
+    def __init__(
+        self, width: int, heads: int, *, attention_dropout: float, dropout: float, name: str
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = Linear(width, width)
+        self.key = Linear(width, width)
+        self.value = Linear(width, width)
+        self.output = Linear(width, width)
+        self.feed_in = Linear(width, width)
+        self.feed_out = Linear(width, width)
+        self.norm = nn.LayerNorm(width)
+        self.drop_weights = KeyedDropout(attention_dropout, f"{name}.weights")
+        self.drop_hidden = KeyedDropout(dropout, f"{name}.hidden")
+        self.drop_feed = KeyedDropout(dropout, f"{name}.feed")
+
+    def forward(
+        self, question: Tensor, stream: Tensor, noise: Tensor | None, rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return (f_att [B, D], weights [B, L]) for question [B, D] and stream [B, L, D].
+
+        The weights are the heads' mean before dropout, so every row sums to 1.
+        """
+        query = self.query(question).unflatten(-1, (self.heads, 1, -1))
+        key = self.key(stream).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        value = self.value(stream).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        weights = scores.softmax(dim=-1)  # Eq. 15
+        attended = self.drop_weights(weights, noise, rows) @ value
+        attended = self.output(attended.flatten(1))
+        hidden = self.drop_hidden(torch.relu(self.feed_in(attended)), noise, rows)
+        feed = self.drop_feed(self.feed_out(hidden), noise, rows)
+        return self.norm(attended + feed), weights.squeeze(2).mean(dim=1)
+
+
+class SingleStream(nn.Module):
+    """JTG: one attention over both modalities, which fuses and grounds at once."""
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        segments: int,
+        *,
+        ordering: Ordering,
+        position: Position,
+        attention_dropout: float,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.ordering: Ordering = ordering
+        self.attention = QuestionAttention(
+            width, heads, attention_dropout=attention_dropout, dropout=dropout, name="stream"
+        )
+        self.learned = nn.Embedding(2 * segments, width) if position == "learned" else None
+        table = sinusoidal_positions(2 * segments, width) if position == "sinusoidal" else None
+        self.register_buffer("sinusoidal", table, persistent=False)
+
+    def forward(
+        self, question: Tensor, visual: Tensor, audio: Tensor, noise: Tensor | None, rows: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Ground question [B, D] in visual and audio [B, T, D].
+
+        Returns:
+            f_att [B, D], visual weights [B, T] and audio weights [B, T]; the weights of both
+            sum to 1 together.
+        """
+        stream = order_streams(visual, audio, ordering=self.ordering)  # Eq. 13
+        if self.learned is not None:
+            stream = stream + self.learned.weight
+        elif isinstance(self.sinusoidal, Tensor):
+            stream = stream + self.sinusoidal
+        attended, weights = self.attention(question, stream, noise, rows)  # Eq. 14
+        return attended, *split_streams(weights, ordering=self.ordering)
+
+
+class DualStream(nn.Module):
+    """Table 7's counterpart: an attention for each modality; fusion comes afterwards."""
+
+    def __init__(self, width: int, heads: int, *, attention_dropout: float, dropout: float) -> None:
+        super().__init__()
+        self.visual = QuestionAttention(
+            width, heads, attention_dropout=attention_dropout, dropout=dropout, name="visual"
+        )
+        self.audio = QuestionAttention(
+            width, heads, attention_dropout=attention_dropout, dropout=dropout, name="audio"
+        )
+
+    def forward(
+        self, question: Tensor, visual: Tensor, audio: Tensor, noise: Tensor | None, rows: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Ground question [B, D] in visual and audio [B, T, D], each on its own.
+
+        Returns:
+            attended visual and audio [B, D], then visual and audio weights [B, T], each of
+            which sums to 1.
+        """
+        seen, visual_weights = self.visual(question, visual, noise, rows)
+        heard, audio_weights = self.audio(question, audio, noise, rows)
+        return seen, heard, visual_weights, audio_weights

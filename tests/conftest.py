@@ -1,0 +1,61 @@
+"""What tests of several packages share, made once: worlds, configs and a finished sweep."""
+
+import shutil
+
+import pytest
+import torch
+
+from tass_core.config import TrialConfig
+from tass_core.data import open_dataset
+from tass_core.data.world import make_world
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    """Bits are compared, and sums over threads round differently with their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """The tiny world."""
+    path = tmp_path_factory.mktemp("worlds") / "tiny"
+    make_world("tiny", path, seed=0)
+    return open_dataset(path)
+
+
+@pytest.fixture(scope="session")
+def base(tiny):
+    """A small config that the tiny world can run."""
+    small = {"model.width": 32, "optimiser.epochs": 3, "data.t2": 2, "optimiser.batch_size": 32}
+    return TrialConfig().with_values({**tiny.base, **small})
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A finished synthetic sweep over Tables 2, 3, 5 and 7; nobody may change it."""
+    from tests.reports.runs import write_sweep
+
+    return write_sweep(
+        tmp_path_factory.mktemp("finished"),
+        keys=("table2", "table3", "table5", "table7", "lambda"),
+        shifts={"w/o JTG": -0.2, "w/o L_s": -0.15},
+    )
+
+
+@pytest.fixture
+def own_copy(finished, tmp_path):
+    """A copy of the finished sweep's database that a test may damage."""
+    from tests.reports.runs import Sweep
+
+    shutil.copy(finished.uri.removeprefix("sqlite:///"), tmp_path / "mlflow.db")
+    return Sweep(
+        f"sqlite:///{tmp_path / 'mlflow.db'}",
+        finished.parent,
+        finished.experiment_id,
+        finished.runs,
+        finished.hashes,
+    )

@@ -1,0 +1,233 @@
+"""The conductor: results once, failures again and then recorded, checkpoints bounded."""
+
+import time
+
+import pytest
+
+from jobs.cluster.resources import Keep
+from jobs.driver.conductor import Conductor
+from jobs.driver.progress import Progress
+from jobs.driver.sources import Queue
+from jobs.packs import Pack
+from jobs.storage.packs import Storage
+from jobs.worker.train import Workplace, train
+from tass_core.trial import Trial, trial_key
+from tracking.events import failure
+
+
+class Silent:
+    """A watcher that remembers what it was told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def update(self, progress):
+        self.progress = progress
+
+    def ended(self, _progress, event):
+        self.notes.append((event["key"], event["status"]))
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+class Stage:
+    """A conductor over real storage, whose packs the test trains or fails by hand."""
+
+    def __init__(self, world, folder, configs, keep="best", max_failures=2, together=True):
+        trials = [Trial(config.canonical(), 0) for config in configs]
+        self.trials = {trial_key(trial, world.fingerprint): trial for trial in trials}
+        self.keys = list(self.trials)
+        self.world, self.storage = world, Storage(str(folder))
+        packs = [Pack(self.trials)] if together else [Pack({k: t}) for k, t in self.trials.items()]
+        self.recorded = []
+        self.progress = Progress("test", self.trials, {})
+        self.conductor = Conductor(
+            Queue(packs),
+            self.storage,
+            self.recorded.extend,
+            lambda key: {"kind": "start", "key": key},
+            self.progress,
+            Silent(),
+            Keep.parse(keep),
+            max_failures,
+        )
+
+    def train(self, pack):
+        place = Workplace(
+            str(self.world.folder), self.world.fingerprint, self.storage.place, threads=1, gpus=0
+        )
+        train(pack, place, lambda events: self.conductor.receive(pack, events))
+        self.conductor.close(pack)
+
+    def ends(self):
+        return {e["key"]: e["status"] for e in self.recorded if e["kind"] == "end"}
+
+    def epochs(self, key):
+        return [e["epoch"] for e in self.recorded if e["kind"] == "epoch" and e["key"] == key]
+
+
+@pytest.fixture
+def configs(base):
+    return [base, base.replace("model.tau", 0.01), base.replace("model.tau", 0.03)]
+
+
+def broken(stage, key, reason="the training loss was not finite at epoch 1, step 3"):
+    return {**failure(key, reason, time.time()), "final": False}
+
+
+def test_each_result_is_recorded_once_however_often_it_is_reported(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs)
+    pack = stage.conductor.suggest()
+
+    stage.train(pack)
+    stage.train(pack)
+
+    assert stage.ends() == dict.fromkeys(stage.keys, "finished")
+    for key in stage.keys:
+        assert stage.epochs(key) == [1, 2]
+    assert stage.conductor.suggest() == "done"
+    assert stage.progress.done == 3
+    assert stage.progress.remaining == 0
+
+
+def test_pack_in_flight_keeps_tune_waiting(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs)
+    stage.conductor.slots = 2
+
+    assert isinstance(stage.conductor.suggest(), Pack)
+    assert stage.conductor.suggest() is None
+
+
+def test_slots_limit_the_packs_in_flight(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs, together=False)
+    stage.conductor.slots = 2
+
+    first = [stage.conductor.suggest() for _ in range(3)]
+    assert [pack is not None for pack in first] == [True, True, False]
+    stage.train(first[0])
+
+    assert isinstance(stage.conductor.suggest(), Pack)
+
+
+def test_dead_packs_members_go_on_alone(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs)
+    pack = stage.conductor.suggest()
+    stage.conductor.close(pack, "its process died")
+    assert stage.ends() == {}
+
+    for _ in stage.keys:
+        alone = stage.conductor.suggest()
+        assert len(alone.members) == 1
+        stage.train(alone)
+
+    assert stage.ends() == dict.fromkeys(stage.keys, "finished")
+    assert stage.conductor.suggest() == "done"
+
+
+def test_member_that_dies_alone_is_recorded_as_failed_with_its_reason(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs)
+    stage.conductor.close(stage.conductor.suggest(), "its process died")
+    guilty = stage.conductor.suggest()
+    stage.conductor.close(guilty, "out of memory: Ray ended its process")
+    for _ in range(2):
+        stage.train(stage.conductor.suggest())
+
+    (key,) = guilty.members
+    ends = stage.ends()
+    assert ends.pop(key) == "failed"
+    assert set(ends.values()) == {"finished"}
+    assert stage.progress.failed == {key: "out of memory: Ray ended its process"}
+    assert stage.conductor.suggest() == "done"
+
+
+def test_failed_trial_is_tried_again_and_may_finish(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs, together=False)
+    pack = stage.conductor.suggest()
+    (key,) = pack.members
+    stage.conductor.receive(pack, [broken(stage, key)])
+    stage.conductor.close(pack)
+    for _ in range(3):
+        stage.train(stage.conductor.suggest())
+
+    assert stage.ends() == dict.fromkeys(stage.keys, "finished")
+
+
+def test_trial_that_fails_twice_alike_is_not_tried_a_third_time(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs[:1], max_failures=5)
+    first = stage.conductor.suggest()
+    (key,) = first.members
+    stage.conductor.receive(first, [broken(stage, key)])
+    stage.conductor.close(first)
+    second = stage.conductor.suggest()
+    assert second.attempt == 1
+    stage.conductor.receive(second, [broken(stage, key)])
+    stage.conductor.close(second)
+
+    assert stage.ends() == {key: "failed"}
+    assert stage.conductor.suggest() == "done"
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 3])
+def test_failures_are_limited(world, configs, tmp_path, allowed):
+    stage = Stage(world, tmp_path, configs[:1], max_failures=allowed)
+    attempts = 0
+    while (pack := stage.conductor.suggest()) != "done":
+        attempts += 1
+        (key,) = pack.members
+        stage.conductor.receive(pack, [broken(stage, key, f"reason {attempts}")])
+        stage.conductor.close(pack)
+
+    assert attempts == 1 + allowed
+
+
+def test_really_diverging_trial_fails_and_its_neighbours_do_not(world, base, tmp_path):
+    wild = base.replace("optimiser.learning_rate", 1e30)
+    stage = Stage(world, tmp_path, [base, wild])
+    while (pack := stage.conductor.suggest()) != "done":
+        stage.train(pack)
+
+    assert stage.ends() == {stage.keys[0]: "finished", stage.keys[1]: "failed"}
+    assert "not finite" in stage.progress.failed[stage.keys[1]]
+
+
+def test_failed_trial_starts_from_nothing_in_the_next_sweep(world, base, tmp_path):
+    wild = base.replace("optimiser.learning_rate", 1e30)
+    first = Stage(world, tmp_path, [wild], max_failures=0)
+    first.train(first.conductor.suggest())
+    assert set(first.ends().values()) == {"failed"}
+
+    again = Stage(world, tmp_path, [wild], max_failures=0)
+    pack = again.conductor.suggest()
+
+    assert again.storage.records(pack.key) == {}
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("best", 3), ("top:2", 2), ("top:1", 1), ("none", 0)])
+def test_checkpoints_are_bounded(world, configs, tmp_path, keep, kept):
+    stage = Stage(world, tmp_path, configs, keep=keep)
+    stage.train(stage.conductor.suggest())
+
+    left = list(tmp_path.glob("packs/*/trials/*/best/model.safetensors"))
+    assert len(left) == kept
+    ends = [event for event in stage.recorded if event["kind"] == "end"]
+    dropped = [event["key"] for event in stage.recorded if event["kind"] == "dropped"]
+    named = {e["key"] for e in ends if e["checkpoint"]} - set(dropped)
+    assert named == {path.parents[1].name for path in left}
+    if keep == "top:1":
+        best = max(ends, key=lambda e: (e["metrics"]["val/all"], e["key"]))
+        assert named == {best["key"]}
+
+
+def test_stopping_hands_out_nothing_more_and_counts_what_is_missing(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs, together=False)
+    stage.train(stage.conductor.suggest())
+    flying = stage.conductor.suggest()
+    stage.conductor.stopping = True
+
+    assert stage.conductor.suggest() == "done"
+    stage.conductor.close(flying, "stopped")
+    stage.conductor.give_back()
+
+    assert stage.progress.remaining == 2
+    assert stage.progress.failed == {}

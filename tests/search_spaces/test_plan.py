@@ -1,0 +1,131 @@
+"""The plan: every trial once, every row's trials named, every gap explained."""
+
+import pytest
+
+from jobs.cluster.resources import Keep, Resources, parse_seeds
+from search_spaces.plan import plan_tables
+from search_spaces.sweeps import SWEEPS, choose_tables
+from search_spaces.tables import Row, Table
+from tass_core.config import TrialConfig
+from tass_core.errors import SweepError
+from tass_core.trial import Trial, trial_key
+
+
+def ablations(world, base, seeds=(0, 1)):
+    tables = choose_tables(SWEEPS["ablations"], (), world.segments)
+    return plan_tables("ablations", tables, base, seeds, world)
+
+
+def test_full_model_is_planned_once_for_each_seed(world, base):
+    plan = ablations(world, base)
+    full = [key for key, trial in plan.trials.items() if trial.config.hash() == base.hash()]
+    users = {row.split(":")[0] for key in full for row in plan.uses()[key]}
+
+    assert len(full) == 2
+    assert users == {f"table{number}" for number in range(1, 8)}
+
+
+def test_trials_are_as_many_as_variants_times_seeds(world, base):
+    plan = ablations(world, base, seeds=(0, 1, 2))
+
+    assert len(plan.variants) == 20
+    assert len(plan.trials) == 60
+
+
+def test_keys_are_the_trials_content_addresses(world, base):
+    plan = ablations(world, base)
+
+    for key, trial in plan.trials.items():
+        assert key == trial_key(Trial(trial.config, trial.seed), world.fingerprint)
+
+
+def test_written_plan_names_a_trial_for_each_seed_of_each_row(world, base):
+    written = ablations(world, base).to_dict()
+
+    for table in written["tables"]:
+        for row in table["rows"]:
+            if row["variant"] is None:
+                assert row["trials"] == {}
+                continue
+            assert sorted(row["trials"]) == ["0", "1"]
+            for seed, key in row["trials"].items():
+                trial = written["trials"][key]
+                assert trial == {"variant": row["variant"], "seed": int(seed)}
+                assert row["variant"] in written["variants"]
+
+
+def test_base_configs_variant_is_called_tass(world, base):
+    plan = ablations(world, base)
+
+    assert plan.variants[base.hash()].name == "TASS"
+
+
+def test_row_that_cannot_run_stays_with_its_reason(world, base):
+    rows = (Row("fine", {}, {}), Row("seven", {"data.t2": 7}, {}))
+    table = Table("t", "t", "A table", ("all",), rows)
+
+    (planned,) = plan_tables("s", [table], base, (0,), world).tables
+
+    assert planned.rows[0].missing is None
+    assert "7" in planned.rows[1].missing
+    assert planned.rows[1].trials == {}
+
+
+def test_sweep_without_any_possible_row_is_refused(world, base):
+    table = Table("t", "t", "A table", ("all",), (Row("seven", {"data.t2": 7}, {}),))
+
+    with pytest.raises(SweepError, match="no row can be trained on tiny"):
+        plan_tables("s", [table], base, (0,), world)
+
+
+def test_same_command_has_the_same_sweep_key(world, base):
+    plan = ablations(world, base)
+
+    assert plan.key == ablations(world, base).key
+    assert plan.key != ablations(world, base, seeds=(0,)).key
+    assert plan.key != ablations(world, base.replace("model.tau", 0.01)).key
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "expected"),
+    [(None, None, (0, 1)), ("3,1", None, (3, 1)), (None, 3, (0, 1, 2))],
+)
+def test_seeds_are_listed_or_counted(text, count, expected):
+    assert parse_seeds(text, count) == expected
+
+
+@pytest.mark.parametrize(("text", "count"), [("0,0", None), ("a", None), ("-1", None), ("1", 2)])
+def test_malformed_seeds_are_refused(text, count):
+    with pytest.raises(SweepError, match="seeds"):
+        parse_seeds(text, count)
+
+
+def test_keep_is_one_of_three_policies():
+    assert Keep.parse("top:3") == Keep("top", 3)
+    with pytest.raises(SweepError, match="--keep top:0: allowed are best, none, and top:N"):
+        Keep.parse("top:0")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"pack_size": 0},
+        {"workers_per_pack": 0},
+        {"cpus_per_worker": 0.0},
+        {"gpus_per_worker": -1.0},
+        {"gpus_per_worker": 1.5},
+        {"gpus_per_worker": 0.5, "workers_per_pack": 2},
+    ],
+)
+def test_impossible_resources_are_refused_by_name(values):
+    option = "--" + next(iter(values)).replace("_", "-")
+    with pytest.raises(SweepError, match=option):
+        Resources(**values)
+
+
+def test_config_of_a_trial_is_canonical(world, base):
+    plan = ablations(world, base)
+
+    for trial in plan.trials.values():
+        assert trial.config == trial.config.canonical()
+    assert isinstance(base, TrialConfig)

@@ -1,0 +1,116 @@
+"""Worlds over real questions: real answers kept, scenes that agree with them, splits by video."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from cli.data.make import make
+from tass_core.data import open_dataset
+from tass_core.data.world import make_world_over
+from tass_core.errors import DataError
+from tests import SHARED
+
+REAL = SHARED / "music-avqa"
+
+
+def record(video, identity, kind, content, values, answer):
+    return {
+        "video_id": video,
+        "question_id": identity,
+        "type": json.dumps(kind),
+        "question_content": content,
+        "templ_values": json.dumps(values),
+        "question_deleted": 0,
+        "anser": answer,
+    }
+
+
+def write(path, *records):
+    path.write_text(json.dumps(records))
+    return path
+
+
+PRESENCE = (["Visual", "Counting"], "Is there a <Object> in the entire video?")
+SOUND = (["Audio", "Counting"], "Is there a <Object> sound?")
+
+
+def small_files(folder):
+    train = [record(f"v{i}", i, *PRESENCE, ["piano"], "yes" if i % 2 else "no") for i in range(6)]
+    test = [record(f"w{i}", 10 + i, *SOUND, ["tuba"], "yes" if i % 2 else "no") for i in range(6)]
+    return write(folder / "a-train.json", *train), write(folder / "a-test.json", *test)
+
+
+def test_real_answers_are_kept_and_true_of_the_scene(tmp_path):
+    report = make_world_over(small_files(tmp_path), tmp_path / "world", preset="tiny")
+    dataset = open_dataset(tmp_path / "world")
+    assert report.unmet_total == 0
+    assert dataset.provenance == "procedural-over-real-questions"
+    rows = pq.read_table(dataset.folder / "questions-train.parquet").to_pylist()
+    assert {row["question_id"]: row["answer_text"] for row in rows} == {
+        i: "yes" if i % 2 else "no" for i in range(6)
+    }
+    marked = dataset.truth("train").regions.any(axis=(1, 2))
+    assert [bool(m) for m in marked] == [row["answer_text"] == "yes" for row in rows]
+
+
+def test_answers_that_contradict_each_other_are_counted(tmp_path):
+    file = write(
+        tmp_path / "q-train.json",
+        record("v", 1, *PRESENCE, ["piano"], "yes"),
+        record("v", 2, *PRESENCE, ["piano"], "no"),
+        record("v", 3, *SOUND, ["tuba"], "yes"),
+    )
+    report = make_world_over([file], tmp_path / "world", preset="tiny")
+    assert report.unmet_total == report.unmet["v_count"] == 1
+
+
+def test_a_train_split_is_carved_by_video(tmp_path):
+    _, file = small_files(tmp_path)
+    make_world_over([file], tmp_path / "world", preset="tiny", split_from=file)
+    dataset = open_dataset(tmp_path / "world")
+    train, test = (set(dataset.questions(s).video.tolist()) for s in ("train", "test"))
+    assert train
+    assert test
+    assert not train & test
+
+
+def test_without_a_train_file_the_message_says_how_to_carve_one(tmp_path):
+    _, file = small_files(tmp_path)
+    with pytest.raises(DataError, match=r"--split-from .*a-test\.json"):
+        make_world_over([file], tmp_path / "world", preset="tiny")
+
+
+def test_split_from_must_be_one_of_the_files(tmp_path):
+    train, test = small_files(tmp_path)
+    with pytest.raises(DataError, match="not among them"):
+        make_world_over([test], tmp_path / "world", split_from=tmp_path / "other.json")
+    with pytest.raises(DataError, match="a train file already"):
+        make_world_over([train, test], tmp_path / "world", split_from=test)
+
+
+def test_the_command_takes_several_files_after_one_option(tmp_path):
+    files = [str(file) for file in small_files(tmp_path)]
+    arguments = ["--questions", *files, "--preset", "tiny", "--out", str(tmp_path / "world")]
+    result = CliRunner().invoke(make, arguments)
+    assert result.exit_code == 0, result.output
+    assert "6 train, 0 val, 6 test questions" in result.output
+
+
+def test_the_command_refuses_an_option_that_would_be_ignored(tmp_path):
+    arguments = ["--preset", "tiny", "--split-fraction", "0.3", "--out", str(tmp_path / "world")]
+    result = CliRunner().invoke(make, arguments)
+    assert isinstance(result.exception, DataError)
+    assert "--split-fraction has no effect" in str(result.exception)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="MUSIC-AVQA's files are not in ../shared/music-avqa")
+def test_few_of_the_real_answers_contradict_each_other(tmp_path):
+    records = json.loads((REAL / "avqa-test.json").read_text())
+    videos = sorted({item["video_id"] for item in records})[:400]
+    chosen = [item for item in records if item["video_id"] in set(videos)]
+    file = write(tmp_path / "part-test.json", *chosen)
+    report = make_world_over([file], tmp_path / "world", preset="tiny", split_from=file)
+    assert sum(report.questions.values()) == len(chosen)
+    assert report.unmet_total < 0.05 * len(chosen)

@@ -1,0 +1,1 @@
+"""MLflow's schema, the events that are written to it, and what is read back."""
