@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+from tests import ROOT
+
 CHILD = """
 import sys
 from pathlib import Path
@@ -11,10 +13,8 @@ import torch
 from tass_core.config import TrialConfig
 from tass_core.data import open_dataset
 from tass_core.training import train_pack
-from tests import ROOT
 from jobs.machine.allocator import keep_memory
 from tass_core.trial import Trial
-from tests import ROOT
 torch.set_num_threads(1)
 folder, data, config, keep = sys.argv[1:]
 if keep == "yes":
