@@ -20,7 +20,7 @@ from benchmarks.tables import print_machine, print_table
 from jobs.machine.allocator import keep_memory
 from jobs.machine.speed import CONFERENCE, PAPER, Data, best_seconds, synchronise
 from tass_core.config import TrialConfig
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world import make_world
 
 

@@ -23,7 +23,8 @@ from jobs.machine.allocator import keep_memory
 from jobs.machine.layouts import load_data, measure_layout
 from jobs.machine.speed import CONFERENCE, PAPER
 from tass_core.config import TrialConfig
-from tass_core.data import Shapes, open_dataset
+from tass_core.data.folder.dataset import open_dataset
+from tass_core.data.folder.records import Shapes
 from tass_core.data.world import make_world
 
 

@@ -24,18 +24,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tass_core.config import TrialConfig
-from tass_core.data import (
-    ANSWERS,
-    QUESTION_TYPES,
-    SPLITS,
-    DatasetWriter,
-    EncoderLayout,
-    open_dataset,
-    parse_questions,
-)
+from tass_core.data.folder.dataset import open_dataset
+from tass_core.data.folder.description import SPLITS, EncoderLayout
 from tass_core.data.folder.examine import check_dataset
+from tass_core.data.folder.writer import DatasetWriter
 from tass_core.data.ingest.features import IngestPlan, ingest
 from tass_core.data.ingest.text import TextPlan
+from tass_core.data.music_avqa.questions import parse_questions
+from tass_core.data.music_avqa.vocabulary import ANSWERS, QUESTION_TYPES
 from tass_core.errors import DataError
 
 RECORDS = [

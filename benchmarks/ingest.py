@@ -34,7 +34,8 @@ import torch
 
 from tass_core.batches.readers import RowReader
 from tass_core.config import TrialConfig
-from tass_core.data import Questions, open_dataset
+from tass_core.data.folder.dataset import open_dataset
+from tass_core.data.folder.records import Questions
 from tass_core.data.ingest.features import IngestPlan, ingest
 from tass_core.data.ingest.text import TextPlan
 

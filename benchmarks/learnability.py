@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from tass_core.config import TrialConfig, parse_overrides
-from tass_core.data import Dataset, Features, open_dataset
+from tass_core.data.folder.dataset import Dataset, open_dataset
+from tass_core.data.folder.records import Features
 from tass_core.training import TrialResult, train_pack
 from tass_core.trial import Trial
 

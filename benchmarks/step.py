@@ -25,7 +25,7 @@ from jobs.machine.speed import (
     synchronise,
 )
 from tass_core.config import TrialConfig
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world import make_world
 from tass_core.training.width import device_name
 

@@ -14,7 +14,7 @@ import statistics
 from benchmarks.paired import asked, compare
 from jobs.machine.speed import Data
 from tass_core.config import TrialConfig
-from tass_core.data import Dataset
+from tass_core.data.folder.dataset import Dataset
 
 
 def videos_to_a_batch(dataset: Dataset, config: TrialConfig) -> str:

@@ -19,7 +19,7 @@ from jobs.storage.packs import Storage
 from search_spaces.plan import Plan, empty_plan, plan_tables
 from search_spaces.spaces import Space, fit_space
 from search_spaces.sweeps import SWEEPS, Sweep, choose_tables, find_sweep
-from tass_core.data import Dataset
+from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
 from tass_core.training import Halving, parse_fuse
 from tracking.writer import resolve_uri

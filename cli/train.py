@@ -24,7 +24,8 @@ from cli.options import (
 from jobs.machine.allocator import keep_memory
 from tass_core.checkpoints import Checkpoint, load_checkpoint
 from tass_core.config import TrialConfig, parse_overrides, read_config
-from tass_core.data import AVERAGES, QUESTION_TYPES, Dataset
+from tass_core.data.folder.dataset import Dataset
+from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 from tass_core.errors import CheckpointError, TassError
 from tass_core.evaluation.answering import evaluate
 from tass_core.training import EpochResult, TrialResult, train_pack

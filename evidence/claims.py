@@ -31,7 +31,7 @@ from evidence.variance import (
 from search_spaces.claims import CLAIMS, MARGIN, PAPER_COUNTS, SLIPS, Claim, Contrast, Kind, Slip
 from search_spaces.columns import ACCURACIES, members
 from search_spaces.tables import TABLES
-from tass_core.data import AVERAGES
+from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tass_core.errors import ReportError
 from tracking.reader import Tracking
 

@@ -11,7 +11,7 @@ import numpy as np
 from evidence.results import Hole
 from evidence.variance import Matrix, weighted_average
 from search_spaces.columns import label, members, metric
-from tass_core.data import AVERAGES
+from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tracking.reader import Predictions, SweepRun, Tracking, TrialRun
 
 TOLERANCE = 0.01

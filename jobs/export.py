@@ -15,7 +15,7 @@ from pyarrow import fs
 
 from tass_core import TRAINING_VERSION
 from tass_core.checkpoints import load_checkpoint
-from tass_core.data import Dataset
+from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import CheckpointError, ExportError, SweepError, TrackingError, nearest
 from tass_core.evaluation.answering import evaluate
 from tracking.status import SweepStatus, list_sweeps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tass_core.data import AVERAGES
+from tass_core.data.music_avqa.vocabulary import AVERAGES
 
 LABELS: Mapping[str, tuple[str, str]] = {
     "a_count": ("Audio", "Count."),

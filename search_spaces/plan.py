@@ -9,7 +9,8 @@ from typing import Any
 from search_spaces.tables import Row, Table
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig, digest
-from tass_core.data import SPLITS, Dataset
+from tass_core.data.folder.dataset import Dataset
+from tass_core.data.folder.description import SPLITS
 from tass_core.errors import ConfigError, DataError, SweepError
 from tass_core.trial import Trial, trial_key
 

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
-from tass_core.data import Dataset, Shapes
+from tass_core.data.folder.dataset import Dataset
+from tass_core.data.folder.records import Shapes
 from tass_core.errors import CheckpointError, ConfigError
 from tass_core.systems.tass.network import TASS
 from tass_core.trial import Trial, trial_key

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tass_core.config import TrialConfig
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world import make_world
 
 

@@ -13,8 +13,10 @@ import click
 from rich.table import Table
 
 from cli.options import format_option, results
-from tass_core.data import QUESTION_TYPES, SPLITS, open_dataset
+from tass_core.data.folder.dataset import open_dataset
+from tass_core.data.folder.description import SPLITS
 from tass_core.data.folder.examine import Finding, check_dataset, summarise
+from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 
 # command -> (module, attribute); what they need loads only when they are called.
 MAKERS = {

@@ -10,7 +10,8 @@ from rich.table import Table
 from cli.data.sources import progress_bar, remark
 from cli.options import console
 from cli.variadic import VariadicCommand
-from tass_core.data import QUESTION_TYPES, open_dataset
+from tass_core.data.folder.dataset import open_dataset
+from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.data.world import (
     ANSWER_BIAS,
     CO_OCCURRENCE,

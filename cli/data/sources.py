@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.options import console
 from cli.variadic import VariadicCommand
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.ingest.features import IngestPlan, IngestReport, ingest
 from tass_core.data.ingest.sources import assign_splits
 from tass_core.data.ingest.text import TextPlan

@@ -21,7 +21,7 @@ from jobs.storage.packs import Storage
 from jobs.worker.train import Workplace
 from search_spaces.plan import Plan
 from tass_core import TRAINING_VERSION
-from tass_core.data import Dataset
+from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
 from tass_core.trial import Trial
 from tracking.delivery import Tracker

@@ -29,8 +29,9 @@ from jobs.machine.speed import (
 from search_spaces.sweeps import choose_tables, find_sweep
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
-from tass_core.data import Dataset, Shapes
+from tass_core.data.folder.dataset import Dataset
 from tass_core.data.folder.pooling import user_cache
+from tass_core.data.folder.records import Shapes
 from tass_core.errors import ConfigError
 from tass_core.training import EpochResult, train_pack
 from tass_core.training.width import best_width, device_name

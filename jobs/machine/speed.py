@@ -17,7 +17,8 @@ import torch
 
 from tass_core.batches.source import BatchSource
 from tass_core.config import TrialConfig
-from tass_core.data import Dataset, Features, Questions, Shapes
+from tass_core.data.folder.dataset import Dataset
+from tass_core.data.folder.records import Features, Questions, Shapes
 from tass_core.systems.matmuls import Linear
 from tass_core.systems.protocol import Batch
 from tass_core.systems.tass.network import uses_match

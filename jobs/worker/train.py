@@ -16,7 +16,7 @@ import torch
 from jobs.machine.allocator import keep_memory
 from jobs.packs import Pack
 from jobs.storage.packs import Storage
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.errors import SweepError
 from tass_core.training import Fuse, Shard, train_pack
 from tracking.events import Event, describe

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from tass_core.batches.source import BatchSource
 from tass_core.checkpoints import Checkpoint
-from tass_core.data import QUESTION_TYPES, SPLITS, Dataset
-from tass_core.data.folder.description import SCENES
+from tass_core.data.folder.dataset import Dataset
+from tass_core.data.folder.description import SCENES, SPLITS
+from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.errors import ReportError
 
 Weights = NDArray[np.float32]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tass_core.config import TrialConfig
 from tass_core.cuda.transfer import Reader, Transfer, frame_reader
-from tass_core.data import Features, Questions
+from tass_core.data.folder.records import Features, Questions
 from tass_core.randomness import generator
 from tass_core.systems.protocol import Batch, Negatives
 from tass_core.systems.tass.network import uses_match

@@ -16,7 +16,9 @@ from torch.nn import functional
 
 from tass_core.batches.source import BatchSource
 from tass_core.config import TrialConfig
-from tass_core.data import AVERAGES, QUESTION_TYPES, Dataset, Questions
+from tass_core.data.folder.dataset import Dataset
+from tass_core.data.folder.records import Questions
+from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 from tass_core.systems.protocol import Batch, Output
 from tass_core.systems.tass.network import TASS
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tass_core.checkpoints import load_weights
 from tass_core.config import LossConfig, TrialConfig
 from tass_core.cuda.graphs import Backward
-from tass_core.data import Features, Shapes
+from tass_core.data.folder.records import Features, Shapes
 from tass_core.randomness import initialise, noise_key
 from tass_core.systems.blocks.question import GloveQuestion
 from tass_core.systems.protocol import Batch, Output

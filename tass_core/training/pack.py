@@ -17,7 +17,7 @@ import torch.distributed
 
 from tass_core.batches.source import BatchSource, Shard
 from tass_core.checkpoints import load_weights, save_checkpoint
-from tass_core.data import Dataset
+from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import ConfigError
 from tass_core.evaluation.answering import Evaluation, evaluate_all, grounding, write_predictions
 from tass_core.systems.protocol import Batch

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cli.main import main
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tests import ROOT
 
 VIDEOS = ["00000001", "00000002", "00000003"]
@@ -198,7 +198,7 @@ def test_help_of_every_command_shows_an_example(tass):
 def test_interrupted_ingest_ends_without_a_traceback(folder):
     program = (
         "import signal, sys, threading, os\n"
-        "from tass_core.data import store\n"
+        "from tass_core.data.folder import writer as store\n"
         "write = store.DatasetWriter.add_video\n"
         "def slow(self, *given):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"

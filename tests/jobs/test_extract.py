@@ -12,9 +12,10 @@ import pytest
 
 from jobs.extract import ExtractPlan, extract
 from tass_core.config import TrialConfig
-from tass_core.data import TEMPLATES, open_dataset
 from tass_core.data.extract import ExtractSettings
 from tass_core.data.extract.extra import need
+from tass_core.data.folder.dataset import open_dataset
+from tass_core.data.music_avqa.vocabulary import TEMPLATES
 from tass_core.errors import DataError
 from tests import ROOT
 

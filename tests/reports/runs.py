@@ -20,7 +20,7 @@ from search_spaces.columns import GROUNDING
 from search_spaces.tables import TABLES
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
-from tass_core.data import AVERAGES
+from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tass_core.trial import Trial, trial_key
 
 TYPES = AVERAGES["all"]

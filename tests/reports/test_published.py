@@ -11,7 +11,7 @@ import pytest
 from evidence.variance import weighted_average
 from search_spaces.claims import PAPER_COUNTS
 from search_spaces.tables import TABLES, Row
-from tass_core.data import AVERAGES
+from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tests import SHARED
 
 TEST_FILE = SHARED / "music-avqa" / "avqa-test.json"

@@ -20,32 +20,11 @@ from typing import Any
 
 from tass_core.data.music_avqa.vocabulary import (
     ANSWERS,
-    AVERAGES,
-    INSTRUMENTS,
-    NUMBERS,
     QUESTION_TYPES,
-    SLOTS,
     TEMPLATES,
     TYPE_NAMES,
 )
 from tass_core.errors import DataError, nearest
-
-__all__ = [
-    "ANSWERS",
-    "AVERAGES",
-    "INSTRUMENTS",
-    "NUMBERS",
-    "PLACEHOLDER",
-    "QUESTION_TYPES",
-    "SLOTS",
-    "TEMPLATES",
-    "QuestionFile",
-    "RawQuestion",
-    "Rejected",
-    "parse_questions",
-    "read_questions",
-    "rejection_message",
-]
 
 PLACEHOLDER = re.compile(r"<[A-Za-z]+>")
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tass_core.data.music_avqa.questions import NUMBERS
+from tass_core.data.music_avqa.vocabulary import NUMBERS
 from tass_core.data.world.scenes import Bools, Scene, Source, side
 
 LOUDER = 1.35

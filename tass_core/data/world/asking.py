@@ -9,14 +9,8 @@ from itertools import permutations
 
 import numpy as np
 
-from tass_core.data.music_avqa.questions import (
-    ANSWERS,
-    INSTRUMENTS,
-    NUMBERS,
-    PLACEHOLDER,
-    SLOTS,
-    TEMPLATES,
-)
+from tass_core.data.music_avqa.questions import PLACEHOLDER
+from tass_core.data.music_avqa.vocabulary import ANSWERS, INSTRUMENTS, NUMBERS, SLOTS, TEMPLATES
 from tass_core.data.world.answers import Truth, View, find_truth
 
 PLACES = SLOTS["<LR>"]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tass_core.data.folder.description import SPLITS, EncoderLayout, Provenance
 from tass_core.data.folder.writer import DatasetWriter
-from tass_core.data.music_avqa.questions import ANSWERS, QUESTION_TYPES
+from tass_core.data.music_avqa.vocabulary import ANSWERS, QUESTION_TYPES
 from tass_core.data.world.answers import Truth
 from tass_core.data.world.presets import Size
 from tass_core.data.world.prototypes import Prototypes, make_prototypes

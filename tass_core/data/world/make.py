@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tass_core.data.music_avqa.questions import INSTRUMENTS
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
 from tass_core.data.world.answers import View
 from tass_core.data.world.asking import Asked, Interviewer
 from tass_core.data.world.build import Card, Entry, Progress, Video, build, generator

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tass_core.data.music_avqa.questions import INSTRUMENTS
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
 from tass_core.data.world.scenes import AMBIENCES, ENSEMBLES, TEXTURES
 
 Vectors = npt.NDArray[np.float32]

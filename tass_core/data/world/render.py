@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tass_core.data.music_avqa.questions import INSTRUMENTS
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
 from tass_core.data.world.prototypes import Prototypes, VisualBasis
 from tass_core.data.world.scenes import TEXTURES, Floats, Scene, coverage
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tass_core.data.music_avqa.questions import INSTRUMENTS
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]

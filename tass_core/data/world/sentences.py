@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tass_core.data.music_avqa.questions import INSTRUMENTS, SLOTS
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, SLOTS
 from tass_core.data.music_avqa.words import build_vocabulary, split_words, tokenise
 from tass_core.data.world.prototypes import Prototypes
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tass_core.config import LossConfig, ModelConfig, TrialConfig
-from tass_core.data import Shapes
+from tass_core.data.folder.records import Shapes
 from tass_core.systems.blocks.question import ClipQuestion, GloveQuestion
 from tass_core.systems.blocks.rows import take
 from tass_core.systems.matmuls import Linear

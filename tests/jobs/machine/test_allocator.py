@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 import torch
 from tass_core.config import TrialConfig
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.training import train_pack
 from jobs.machine.allocator import keep_memory
 from tass_core.trial import Trial

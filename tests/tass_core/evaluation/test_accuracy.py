@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tass_core.data import AVERAGES, QUESTION_TYPES, Questions
+from tass_core.data.folder.records import Questions
+from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 from tass_core.evaluation.answering import accuracies
 
 

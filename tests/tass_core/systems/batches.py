@@ -2,7 +2,7 @@
 
 import torch
 
-from tass_core.data import Shapes
+from tass_core.data.folder.records import Shapes
 from tass_core.systems.protocol import Batch, Negatives
 
 SHAPES = Shapes(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.errors import ConfigError
 from tass_core.training import EpochResult, Halving, Shard, pack, train_pack
 from tass_core.training.pack import make_crews

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.errors import CheckpointError, ConfigError
 from tass_core.training import EpochResult, Halving, train_pack
 from tass_core.trial import Trial, trial_key
@@ -81,7 +81,7 @@ import sys
 from pathlib import Path
 import torch
 from tass_core.config import TrialConfig
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.training import train_pack
 from tass_core.trial import Trial
 torch.set_num_threads(1)

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 import torch.distributed
 from tass_core.config import TrialConfig
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.training import Shard, train_pack
 from tass_core.trial import Trial
 rank, store, folder, data, config = int(sys.argv[1]), *sys.argv[2:]

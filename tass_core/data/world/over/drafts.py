@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tass_core.data.music_avqa.questions import INSTRUMENTS
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
 from tass_core.data.world.scenes import Scene, Source, heard_only, place_source
 
 

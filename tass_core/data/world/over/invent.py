@@ -12,7 +12,8 @@ import numpy as np
 
 from tass_core.data.folder.description import SPLITS
 from tass_core.data.ingest.sources import assign_splits, gather
-from tass_core.data.music_avqa.questions import INSTRUMENTS, QUESTION_TYPES, RawQuestion
+from tass_core.data.music_avqa.questions import RawQuestion
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, QUESTION_TYPES
 from tass_core.data.world.answers import Truth, View, find_truth
 from tass_core.data.world.build import Card, Entry, Progress, Video, build, generator
 from tass_core.data.world.make import resized

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tass_core.data.music_avqa.questions import NUMBERS
+from tass_core.data.music_avqa.vocabulary import NUMBERS
 from tass_core.data.world.over.drafts import Draft, Part
 
 Repair = Callable[..., None]

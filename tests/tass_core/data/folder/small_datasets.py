@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tass_core.data import SPLITS, Dataset, DatasetWriter, EncoderLayout, open_dataset
+from tass_core.data.folder.dataset import Dataset, open_dataset
+from tass_core.data.folder.description import SPLITS, EncoderLayout
+from tass_core.data.folder.writer import DatasetWriter
 
 VIDEOS, SEGMENTS, QUESTIONS = 5, 12, 4
 ENCODERS = {

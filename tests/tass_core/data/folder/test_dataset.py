@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tass_core.config import TrialConfig
-from tass_core.data import SPLITS, open_dataset
+from tass_core.data.folder.dataset import open_dataset
+from tass_core.data.folder.description import SPLITS
 from tass_core.errors import DataError
 from tests import ROOT
 from tests.tass_core.data.folder.small_datasets import SEGMENTS, VIDEOS, content, write_small
@@ -78,7 +79,8 @@ def test_config_that_does_not_fit_is_refused_with_what_would(tmp_path, stored_t2
 
 
 def test_word_target_and_encoder_need_their_features(tmp_path):
-    from tass_core.data import DatasetWriter, EncoderLayout
+    from tass_core.data.folder.description import EncoderLayout
+    from tass_core.data.folder.writer import DatasetWriter
 
     with DatasetWriter(
         tmp_path / "plain",
@@ -121,7 +123,7 @@ RACE = """
 import sys, time
 import numpy as np
 from tass_core.config import TrialConfig
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 dataset = open_dataset(sys.argv[1])
 while time.time() < float(sys.argv[2]):
     pass

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from tass_core.config import TrialConfig
-from tass_core.data import SPLITS, DatasetWriter, EncoderLayout, open_dataset
+from tass_core.data.folder.dataset import open_dataset
+from tass_core.data.folder.description import SPLITS, EncoderLayout
+from tass_core.data.folder.writer import DatasetWriter
 from tass_core.errors import DataError
 from tests import ROOT
 from tests.tass_core.data.folder.small_datasets import (

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tass_core.data import TEMPLATES
 from tass_core.data.music_avqa.questions import PLACEHOLDER
-from tass_core.data.music_avqa.vocabulary import SLOTS, TYPE_NAMES
+from tass_core.data.music_avqa.vocabulary import SLOTS, TEMPLATES, TYPE_NAMES
 
 SPLIT_FILES = {"train": "avqa-train.json", "val": "avqa-val.json", "test": "avqa-test.json"}
 ANSWER_OF = {"a_count": "yes", "v_loc": "indoor", "av_loc": "left", "av_temp": "piano"}

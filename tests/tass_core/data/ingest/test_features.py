@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from tass_core.config import TrialConfig
-from tass_core.data import open_dataset, read_questions
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.ingest.features import IngestPlan, ingest
 from tass_core.data.ingest.npy import recognise
 from tass_core.data.ingest.text import TextPlan
+from tass_core.data.music_avqa.questions import read_questions
 from tass_core.errors import DataError
 from tests import ROOT
 from tests.tass_core.data.ingest.feature_folders import video_names, write_arrays, write_questions

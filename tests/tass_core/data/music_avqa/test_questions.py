@@ -5,8 +5,14 @@ from collections import Counter
 
 import pytest
 
-from tass_core.data import ANSWERS, INSTRUMENTS, QUESTION_TYPES, TEMPLATES
-from tass_core.data.music_avqa.questions import SLOTS, parse_questions, read_questions
+from tass_core.data.music_avqa.questions import parse_questions, read_questions
+from tass_core.data.music_avqa.vocabulary import (
+    ANSWERS,
+    INSTRUMENTS,
+    QUESTION_TYPES,
+    SLOTS,
+    TEMPLATES,
+)
 from tass_core.errors import DataError
 from tests import SHARED
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tass_core.data.music_avqa.questions import NUMBERS
+from tass_core.data.music_avqa.vocabulary import NUMBERS
 from tass_core.data.world import make_world
 from tass_core.data.world.answers import View, find_truth
 from tass_core.data.world.scenes import Scene, Source

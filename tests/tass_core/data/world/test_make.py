@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tass_core.data import INSTRUMENTS, QUESTION_TYPES, open_dataset
-from tass_core.data.music_avqa.questions import TEMPLATES
+from tass_core.data.folder.dataset import open_dataset
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, QUESTION_TYPES, TEMPLATES
 from tass_core.data.world import make_world
 from tass_core.data.world.asking import SHARES
 from tass_core.data.world.make import imagine

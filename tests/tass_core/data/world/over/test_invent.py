@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.data.make import make
-from tass_core.data import open_dataset
+from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world import make_world_over
 from tass_core.errors import DataError
 from tests import SHARED
