@@ -14,6 +14,8 @@ from typing import Literal
 
 import numpy as np
 
+from evidence.multiplicity import holm
+from evidence.power import seeds_for_margin, seeds_needed
 from evidence.results import Hole, origin
 from evidence.rows import Reader, RowData, correctness, row_values
 from evidence.tables import choose
@@ -22,10 +24,7 @@ from evidence.variance import (
     Difference,
     Matrix,
     contrast,
-    holm,
     seed_difference,
-    seeds_for_margin,
-    seeds_needed,
     weighted_average,
 )
 from search_spaces.claims import CLAIMS, MARGIN, PAPER_COUNTS, SLIPS, Claim, Contrast, Kind, Slip

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from evidence.multiplicity import holm
 from evidence.results import Cell, Hole, ResultRow, ResultTable
 from evidence.rows import Reader, RowData, correctness, row_values
-from evidence.variance import Difference, compare, holm, mean_interval, seed_difference
+from evidence.variance import Difference, compare, mean_interval, seed_difference
 from search_spaces.columns import ACCURACIES, GROUNDING
 from search_spaces.sweeps import SWEEPS
 from search_spaces.tables import Table

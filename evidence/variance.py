@@ -18,9 +18,8 @@ question.
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -167,18 +166,6 @@ def mcnemar(difference: Matrix) -> float:
     return float(stats.chi2.sf(float(by_question.sum()) ** 2 / spread, 1))
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Return Holm's adjusted p-values in the given order; None stays None and does not count."""
-    # statsmodels' multipletests gives the same numbers but collects garbage at every call
-    order = sorted((value, place) for place, value in enumerate(p_values) if value is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    reached = 0.0
-    for rank, (value, place) in enumerate(order):
-        reached = max(reached, min(value * (len(order) - rank), 1.0))
-        adjusted[place] = reached
-    return adjusted
-
-
 def compare(first: Matrix, second: Matrix) -> Difference:
     """Return the paired difference ``first - second`` of two correctness matrices [S, Q]."""
     difference = first - second
@@ -258,61 +245,6 @@ def t_test(mean: float, error: float, degrees: float) -> float:
     if error == 0.0:
         return 1.0 if mean == 0.0 else 0.0
     return float(2 * stats.t.sf(abs(mean) / error, degrees))
-
-
-def seeds_needed(
-    effect: float,
-    seed_sd: float,
-    question_se: float,
-    *,
-    tests: int = 1,
-    power: float = 0.8,
-    limit: int = 1000,
-) -> int | None:
-    """Return the fewest seeds that find ``effect`` with ``power`` at 1 - ``LEVEL``.
-
-    Args:
-        effect: the true difference to be found, in the unit of the other two.
-        seed_sd: standard deviation of the per-seed difference.
-        question_se: the part of the standard error that seeds do not shrink.
-        tests: how many tests share the error rate (Bonferroni, a bound for Holm).
-        power: the wanted probability of a significant result.
-        limit: give up beyond so many seeds.
-
-    Returns:
-        The number of seeds, at least 2, or None where no number up to ``limit`` is enough:
-        then only more questions can decide.
-    """
-
-    def enough(seeds: int) -> bool:
-        error = math.sqrt(seed_sd**2 / seeds + question_se**2)
-        if error == 0.0:
-            return effect != 0.0
-        shift = min(abs(effect) / error, 35.0)
-        quantile = stats.t.isf((1 - LEVEL) / 2 / tests, seeds - 1)
-        return bool(stats.nct.sf(quantile, seeds - 1, shift) >= power)
-
-    return _fewest(enough, limit)
-
-
-def seeds_for_margin(
-    margin: float, seed_sd: float, question_se: float, *, limit: int = 1000
-) -> int | None:
-    """Return the fewest seeds whose interval is no wider than ``margin`` to either side.
-
-    Arguments and the meaning of None are those of ``seeds_needed``.
-    """
-    return _fewest(
-        lambda seeds: (
-            t_quantile(seeds - 1) * math.hypot(seed_sd / math.sqrt(seeds), question_se) <= margin
-        ),
-        limit,
-    )
-
-
-def _fewest(enough: Callable[[int], bool], limit: int) -> int | None:
-    seeds = bisect.bisect_left(range(2, limit + 1), True, key=enough) + 2
-    return seeds if seeds <= limit else None
 
 
 def _percent(interval: Interval) -> Interval:

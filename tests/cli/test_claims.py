@@ -9,10 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import cli
-from tests.reports.conftest import finished
 from tests.reports.runs import Sweep
-
-__all__ = ["finished"]
 
 
 @pytest.mark.parametrize("name", ["rich", "md", "json"])

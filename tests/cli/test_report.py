@@ -10,10 +10,7 @@ from mlflow import MlflowClient
 
 from cli.main import cli
 from tass_core.errors import ReportError
-from tests.reports.conftest import finished
 from tests.reports.runs import Sweep
-
-__all__ = ["finished"]
 
 
 def test_the_page_is_written_and_stored_with_its_run(finished: Sweep, tmp_path: Path) -> None:

@@ -13,10 +13,7 @@ from click.testing import CliRunner, Result
 
 from cli.main import cli
 from tass_core.errors import ReportError
-from tests.reports.conftest import finished
 from tests.reports.runs import Sweep
-
-__all__ = ["finished"]
 
 
 @pytest.fixture

@@ -8,18 +8,16 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
+from evidence.multiplicity import holm
 from evidence.variance import (
     compare,
     contrast,
     crossed_variance,
-    holm,
     mcnemar,
     mean_interval,
     paired_bootstrap,
     seed_difference,
-    seeds_needed,
     t_test,
     weighted_average,
 )
@@ -102,15 +100,6 @@ def test_mcnemar_of_repeated_answers_does_not_gain_from_the_repetition() -> None
     assert mcnemar(repeated) == pytest.approx(stats.chi2.sf((14 - 4) ** 2 / 18, 1))
 
 
-def test_holm_is_statsmodels_holm() -> None:
-    values = [0.04, 0.01, 0.03, 0.2, 0.013]
-    assert holm(values) == pytest.approx(multipletests(values, method="holm")[1])
-
-
-def test_holm_leaves_out_what_was_not_tested() -> None:
-    assert holm([0.04, None, 0.01, 0.03]) == pytest.approx([0.06, None, 0.03, 0.06])
-
-
 def test_identical_rows_differ_by_nothing() -> None:
     difference = compare(toy(3, 50), toy(3, 50))
     assert difference.identical
@@ -129,25 +118,6 @@ def test_seed_difference_is_the_paired_t_test() -> None:
     first, second = [40.0, 42.0, 41.5], [38.0, 41.0, 39.0]
     expected = stats.ttest_rel(first, second)
     assert seed_difference(first, second).p == pytest.approx(expected.pvalue)
-
-
-def test_seeds_needed_reaches_its_power_in_simulation() -> None:
-    seeds = seeds_needed(1.0, 0.8, 0.1)
-    assert seeds is not None
-
-    def power(count: int) -> float:
-        rng = np.random.default_rng(0)
-        error = rng.normal(0, 0.1, size=(4000, 1))
-        samples = 1.0 + error + rng.normal(0, 0.8, size=(4000, count))
-        spread = np.sqrt(samples.var(axis=1, ddof=1) / count + 0.1**2)
-        return float((samples.mean(axis=1) / spread > stats.t.ppf(0.975, count - 1)).mean())
-
-    assert power(seeds) > 0.77
-    assert power(seeds - 1) < 0.83
-
-
-def test_more_seeds_cannot_make_up_for_too_few_questions() -> None:
-    assert seeds_needed(0.5, 0.1, 1.0) is None
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
