@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tass_core.batches.order import Rows, epoch_order, slots_of
 from tass_core.config import TrialConfig
 from tass_core.cuda.transfer import Reader, Transfer, frame_reader
 from tass_core.data.folder.records import Features, Questions
 from tass_core.randomness import generator
 from tass_core.systems.protocol import Batch, Negatives
 from tass_core.systems.tass.network import uses_match
-
-Rows = npt.NDArray[np.int64]
 
 EVALUATION_VIDEOS = 32
 """Videos in an evaluation batch; bounds its memory whatever the questions."""
@@ -112,7 +110,7 @@ class BatchSource:
     ) -> Batch:
         asked = self.questions.take(rows)
         videos, video = np.unique(asked.video, return_inverse=True)
-        slot, slots = _slots(video)
+        slot, slots = slots_of(video)
         edges = [len(videos) * rank // shard.world_size for rank in (shard.rank, shard.rank + 1)]
         owned = slice(*edges)
         mine = np.flatnonzero((video >= owned.start) & (video < owned.stop))
@@ -177,34 +175,3 @@ class BatchSource:
         other = split[(place[:, None] + shift) % len(split)]
         time = source.integers(0, segments, size=other.shape)
         return torch.from_numpy(np.asarray(self.features.visual[other, time])).float()
-
-
-def epoch_order(questions: Questions, config: TrialConfig, seed: int, epoch: int) -> list[Rows]:
-    """Return the rows of every batch of an epoch, a function of (seed, epoch) alone.
-
-    With ``data.batching = video`` the videos are shuffled and each batch holds whole videos;
-    it is closed by the question that fills it, so no batch is smaller but the last.
-    """
-    source = generator("order", seed, epoch)
-    size = config.optimiser.batch_size
-    if config.data.batching == "question":
-        order = source.permutation(len(questions))
-        return [order[start : start + size] for start in range(0, len(order), size)]
-    rank = source.permutation(int(questions.video.max()) + 1)[questions.video]
-    order = np.argsort(rank, kind="stable")
-    batches, start = [], 0
-    ends = (np.flatnonzero(np.diff(rank[order], append=-1)) + 1).tolist()
-    for end in ends:
-        if end - start >= size or end == len(order):
-            batches.append(order[start:end])
-            start = end
-    return batches
-
-
-def _slots(video: Rows) -> tuple[Rows, int]:
-    """Number the questions of each video: (slot of every question, the largest count)."""
-    order = np.argsort(video, kind="stable")
-    _, first, count = np.unique(video[order], return_index=True, return_counts=True)
-    slot = np.empty(len(video), dtype=np.int64)
-    slot[order] = np.arange(len(video)) - np.repeat(first, count)
-    return slot, int(count.max())

@@ -1,15 +1,12 @@
-"""Accuracy by question type, weighted averages, and grounding scored against the truth."""
+"""The answers of one or several networks to the questions of a split."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,7 +15,8 @@ from tass_core.batches.source import BatchSource
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.data.folder.records import Questions
-from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
+from tass_core.evaluation.accuracy import accuracies
+from tass_core.evaluation.grounding import entropy, temporal_weights
 from tass_core.systems.protocol import Batch, Output
 from tass_core.systems.tass.network import TASS
 
@@ -118,75 +116,3 @@ def _answers(output: Output, answer: Tensor) -> dict[str, Tensor]:
         kept["temporal"] = weights
         kept["temporal_entropy"] = entropy(weights)
     return kept
-
-
-def accuracies(questions: Questions, correct: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Return accuracy in percent for each type present and each average over questions."""
-    by_type = {name: questions.type == index for index, name in enumerate(QUESTION_TYPES)}
-    groups = by_type | {
-        name: np.logical_or.reduce([by_type[member] for member in members])
-        for name, members in AVERAGES.items()
-    }
-    return {
-        name: 100.0 * float(correct[mask].mean()) for name, mask in groups.items() if mask.any()
-    }
-
-
-def temporal_weights(output: Output) -> Tensor | None:
-    """Return the weight of both modalities on every segment: [B, T], rows summing to 1."""
-    if output.visual_weights is None or output.audio_weights is None:
-        return None
-    both = output.visual_weights + output.audio_weights
-    return both / both.sum(dim=-1, keepdim=True)
-
-
-def grounding(evaluation: Evaluation, dataset: Dataset, config: TrialConfig) -> dict[str, float]:
-    """Score attention against the truth, in percent; only procedural datasets have one.
-
-    ``ground/spatial`` is the pointing game: how often the region with the largest weight is
-    one of the question's true regions, over the true segments with such a region.
-    ``ground/temporal`` is the share of temporal weight on the true segments of the questions
-    that are not about the whole video. ``_uniform`` is what even weights would give.
-    """
-    shapes = dataset.shapes(config)
-    truth = dataset.truth(evaluation.split, segments=shapes.segments, regions=shapes.regions)
-    if truth is None:
-        return {}
-    scores: dict[str, float] = {}
-    if evaluation.spatial is not None:
-        regions = truth.regions
-        scored = truth.segments & regions.any(axis=-1)
-        hits = np.take_along_axis(regions, evaluation.spatial[..., None], axis=-1)[..., 0]
-        scores["ground/spatial"] = 100.0 * float(hits[scored].mean())
-        scores["ground/spatial_uniform"] = 100.0 * float(regions.mean(axis=-1)[scored].mean())
-    if evaluation.temporal is not None:
-        share = truth.segments.mean(axis=-1)
-        scored = (share > 0) & (share < 1)
-        weight = (evaluation.temporal * truth.segments).sum(axis=-1)
-        scores["ground/temporal"] = 100.0 * float(weight[scored].mean())
-        scores["ground/temporal_uniform"] = 100.0 * float(share[scored].mean())
-    return {name: value for name, value in scores.items() if np.isfinite(value)}
-
-
-def write_predictions(path: Path, evaluation: Evaluation, answers: tuple[str, ...]) -> None:
-    """Write one row a question to a Parquet file, by temporary name and rename."""
-    questions, predicted = evaluation.questions, evaluation.predicted
-    table = pa.table(
-        {
-            "question_id": questions.question_id,
-            "type": [QUESTION_TYPES[index] for index in questions.type],
-            "answer": [answers[index] for index in questions.answer],
-            "predicted": [answers[index] for index in predicted],
-            "correct": predicted == questions.answer,
-            "split": [evaluation.split] * len(questions),
-        }
-    )
-    temporary = path.with_name(path.name + ".tmp")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
-
-
-def entropy(weights: Tensor) -> Tensor:
-    """Return the entropy in nats of distributions [..., N]: [...]."""
-    tiny = torch.finfo(weights.dtype).tiny
-    return -(weights * weights.clamp_min(tiny).log()).sum(dim=-1)

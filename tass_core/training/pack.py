@@ -19,13 +19,16 @@ from tass_core.batches.source import BatchSource, Shard
 from tass_core.checkpoints import load_weights, save_checkpoint
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import ConfigError
-from tass_core.evaluation.answering import Evaluation, evaluate_all, grounding, write_predictions
+from tass_core.evaluation.answering import Evaluation, evaluate_all
+from tass_core.evaluation.grounding import grounding
+from tass_core.evaluation.predictions import write_predictions
 from tass_core.systems.protocol import Batch
 from tass_core.systems.tass.network import parameter_counts
+from tass_core.training.bracket import Halving
 from tass_core.training.groups import Crew, make_crews, make_stacks
 from tass_core.training.member import Member
-from tass_core.training.results import EpochResult, Halving, Record, TrialResult
-from tass_core.training.resume import PackState, load_members, read_state, write_state
+from tass_core.training.results import EpochResult, TrialResult
+from tass_core.training.resume import PackState, Record, load_members, read_state, write_state
 from tass_core.training.width import Fuse, check_fuse, measured_width
 from tass_core.trial import Trial, structure_key, trial_key
 

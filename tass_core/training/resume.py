@@ -24,7 +24,25 @@ from torch import Tensor
 from tass_core.checkpoints import load_tensors, read_json, save_tensors
 from tass_core.errors import CheckpointError
 from tass_core.training.member import Member
-from tass_core.training.results import Record
+from tass_core.training.results import Status
+
+
+@dataclasses.dataclass
+class Record:
+    """What a pack's checkpoint remembers of one member."""
+
+    key: str
+    status: Status = "running"
+    reason: str | None = None
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    """The metrics of every epoch so far, in order, with ``finished_at``."""
+    final: dict[str, float] = dataclasses.field(default_factory=dict)
+    """The metrics of the trial's end."""
+    fused: int = 1
+    """The most members of a stack that it was in."""
+    finished_at: float = 0.0
 
 
 @dataclasses.dataclass(slots=True)

@@ -5,7 +5,7 @@ import pytest
 
 from tass_core.data.folder.records import Questions
 from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
-from tass_core.evaluation.answering import accuracies
+from tass_core.evaluation.accuracy import accuracies
 
 
 def asked(types):
