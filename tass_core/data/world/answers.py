@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from tass_core.data.music_avqa.vocabulary import NUMBERS
-from tass_core.data.world.scenes import Bools, Scene, Source, side
+from tass_core.data.world.scene import Bools, Scene, Source, side
 
 LOUDER = 1.35
 """Least ratio of two mean loudnesses that counts as louder."""

@@ -23,7 +23,7 @@ from tass_core.data.world.render import (
     render_visual,
     true_regions,
 )
-from tass_core.data.world.scenes import Bools, Cutaway, Floats, Scene, Source
+from tass_core.data.world.scene import Bools, Cutaway, Floats, Scene, Source
 from tass_core.data.world.sentences import embed_sentences, embed_words, read_sentences
 
 Progress = Callable[[int, int], None]

@@ -11,7 +11,7 @@ from tass_core.data.world.answers import View
 from tass_core.data.world.asking import Asked, Interviewer
 from tass_core.data.world.build import Card, Entry, Progress, Video, build, generator
 from tass_core.data.world.presets import Size, size_of
-from tass_core.data.world.scenes import sample_scene
+from tass_core.data.world.sampling import sample_scene
 from tass_core.errors import DataError
 
 ANSWER_BIAS = 0.5

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
-from tass_core.data.world.scenes import AMBIENCES, ENSEMBLES, TEXTURES
+from tass_core.data.world.scene import AMBIENCES, ENSEMBLES, TEXTURES
 
 Vectors = npt.NDArray[np.float32]
 Vectors64 = npt.NDArray[np.float64]

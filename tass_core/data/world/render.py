@@ -13,7 +13,7 @@ import numpy as np
 
 from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
 from tass_core.data.world.prototypes import Prototypes, VisualBasis
-from tass_core.data.world.scenes import TEXTURES, Floats, Scene, coverage
+from tass_core.data.world.scene import TEXTURES, Floats, Scene, coverage
 
 
 @dataclass(frozen=True, slots=True)

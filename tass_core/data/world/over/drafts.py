@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
-from tass_core.data.world.scenes import Scene, Source, heard_only, place_source
+from tass_core.data.world.sampling import heard_only, place_source
+from tass_core.data.world.scene import Scene, Source
 
 
 @dataclass(slots=True)

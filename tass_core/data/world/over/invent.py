@@ -20,7 +20,8 @@ from tass_core.data.world.make import resized
 from tass_core.data.world.over.drafts import Draft
 from tass_core.data.world.over.repairs import repair
 from tass_core.data.world.presets import size_of
-from tass_core.data.world.scenes import Scene, dress
+from tass_core.data.world.sampling import dress
+from tass_core.data.world.scene import Scene
 from tass_core.errors import DataError
 
 STORED_T2 = 6

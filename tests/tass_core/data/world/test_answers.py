@@ -11,7 +11,7 @@ import pytest
 from tass_core.data.music_avqa.vocabulary import NUMBERS
 from tass_core.data.world import make_world
 from tass_core.data.world.answers import View, find_truth
-from tass_core.data.world.scenes import Scene, Source
+from tass_core.data.world.scene import Scene, Source
 
 SECONDS = 20
 

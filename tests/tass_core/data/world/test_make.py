@@ -18,7 +18,7 @@ from tass_core.data.world.make import imagine
 from tass_core.data.world.presets import SIZES
 from tass_core.data.world.prototypes import make_prototypes
 from tass_core.data.world.render import CLARITY, cover_all, render_visual
-from tass_core.data.world.scenes import sample_scene
+from tass_core.data.world.sampling import sample_scene
 from tass_core.errors import DataError
 
 
