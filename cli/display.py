@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.driver.progress import Progress
-from tracking.events import Event
+from tracking.described import Event
 
 
 class Display:

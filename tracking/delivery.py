@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from requests import RequestException
 
 from tass_core.errors import OrphanError, TrackingError
-from tracking.events import Event
+from tracking.described import Event
 from tracking.outbox import Journal
 from tracking.writer import MlflowStore, first_line
 

@@ -27,7 +27,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from tass_core.errors import OrphanError, TrackingError
-from tracking.events import Event
+from tracking.described import Event
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 BATCH = 1000

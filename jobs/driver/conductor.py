@@ -16,7 +16,7 @@ from jobs.driver.progress import Progress, Watcher
 from jobs.driver.sources import Queue, Source
 from jobs.packs import Pack
 from jobs.storage.packs import Storage
-from tracking.events import Event, failure
+from tracking.described import Event, failure
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tass_core.trial import Trial
-from tracking.events import Event
+from tracking.described import Event
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
 from tass_core.trial import Trial
 from tracking.delivery import Tracker
-from tracking.events import Event
+from tracking.described import Event
 from tracking.outbox import Journal
 from tracking.provenance import describe_environment, environment
 from tracking.writer import Held, MlflowStore

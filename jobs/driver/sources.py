@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from ray.tune.search import Searcher
 
 from jobs.packs import Pack
-from tracking.events import Event
+from tracking.described import Event
 
 
 class Source(Protocol):

@@ -23,7 +23,7 @@ from search_spaces.spaces import Choice, Knob, Scalar, Space, active, complete
 from tass_core.config import TrialConfig, digest
 from tass_core.errors import ConfigError, SweepError
 from tass_core.trial import Trial, structure_key, trial_key
-from tracking.events import Event
+from tracking.described import Event
 from tracking.writer import sqlite_path
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 from jobs.cluster.session import Slots
 from jobs.packs import Pack
 from jobs.worker.train import Workplace, train
-from tracking.events import Event
+from tracking.described import Event
 
 
 def run_pack(config: dict[str, Any], place: Workplace) -> None:

@@ -19,7 +19,7 @@ from jobs.storage.packs import Storage
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.errors import SweepError
 from tass_core.training import Fuse, Shard, train_pack
-from tracking.events import Event, describe
+from tracking.described import Event, describe
 
 Report = Callable[[list[Event]], None]
 

@@ -12,7 +12,7 @@ from jobs.packs import Pack
 from jobs.storage.packs import Storage
 from jobs.worker.train import Workplace, train
 from tass_core.trial import Trial, trial_key
-from tracking.events import failure
+from tracking.described import failure
 
 
 class Silent:

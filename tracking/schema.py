@@ -1,0 +1,90 @@
+"""Every name that TASS gives to MLflow, each written once, and what a run's state is.
+
+An experiment holds one dataset. In it a sweep is a parent run and a trial a child run. A trial
+is found by its key, whichever sweep trained it, so a child belongs to the sweep that was first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+State = Literal["finished", "failed", "pruned", "running"]
+
+EXPERIMENT = "tass/"
+"""Prefix of an experiment's name; the dataset's name follows."""
+
+PARENT = "mlflow.parentRunId"
+"""Run id of a trial's sweep; MLflow's own tag."""
+
+KIND = "tass.kind"
+"""``sweep`` or ``trial``."""
+
+# Of sweeps and trials
+DATASET = "tass.dataset"
+FINGERPRINT = "tass.fingerprint"
+PROVENANCE = "tass.provenance"
+"""Where the dataset comes from, such as ``procedural``."""
+TRAINING_VERSION = "tass.training_version"
+ENVIRONMENT = "tass.environment"
+"""What a trial ran on, in one line; a sweep has ``tass.environment.torch`` and so on."""
+
+# Of sweeps
+SWEEP = "tass.sweep"
+"""The sweep's name."""
+SWEEP_KEY = "tass.sweep_key"
+STATUS = "tass.status"
+"""``running``, ``finished``, ``failed`` or ``stopped``."""
+COMMAND = "tass.command"
+STARTUP = "tass.startup_seconds"
+"""Seconds until the sweep trained."""
+
+# Of trials
+TRIAL_KEY = "tass.trial_key"
+VARIANT = "tass.variant"
+CONFIG_HASH = "tass.config_hash"
+SEED = "tass.seed"
+STATE = "tass.state"
+"""``running``, ``finished``, ``failed`` or ``pruned``."""
+REASON = "tass.reason"
+"""Why a trial failed or was pruned."""
+CHECKPOINT = "tass.checkpoint"
+"""Where the best epoch's weights are; empty when they were not kept."""
+PACE = "tass.seconds_per_epoch"
+FUSED = "tass.fused"
+"""The most members that the trial made its steps with."""
+
+# Metrics
+VALIDATION = "val/all"
+"""Validation accuracy in percent, by epoch: what trials are selected by."""
+BEST = "best_val"
+"""The validation accuracy of the best epoch."""
+BEST_EPOCH = "best_epoch"
+PARAMETERS = "params_m"
+"""Millions of parameters."""
+SPEED = "questions_per_s"
+TEST = "test/"
+GROUNDING = "ground/"
+FINAL = (TEST, GROUNDING, PARAMETERS, SPEED, BEST_EPOCH)
+"""Beginnings of the metrics that a finished trial has once, at its best epoch."""
+
+# Artifacts
+PLAN = "plan.json"
+PREDICTIONS = "predictions/test.parquet"
+TABLES = "tables.md"
+
+ENDS: Mapping[str, str] = {"finished": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
+"""State of a trial that ended -> MLflow's status of its run."""
+SWEEP_ENDS: Mapping[str, str] = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+"""Status of a sweep that ended -> MLflow's status of its run."""
+_TAGS: Mapping[str, State] = {"failed": "failed", "pruned": "pruned", "running": "running"}
+_STATES: Mapping[str, State] = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "pruned"}
+
+
+def state(status: str, tag: str | None) -> State:
+    """Return a trial's state from its run's status and its tag ``tass.state``.
+
+    The tag decides, because only TASS writes it: a run that somebody ends in MLflow's pages is
+    still open for us. Of a finished trial the status is set last, so both have to say it.
+    """
+    return _TAGS.get(tag or "") or _STATES.get(status, "running")
