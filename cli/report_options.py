@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from tass_core.errors import ReportError
+from tass_core.files import write_atomically
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -48,6 +48,5 @@ def refuse_existing(paths: Iterable[Path], force: bool) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a file in one step: a reader sees the old text or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text)
-    part.replace(path)
+    with write_atomically(path) as partial:
+        partial.write_text(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from tass_core.checkpoints import load_checkpoint
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import CheckpointError, ExportError, SweepError, TrackingError, nearest
 from tass_core.evaluation.answering import evaluate
+from tass_core.files import write_atomically
 from tracking.status import SweepStatus, list_sweeps
 from tracking.writer import Held, MlflowStore
 
@@ -122,18 +122,10 @@ def export(
             f"{dataset.folder}: fingerprint {dataset.fingerprint}, but the trial was trained on "
             f"{trial.fingerprint}; name its dataset with --data"
         )
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with write_atomically(target) as partial:
         _copy(trial, partial)
         (partial / "README.md").write_text(model_card(chosen, seed, dataset))
-        metrics = _verify(uri, trial, partial, dataset)
-        if target.exists():
-            shutil.rmtree(target)
-        partial.replace(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return metrics
+        return _verify(uri, trial, partial, dataset)
 
 
 def model_card(chosen: Ranked, seed: int, dataset: Dataset) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.data.folder.records import Shapes
 from tass_core.errors import CheckpointError, ConfigError
+from tass_core.files import write_atomically
 from tass_core.systems.tass.network import TASS
 from tass_core.trial import Trial, trial_key
 
@@ -70,14 +70,12 @@ def save_checkpoint(
     }
     if isinstance(model, TASS) and model.vector_width is not None:
         described["vector_width"] = model.vector_width
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_tensors(partial / "model.safetensors", model.state_dict())
-    (partial / "config.json").write_text(json.dumps(described, indent=2) + "\n")
-    (partial / "metrics.json").write_text(json.dumps(dict(metrics), indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.replace(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with write_atomically(folder) as partial:
+        partial.mkdir()
+        save_tensors(partial / "model.safetensors", model.state_dict())
+        (partial / "config.json").write_text(json.dumps(described, indent=2) + "\n")
+        (partial / "metrics.json").write_text(json.dumps(dict(metrics), indent=2) + "\n")
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -139,10 +137,8 @@ def load_weights(model: nn.Module, folder: str, *, partial: bool = False) -> Non
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors to a safetensors file under a temporary name, then rename it."""
-    temporary = path.with_name(path.name + ".tmp")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
-    temporary.replace(path)
+    """Write tensors to a safetensors file."""
+    save_file({name: value.contiguous() for name, value in tensors.items()}, path)
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,4 +1,8 @@
-"""Folders that appear complete or not at all, and storage errors in words for people."""
+"""Files and folders that appear whole or not at all, and storage errors in words for people.
+
+Everything that is replaced on a disk is replaced here: written beside its place, forced to the
+disk, then renamed or exchanged, so that a kill at any moment leaves the old or the new.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import platformdirs
 from filelock import FileLock, Timeout
 
 from tass_core.errors import DataError
@@ -19,6 +24,72 @@ _MARK = "dataset.json"
 _LOCK = ".writer.lock"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Give a name beside ``path``; the file or folder made there takes its place at the end.
+
+    When the block fails nothing has changed. What a killed process left is named by
+    ``is_partial``.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    remove(partial)  # the machine may have given a killed process's number again
+    try:
+        yield partial
+        publish(partial, path)
+    finally:
+        remove(partial)
+
+
+def publish(new: Path, path: Path) -> None:
+    """Put a file or folder in the place of another, once it is on the disk."""
+    sync(new)
+    if path.is_dir() and any(path.iterdir()):
+        exchange(new, path)
+    else:
+        new.replace(path)
+    sync_names(path.parent)
+    remove(new)
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a name is that of something which was not published."""
+    return path.name.startswith(".") and path.name.endswith(".partial")
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder; one that is gone already is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Force a file, or a folder with all that it holds, to the disk."""
+    if path.is_dir():
+        for inner in path.iterdir():
+            sync(inner)
+        sync_names(path)
+    else:
+        with path.open("rb") as opened:
+            os.fsync(opened.fileno())
+
+
+def sync_names(folder: Path) -> None:
+    """Force a folder's list of names to the disk, where the file system can."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems know no fsync of a folder
+            os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def user_cache() -> Path:
+    """Return the user's cache folder: $TASS_CACHE, or the platform's usual place."""
+    return Path(os.environ.get("TASS_CACHE") or platformdirs.user_cache_path("tass-lab"))
 
 
 class PartialFolder:
@@ -49,16 +120,12 @@ class PartialFolder:
         """Put the folder in place of ``path``; what was there goes only after that."""
         self._refuse()
         self._release()
-        if self.path.is_dir() and any(self.path.iterdir()):
-            _exchange(self.partial, self.path)
-            shutil.rmtree(self.partial, ignore_errors=True)
-        else:
-            self.partial.replace(self.path)
+        publish(self.partial, self.path)
 
     def discard(self) -> None:
         """Remove the folder if it was not published."""
         self._release()
-        shutil.rmtree(self.partial, ignore_errors=True)
+        remove(self.partial)
 
     def _release(self) -> None:
         if self._lock is not None:
@@ -79,7 +146,7 @@ class PartialFolder:
             )
 
 
-def _exchange(new: Path, old: Path) -> None:
+def exchange(new: Path, old: Path) -> None:
     """Swap two folders; in one step where the system can, so that a kill loses neither."""
     library = ctypes.CDLL(None, use_errno=True)
     if hasattr(library, "renameat2"):
@@ -102,7 +169,7 @@ def _remove_abandoned(folder: Path) -> None:
             "wait for it to end"
         ) from None
     lock.release()
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
 
 
 @contextmanager
@@ -118,14 +185,6 @@ def storage_errors(path: Path) -> Iterator[None]:
         if number is None and not isinstance(error, OSError):
             raise
         raise DataError(f"{path}: {_in_words(number, error)}; nothing was changed") from error
-
-
-def sync(folder: Path) -> None:
-    """Force the files of a folder to the disk, so that a rename publishes whole files."""
-    for file in folder.iterdir():
-        if file.is_file():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
 
 
 def _errno_in(message: str) -> int | None:

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tass_core.files import write_atomically
+
 Event = dict[str, Any]
 
 
@@ -59,12 +61,8 @@ class Journal:
 
     def confirm(self, position: int) -> None:
         """Remember that everything before ``position`` has reached MLflow."""
-        temporary = self._cursor_path.with_suffix(".tmp")
-        with temporary.open("w") as file:
-            file.write(str(position))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._cursor_path)
+        with write_atomically(self._cursor_path) as partial:
+            partial.write_text(str(position))
 
     def backlog(self) -> int:
         """Return how many bytes MLflow has not confirmed."""

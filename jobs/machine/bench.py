@@ -30,9 +30,9 @@ from search_spaces.sweeps import choose_tables, find_sweep
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
-from tass_core.data.folder.pooling import user_cache
 from tass_core.data.folder.records import Shapes
 from tass_core.errors import ConfigError
+from tass_core.files import user_cache, write_atomically
 from tass_core.training import EpochResult, train_pack
 from tass_core.training.width import best_width, device_name
 from tass_core.trial import Trial
@@ -295,16 +295,15 @@ def bench_path() -> Path:
 
 
 def write_bench(path: Path, bench: Bench) -> None:
-    """Write JSON by temporary name and rename.
+    """Write what was measured as JSON.
 
     Raises:
         ConfigError: the file cannot be written.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(bench.to_dict(), indent=2) + "\n")
-        temporary.replace(path)
+        with write_atomically(path) as partial:
+            partial.write_text(json.dumps(bench.to_dict(), indent=2) + "\n")
     except OSError as error:
         raise ConfigError(
             f"--output {path}: cannot be written ({error.strerror}); choose another path"

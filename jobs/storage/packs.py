@@ -23,6 +23,7 @@ from pyarrow import fs
 
 from jobs.packs import Pack
 from tass_core.errors import SweepError
+from tass_core.files import write_atomically
 
 HOME = Path("tass-runs")
 """Where the driver keeps its journal, logs and lock when the storage is remote."""
@@ -82,9 +83,8 @@ class Storage:
             self._pull(f"packs/{pack.key}", folder)
         manifest = folder / "members.json"
         if not manifest.exists():
-            temporary = folder / f"members.json.{os.getpid()}"
-            temporary.write_text(json.dumps(pack.to_dict()) + "\n")
-            temporary.replace(manifest)
+            with write_atomically(manifest) as partial:
+                partial.write_text(json.dumps(pack.to_dict()) + "\n")
         return folder
 
     def publish(self, pack_key: str) -> None:
@@ -152,17 +152,15 @@ class Storage:
         if alone.key == pack.key or target.exists() or not index.exists():
             return alone
         saved = json.loads(index.read_text())
-        partial = target.with_name(target.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        for state in source.glob("state-*.safetensors"):
-            shutil.copy2(state, partial)
-        if (source / "trials" / key).exists():
-            shutil.copytree(source / "trials" / key, partial / "trials" / key)
         saved["records"] = [record for record in saved["records"] if record["key"] == key]
-        (partial / _LAST).write_text(json.dumps(saved) + "\n")
-        (partial / "members.json").write_text(json.dumps(alone.to_dict()) + "\n")
-        partial.replace(target)
+        with write_atomically(target) as partial:
+            partial.mkdir()
+            for state in source.glob("state-*.safetensors"):
+                shutil.copy2(state, partial)
+            if (source / "trials" / key).exists():
+                shutil.copytree(source / "trials" / key, partial / "trials" / key)
+            (partial / _LAST).write_text(json.dumps(saved) + "\n")
+            (partial / "members.json").write_text(json.dumps(alone.to_dict()) + "\n")
         self.publish(alone.key)
         return alone
 

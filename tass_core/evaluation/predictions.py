@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.evaluation.answering import Evaluation
+from tass_core.files import write_atomically
 
 
 def write_predictions(path: Path, evaluation: Evaluation, answers: tuple[str, ...]) -> None:
-    """Write one row a question to a Parquet file, by temporary name and rename."""
+    """Write one row a question to a Parquet file."""
     questions, predicted = evaluation.questions, evaluation.predicted
     table = pa.table(
         {
@@ -24,6 +25,5 @@ def write_predictions(path: Path, evaluation: Evaluation, answers: tuple[str, ..
             "split": [evaluation.split] * len(questions),
         }
     )
-    temporary = path.with_name(path.name + ".tmp")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+    with write_atomically(path) as partial:
+        pq.write_table(table, partial)

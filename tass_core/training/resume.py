@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from tass_core.checkpoints import load_tensors, read_json, save_tensors
 from tass_core.errors import CheckpointError
+from tass_core.files import write_atomically
 from tass_core.training.member import Member
 from tass_core.training.results import Status
 
@@ -80,14 +80,14 @@ def write_state(folder: Path, state: PackState, members: Sequence[Member | None]
             tensors |= {f"{record.key}/{name}": t for name, t in member_tensors(member).items()}
     current = folder / f"state-{state.epoch:04d}.safetensors"
     if tensors:
-        save_tensors(current, tensors)
+        with write_atomically(current) as partial:
+            save_tensors(partial, tensors)
     described = {
         "epoch": state.epoch,
         "records": [dataclasses.asdict(record) for record in state.records],
     }
-    temporary = folder / f"pack.json.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(described) + "\n")
-    temporary.replace(folder / "pack.json")
+    with write_atomically(folder / "pack.json") as partial:
+        partial.write_text(json.dumps(described) + "\n")
     for path in folder.glob("state-*.safetensors"):
         if path != current or not tensors:
             path.unlink()

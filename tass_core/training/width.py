@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import platform
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +14,8 @@ import torch
 
 from tass_core import TRAINING_VERSION
 from tass_core.config import digest
-from tass_core.data.folder.pooling import user_cache
 from tass_core.errors import ConfigError
+from tass_core.files import user_cache, write_atomically
 from tass_core.systems.protocol import Batch
 from tass_core.training.groups import make_crews, stack_key
 from tass_core.training.member import Member
@@ -221,13 +219,11 @@ def read_rates(path: Path) -> dict[str, dict[int, float]]:
 
 
 def write_rates(path: Path, key: str, rates: Mapping[int, float]) -> None:
-    """Add rates to the file, by temporary name and rename; a folder that refuses is left be."""
+    """Add rates to the file; a folder that refuses is left be."""
     saved = {**read_rates(path), key: dict(rates)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "w") as file:
-            json.dump(saved, file, indent=2)
-        Path(temporary).replace(path)
+        with write_atomically(path) as partial:
+            partial.write_text(json.dumps(saved, indent=2))
     except OSError as error:
         logger.warning("the measured widths cannot be kept: %s", error)

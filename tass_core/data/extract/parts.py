@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +20,7 @@ from tass_core.data.ingest.features import IngestReport, fit_length, left_out_ta
 from tass_core.data.ingest.sources import LeftOut, Sources
 from tass_core.data.ingest.text import TextPlan, add_questions
 from tass_core.errors import DataError
-from tass_core.files import storage_errors
+from tass_core.files import storage_errors, write_atomically
 
 ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv", ".m4v", ".mpg", ".mpeg", ".ts")
 
@@ -78,15 +77,13 @@ class Parts:
             DataError: they cannot be written.
         """
         path = self._path(video)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        with storage_errors(path):
-            try:
-                with temporary.open("wb") as file:
-                    renamed: dict[str, Any] = {n.replace("/", "|"): a for n, a in arrays.items()}
-                    np.savez(file, **renamed)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        renamed: dict[str, Any] = {n.replace("/", "|"): a for n, a in arrays.items()}
+        with (
+            storage_errors(path),
+            write_atomically(path) as partial,
+            partial.open("wb") as file,
+        ):
+            np.savez(file, **renamed)
 
     def read(self, video: str) -> dict[str, Array]:
         """Return a video's features.

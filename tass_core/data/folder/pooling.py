@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +12,7 @@ import numpy.typing as npt
 from filelock import FileLock
 
 from tass_core.config import Pooling
-from tass_core.files import storage_errors
+from tass_core.files import storage_errors, write_atomically
 
 _BLOCK = 32 * 2**20
 
@@ -87,15 +84,6 @@ def pooled_array(
     return _make(source, folders[-1] / file, shape, t2, pooling)
 
 
-def user_cache() -> Path:
-    """Return the user's cache folder: $TASS_CACHE, or the platform's usual place."""
-    if "TASS_CACHE" in os.environ:
-        return Path(os.environ["TASS_CACHE"])
-    mac = Path.home() / "Library" / "Caches"
-    usual = mac if sys.platform == "darwin" else Path.home() / ".cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or usual) / "tass-lab"
-
-
 def _make(
     source: RowSource, path: Path, shape: tuple[int, ...], t2: int, pooling: Pooling
 ) -> npt.NDArray[np.float16]:
@@ -112,26 +100,13 @@ def _write_pooled(
     source: RowSource, path: Path, shape: tuple[int, ...], t2: int, pooling: Pooling
 ) -> None:
     # Written by plain writes, not through a map: a full disk is then an error, not a SIGBUS.
-    with _temporary(path) as temporary, temporary.open("wb") as file:
+    with write_atomically(path) as partial, partial.open("wb") as file:
         header = {"descr": "<f2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         step = max(1, _BLOCK // (2 * int(np.prod(source.shape[1:]))))
         for start in range(0, source.shape[0], step):
             block = pool_segments(np.asarray(source[start : start + step]), t2, pooling)
             file.write(np.ascontiguousarray(block, dtype="<f2").data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """Give a name that becomes ``path`` when the block ends well, and vanishes otherwise."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _open_cached(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float16] | None:
