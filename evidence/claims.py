@@ -27,8 +27,8 @@ from evidence.variance import (
     seed_difference,
     weighted_average,
 )
-from search_spaces.claims import CLAIMS, MARGIN, PAPER_COUNTS, SLIPS, Claim, Contrast, Kind, Slip
-from search_spaces.columns import ACCURACIES, members
+from search_spaces.claims import CLAIMS, MARGIN, SLIPS, Claim, Contrast, Kind, Slip
+from search_spaces.columns import COLUMNS, PAPER_COUNTS
 from search_spaces.tables import TABLES
 from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tass_core.errors import ReportError
@@ -258,7 +258,7 @@ def _measure(item: Contrast, rows: Rows) -> Part:
 
 def _contrast(item: Contrast, rows: Sequence[RowData], seeds: Sequence[int]) -> Difference | Hole:
     weights = [term.weight for term in item.terms]
-    if item.column not in ACCURACIES:
+    if not COLUMNS[item.column].types:
         values = [row_values(row, item.column)[0] for row in rows]
         sums = [sum(w * v[s] for w, v in zip(weights, values, strict=True)) for s in seeds]
         return replace(seed_difference(sums, [0.0] * len(sums)), p=None, interval=None)
@@ -276,7 +276,7 @@ def _contrast(item: Contrast, rows: Sequence[RowData], seeds: Sequence[int]) -> 
 
 
 def _verdict(kind: Kind, column: str, difference: Difference) -> tuple[Verdict, str]:
-    if column not in ACCURACIES:
+    if not COLUMNS[column].types:
         return ("holds" if difference.mean > 0 else "does not hold"), "counted, not sampled"
     if difference.p is None or difference.p_holm is None or difference.interval is None:
         return "undecided", "one seed: the spread over seeds is unknown; 1 more seed gives a test"
@@ -327,9 +327,9 @@ def _advice(further: int | None) -> str:
 
 
 def _published_error(item: Contrast) -> float | None:
-    if item.column not in ACCURACIES:
+    if not COLUMNS[item.column].types:
         return None
-    questions = sum(PAPER_COUNTS[name] for name in members(item.column))
+    questions = sum(PAPER_COUNTS[name] for name in COLUMNS[item.column].types)
     variance = 0.0
     for term in item.terms:
         share = _published(term.table, term.row, item.column) / 100

@@ -10,8 +10,7 @@ import numpy as np
 
 from evidence.results import Hole
 from evidence.variance import Matrix, weighted_average
-from search_spaces.columns import label, members, metric
-from tass_core.data.music_avqa.vocabulary import AVERAGES
+from search_spaces.columns import COLUMNS
 from tracking.reader import Predictions, SweepRun, Tracking, TrialRun
 
 TOLERANCE = 0.01
@@ -90,7 +89,7 @@ class Reader:
 def correctness(predictions: Mapping[int, Predictions], column: str) -> Matrix:
     """Return correct answers of a column as a matrix [S, Q], seeds ascending."""
     rows = [predictions[seed] for seed in sorted(predictions)]
-    keep = np.isin(rows[0].type, members(column))
+    keep = np.isin(rows[0].type, COLUMNS[column].types)
     return np.stack([row.correct[keep] for row in rows]).astype(np.float64)
 
 
@@ -101,7 +100,8 @@ def row_values(row: RowData, column: str) -> tuple[dict[int, float], tuple[Hole,
     for seed, run in row.runs.items():
         value = _value(run, column, row.predictions.get(seed))
         if value is None:
-            holes.append(Hole(row.name, seed, f"{label(column)} was not logged", run.run_id))
+            reason = f"{COLUMNS[column].label} was not logged"
+            holes.append(Hole(row.name, seed, reason, run.run_id))
         else:
             values[seed] = value
     return values, tuple(holes)
@@ -109,11 +109,12 @@ def row_values(row: RowData, column: str) -> tuple[dict[int, float], tuple[Hole,
 
 def _value(run: TrialRun, column: str, answers: Predictions | None) -> float | None:
     """Return a run's value: as logged, or for an average from its question types."""
-    logged = run.metrics.get(metric(column))
-    if logged is not None or answers is None or column not in AVERAGES:
+    spec = COLUMNS[column]
+    logged = run.metrics.get(spec.metric)
+    if logged is not None or answers is None or len(spec.types) < 2:
         return logged
     counts = answers.counts()
-    parts = {name: run.metrics.get(metric(name)) for name in members(column) if name in counts}
+    parts = {n: run.metrics.get(COLUMNS[n].metric) for n in spec.types if n in counts}
     known = {name: value for name, value in parts.items() if value is not None}
     return weighted_average(known, counts) if known and len(known) == len(parts) else None
 
@@ -138,7 +139,7 @@ def _disagreement(run: TrialRun, answers: Predictions) -> str | None:
     """Return how logged accuracies and logged predictions contradict each other, if they do."""
     for column in ("all", *answers.counts()):
         logged = run.metrics.get(f"test/{column}")
-        counted = 100 * float(answers.correct[np.isin(answers.type, members(column))].mean())
+        counted = 100 * float(answers.correct[np.isin(answers.type, COLUMNS[column].types)].mean())
         if logged is not None and abs(logged - counted) > TOLERANCE:
             return f"test/{column} is logged as {logged:.2f}, its predictions give {counted:.2f}"
     return None

@@ -17,7 +17,7 @@ from evidence.multiplicity import holm
 from evidence.results import Cell, Hole, ResultRow, ResultTable
 from evidence.rows import Reader, RowData, correctness, row_values
 from evidence.variance import Difference, compare, mean_interval, seed_difference
-from search_spaces.columns import ACCURACIES, GROUNDING
+from search_spaces.columns import COLUMNS
 from search_spaces.sweeps import SWEEPS
 from search_spaces.tables import Table
 from tass_core.config import TrialConfig
@@ -26,16 +26,12 @@ from tracking.reader import SweepRun, Tracking
 
 SWEEP_COLUMNS = ("a_avg", "v_avg", "av_avg", "all")
 """Columns of the tables the paper does not have (λ, T2 and other sweeps)."""
-LOWER_IS_BETTER = frozenset({"params_m"})
-BASELINES = frozenset(column for column in GROUNDING if column.endswith("_uniform"))
-EXACT = LOWER_IS_BETTER | BASELINES
-"""Columns that are counted, not sampled: no intervals and no tests."""
 GROUNDING_KEY = "grounding"
 _GROUNDING = Table(
     key=GROUNDING_KEY,
     number=GROUNDING_KEY,
     title="Attention against the truth, which only a procedural dataset has",
-    columns=tuple(GROUNDING),
+    columns=tuple(key for key, column in COLUMNS.items() if column.module),
     rows=(),
 )
 _SPECS = {GROUNDING_KEY: _GROUNDING} | {
@@ -229,19 +225,20 @@ def _finish_row(
 
 def _cell(row: RowData, column: str, published: float | None, reference: RowData | None) -> Cell:
     values, holes = row_values(row, column)
-    if column in GROUNDING and _lacks(row, GROUNDING[column]):
+    spec = COLUMNS[column]
+    if _lacks(row, spec.module):
         holes = row.holes
     complete = bool(values) and not holes
     mean, interval = mean_interval(list(values.values())) if complete else (None, None)
     difference: Difference | None = None
     reasons: tuple[Hole, ...] = ()
-    if reference is not None and complete and column not in BASELINES:
+    if reference is not None and complete and not spec.baseline:
         difference, reasons = _difference(row, reference, column)
     return Cell(
         column=column,
         values=values,
         mean=mean,
-        interval=None if column in EXACT else interval,
+        interval=None if spec.counted else interval,
         published=published,
         difference=difference,
         holes=holes,
@@ -250,9 +247,11 @@ def _cell(row: RowData, column: str, published: float | None, reference: RowData
     )
 
 
-def _lacks(row: RowData, switch: str) -> bool:
-    """Whether a row's variant has the module behind ``switch`` turned off."""
-    return any(run.params.get(switch) == "False" for run in row.runs.values())
+def _lacks(row: RowData, switch: str | None) -> bool:
+    """Whether a row's variant has the module behind ``switch``, if there is one, turned off."""
+    return switch is not None and any(
+        run.params.get(switch) == "False" for run in row.runs.values()
+    )
 
 
 def _difference(
@@ -263,10 +262,10 @@ def _difference(
     full, holes = row_values(reference, column)
     if holes or sorted(values) != sorted(full):
         return None, holes or (Hole(reference.name, None, "has other seeds"),)
-    if column not in ACCURACIES:
+    if not COLUMNS[column].types:
         seeds = sorted(values)
         found = seed_difference([values[s] for s in seeds], [full[s] for s in seeds])
-        return replace(found, interval=None, p=None) if column in EXACT else found, ()
+        return replace(found, interval=None, p=None) if COLUMNS[column].counted else found, ()
     for other in (row, reference):
         without = [seed for seed in sorted(values) if seed not in other.predictions]
         if without:
@@ -296,10 +295,10 @@ def _correct(rows: Sequence[ResultRow], columns: Sequence[str]) -> list[ResultRo
 def _rank(rows: Sequence[ResultRow], columns: Sequence[str]) -> list[ResultRow]:
     """Mark the best and the second best mean of every column, ties alike."""
     cells = [dict(row.cells) for row in rows]
-    for column in (name for name in columns if name not in BASELINES):
+    for column in (name for name in columns if not COLUMNS[name].baseline):
         known = [cell[column].mean for cell in cells]
         means = {round(mean, 2) for mean in known if mean is not None}
-        best = sorted(means, reverse=column not in LOWER_IS_BETTER)[:2]
+        best = sorted(means, reverse=not COLUMNS[column].lower_is_better)[:2]
         for cell in cells:
             mean = cell[column].mean
             if mean is not None and len(means) > 1 and round(mean, 2) in best:

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from evidence.results import ResultTable
 from evidence.variance import mean_interval
-from search_spaces.columns import ACCURACIES, label
+from search_spaces.columns import COLUMNS
 
 CURVES: Mapping[str, tuple[str, str]] = {
     "table5": ("model.tau", "τ"),
@@ -97,7 +97,7 @@ def learning_curves(
 
 def heat_map(table: ResultTable) -> Figure:
     """Draw accuracy by question type and variant, with every number written in its field."""
-    columns = [column for column in ACCURACIES if column in table.columns]
+    columns = [column for column in table.columns if COLUMNS[column].types]
     rows = [row for row in table.rows if any(row.cells[c].mean is not None for c in columns)]
     means = [[row.cells[column].mean for column in columns] for row in rows]
     values = np.array([[np.nan if v is None else v for v in line] for line in means], dtype=float)
@@ -105,9 +105,8 @@ def heat_map(table: ResultTable) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()
     image = axis.imshow(values, cmap="viridis", aspect="auto")
-    axis.set_xticks(
-        range(len(columns)), [label(c) for c in columns], rotation=40, ha="right", fontsize=8
-    )
+    labels = [COLUMNS[column].label for column in columns]
+    axis.set_xticks(range(len(columns)), labels, rotation=40, ha="right", fontsize=8)
     axis.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=8)
     middle = (np.nanmin(values) + np.nanmax(values)) / 2 if values.size else 0.0
     for y, x in np.ndindex(*values.shape):

@@ -7,24 +7,10 @@ that every one of them is above 0 (``greater``), or none differs from 0 (``same`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from search_spaces.tables import TABLES
-
-PAPER_COUNTS: Mapping[str, int] = {
-    "a_count": 1017,
-    "a_comp": 594,
-    "v_count": 1197,
-    "v_loc": 1225,
-    "av_exist": 988,
-    "av_loc": 920,
-    "av_count": 1265,
-    "av_comp": 1101,
-    "av_temp": 822,
-}
-"""Test questions by type behind the paper's tables: the updated test file of MUSIC-AVQA."""
 
 MARGIN = 0.25
 """Points of accuracy below which a difference is called none (23 of 9,129 questions)."""

@@ -1,56 +1,83 @@
-"""The columns of the paper's tables: their keys, their labels and their groups."""
+"""The columns of tables: one record says all that a column is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from tass_core.data.music_avqa.vocabulary import AVERAGES
-
-LABELS: Mapping[str, tuple[str, str]] = {
-    "a_count": ("Audio", "Count."),
-    "a_comp": ("Audio", "Comp."),
-    "a_avg": ("Audio", "Avg."),
-    "v_count": ("Visual", "Count."),
-    "v_loc": ("Visual", "Loc."),
-    "v_avg": ("Visual", "Avg."),
-    "av_exist": ("Audio-Visual", "Exist."),
-    "av_loc": ("Audio-Visual", "Loc."),
-    "av_count": ("Audio-Visual", "Count."),
-    "av_comp": ("Audio-Visual", "Comp."),
-    "av_temp": ("Audio-Visual", "Temp."),
-    "av_avg": ("Audio-Visual", "Avg."),
-    "all": ("All", "Avg."),
-    "params_m": ("Trainable", "Param. (M)"),
-    "ground/spatial": ("TSG+", "Pointing game"),
-    "ground/spatial_uniform": ("TSG+", "Chance"),
-    "ground/temporal": ("JTG", "Weight on truth"),
-    "ground/temporal_uniform": ("JTG", "Even weights"),
-}
-"""Column key -> (group, label within the group), as Tables 1, 2 and 7 print them."""
-
-ACCURACIES = tuple(LABELS)[:13]
-"""The nine question types and their averages, in the order of Tables 1 and 2."""
-
-GROUNDING: Mapping[str, str] = {
-    "ground/spatial": "model.spatial_grounding",
-    "ground/spatial_uniform": "model.spatial_grounding",
-    "ground/temporal": "model.temporal_grounding",
-    "ground/temporal_uniform": "model.temporal_grounding",
-}
-"""Grounding scores -> the config field of the module they score; without it there is none."""
+from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 
 
-def metric(column: str) -> str:
-    """Return the MLflow metric behind a column: accuracies are those of the test split."""
-    return f"test/{column}" if column in ACCURACIES else column
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table, whatever the table."""
+
+    key: str
+    group: str
+    """The heading above the column's own, as Tables 1, 2 and 7 print it; may be empty."""
+    name: str
+    metric: str
+    """The MLflow metric behind it: accuracies are those of the test split."""
+    types: tuple[str, ...] = ()
+    """The question types an accuracy is over; empty for what is no accuracy."""
+    module: str | None = None
+    """The config switch of the module that a grounding score is about; off, there is none."""
+    counted: bool = False
+    """Counted, not sampled: no interval and no test."""
+    lower_is_better: bool = False
+    baseline: bool = False
+    """What chance reaches: it has no difference and no rank."""
+
+    @property
+    def label(self) -> str:
+        """The column's one-line heading, such as ``Audio Avg.``."""
+        return f"{self.group} {self.name}".strip()
 
 
-def label(column: str) -> str:
-    """Return a column's one-line label, such as ``Audio Avg.``."""
-    group, name = LABELS.get(column, ("", column))
-    return f"{group} {name}".strip()
+class _Columns(dict[str, Column]):
+    def __missing__(self, key: str) -> Column:
+        """Return an unknown column: an MLflow metric under its own name."""
+        return Column(key, "", key, key)
 
 
-def members(column: str) -> tuple[str, ...]:
-    """Return the question types a column covers; a question type covers itself."""
-    return AVERAGES.get(column, (column,))
+def _accuracy(key: str, group: str, name: str) -> Column:
+    return Column(key, group, name, f"test/{key}", AVERAGES.get(key, (key,)))
+
+
+def _score(key: str, group: str, name: str, module: str, *, baseline: bool = False) -> Column:
+    return Column(key, group, name, key, module=module, counted=baseline, baseline=baseline)
+
+
+_TSG, _JTG = "model.spatial_grounding", "model.temporal_grounding"
+
+COLUMNS: Mapping[str, Column] = _Columns(
+    (column.key, column)
+    for column in (
+        _accuracy("a_count", "Audio", "Count."),
+        _accuracy("a_comp", "Audio", "Comp."),
+        _accuracy("a_avg", "Audio", "Avg."),
+        _accuracy("v_count", "Visual", "Count."),
+        _accuracy("v_loc", "Visual", "Loc."),
+        _accuracy("v_avg", "Visual", "Avg."),
+        _accuracy("av_exist", "Audio-Visual", "Exist."),
+        _accuracy("av_loc", "Audio-Visual", "Loc."),
+        _accuracy("av_count", "Audio-Visual", "Count."),
+        _accuracy("av_comp", "Audio-Visual", "Comp."),
+        _accuracy("av_temp", "Audio-Visual", "Temp."),
+        _accuracy("av_avg", "Audio-Visual", "Avg."),
+        _accuracy("all", "All", "Avg."),
+        Column(
+            *("params_m", "Trainable", "Param. (M)", "params_m"), counted=True, lower_is_better=True
+        ),
+        _score("ground/spatial", "TSG+", "Pointing game", _TSG),
+        _score("ground/spatial_uniform", "TSG+", "Chance", _TSG, baseline=True),
+        _score("ground/temporal", "JTG", "Weight on truth", _JTG),
+        _score("ground/temporal_uniform", "JTG", "Even weights", _JTG, baseline=True),
+    )
+)
+"""Every known column by its key, in the order of Tables 1 and 2."""
+
+PAPER_COUNTS: Mapping[str, int] = dict(
+    zip(QUESTION_TYPES, (1017, 594, 1197, 1225, 988, 920, 1265, 1101, 822), strict=True)
+)
+"""Test questions by type behind the paper's tables: the updated test file of MUSIC-AVQA."""

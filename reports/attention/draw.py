@@ -13,7 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Ellipse, Rectangle
 
 from reports.attention.explain import Explanation, Instrument, Weights
-from search_spaces.columns import label
+from search_spaces.columns import COLUMNS
 
 _ACROSS = 10
 """Segments in one row of tiles."""
@@ -50,8 +50,8 @@ def describe(explanation: Explanation) -> str:
     """Return the picture in words: question, answers, and where the largest weights are."""
     verdict = "right" if explanation.predicted == explanation.answer else "wrong"
     lines = [
-        f"Question {explanation.question_id} ({explanation.split}, {label(explanation.kind)}) on "
-        f"{explanation.video}: {explanation.question}",
+        f"Question {explanation.question_id} ({explanation.split}, "
+        f"{COLUMNS[explanation.kind].label}) on {explanation.video}: {explanation.question}",
         f"Answer: {explanation.answer}; predicted: {explanation.predicted} "
         f"({explanation.probability:.0%}), {verdict}",
     ]
@@ -91,7 +91,7 @@ def _headline(axis: Axes, explanation: Explanation) -> None:
         va="top",
         transform=axis.transAxes,
     )
-    note = f"{label(explanation.kind)} · {explanation.video} · {explanation.origin}"
+    note = f"{COLUMNS[explanation.kind].label} · {explanation.video} · {explanation.origin}"
     if explanation.spatial is not None:
         low, high = _scale(explanation.spatial)
         note += f" · spatial colours from {low:.4f} to {high:.4f}"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import attrgetter
 
 from evidence.results import Cell, ResultTable
 from reports.render import words
-from search_spaces.columns import LABELS, label
+from search_spaces.columns import COLUMNS
 
 _PREAMBLE = r"""\documentclass{article}
 \usepackage[a4paper,landscape,margin=1.2cm]{geometry}
@@ -83,7 +84,8 @@ def _table(table: ResultTable) -> str:
 
 
 def _header(columns: Sequence[str]) -> Iterator[str]:
-    groups = [(group, len(list(found))) for group, found in groupby(columns, _group)]
+    heads = [COLUMNS[column] for column in columns]
+    groups = [(name, len(list(found))) for name, found in groupby(heads, attrgetter("group"))]
     if any(size > 1 for _, size in groups) and len(columns) > 4:
         yield " & ".join(["", *(rf"\multicolumn{{{n}}}{{c}}{{{g}}}" for g, n in groups)]) + r" \\"
         place, rules = 2, []
@@ -91,13 +93,9 @@ def _header(columns: Sequence[str]) -> Iterator[str]:
             rules.append(rf"\cmidrule(lr){{{place}-{place + size - 1}}}")
             place += size
         yield "".join(rules)
-        yield " & ".join(["Method", *(LABELS[column][1] for column in columns)]) + r" \\"
+        yield " & ".join(["Method", *(head.name for head in heads)]) + r" \\"
     else:
-        yield " & ".join(["Method", *(escape(label(column)) for column in columns)]) + r" \\"
-
-
-def _group(column: str) -> str:
-    return LABELS[column][0]
+        yield " & ".join(["Method", *(escape(head.label) for head in heads)]) + r" \\"
 
 
 def _row(name: str, cells: Sequence[Cell], marks: Mapping[str, str]) -> Iterator[str]:
@@ -126,7 +124,7 @@ def _comparisons(table: ResultTable) -> str:
     lines = [
         r"\begin{table*}[p]",
         r"\centering",
-        rf"\caption{{Differences on {label('all')}: {escape(words.caption(table))}}}",
+        rf"\caption{{Differences on {COLUMNS['all'].label}: {escape(words.caption(table))}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{ll{'r' * (len(header) - 2)}}}",
         *(r"\toprule", " & ".join(header) + r" \\", r"\midrule"),

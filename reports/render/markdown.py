@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from evidence.results import Cell, ResultTable
 from reports.render import words
-from search_spaces.columns import label
+from search_spaces.columns import COLUMNS
 
 _RANK = {0: ("", ""), 1: ("**", "**"), 2: ("<u>", "</u>")}
 
@@ -37,12 +37,12 @@ def _table(table: ResultTable) -> str:
     ]
     parts = [
         f"## {words.caption(table)}",
-        grid(["Method", *(label(column) for column in table.columns)], lines),
+        grid(["Method", *(COLUMNS[column].label for column in table.columns)], lines),
         "\n".join(f"- {note}" for note in words.notes(table)),
     ]
     comparisons = words.comparison_lines(table)
     if comparisons:
-        parts.append(f"Differences on {label('all')}:")
+        parts.append(f"Differences on {COLUMNS['all'].label}:")
         parts.append(grid(words.COMPARISON_HEADER, comparisons))
     return "\n\n".join(parts)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from evidence.results import Cell, ResultTable
 from reports.render import words
-from search_spaces.columns import LABELS, label
+from search_spaces.columns import COLUMNS
 
 _STYLES = {0: "", 1: "bold", 2: "underline"}
 _CELL_WIDTH = 17
@@ -47,7 +47,7 @@ def _blocks(columns: Sequence[str], width: int) -> Iterator[Sequence[str]]:
     block: list[str] = []
     groups: dict[str, list[str]] = {}
     for column in columns:
-        groups.setdefault(LABELS.get(column, (column, ""))[0], []).append(column)
+        groups.setdefault(COLUMNS[column].group, []).append(column)
     for group in groups.values():
         if block and len(block) + len(group) > room:
             yield block
@@ -64,7 +64,7 @@ def _grid(table: ResultTable, columns: Sequence[str]) -> Table:
     grid = Table(show_lines=True, pad_edge=False)
     grid.add_column("Method", min_width=12)
     for column in columns:
-        head = "\n".join(LABELS.get(column, ("", column)))
+        head = f"{COLUMNS[column].group}\n{COLUMNS[column].name}"
         grid.add_column(head, justify="right", vertical="bottom", no_wrap=True)
     for row in table.rows:
         grid.add_row(escape(row.name), *(_cell(row.cells[column], marks) for column in columns))
@@ -80,7 +80,9 @@ def _cell(cell: Cell, marks: Mapping[str, str]) -> Text:
 
 
 def _comparisons(lines: Sequence[Sequence[str]]) -> Table:
-    grid = Table(title=f"Differences on {label('all')}", title_justify="left", pad_edge=False)
+    grid = Table(
+        title=f"Differences on {COLUMNS['all'].label}", title_justify="left", pad_edge=False
+    )
     for place, name in enumerate(words.COMPARISON_HEADER):
         grid.add_column(name, justify="left" if place < 2 else "right", overflow="fold")
     for line in lines:

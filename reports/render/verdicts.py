@@ -14,7 +14,7 @@ from rich.table import Table
 
 from evidence.claims import ClaimResult, ClaimsReport, Part
 from reports.render import markdown, plain, web, words
-from search_spaces.columns import label
+from search_spaces.columns import COLUMNS
 
 HEADER = ("Claim", "Section", "Verdict", "Contrast", "Ours", "95% interval", "p (Holm)", "n")
 HEADER_PAPER = (*HEADER, "Paper", "Why")
@@ -69,7 +69,7 @@ def slip_lines(report: ClaimsReport) -> list[tuple[str, str, str, str]]:
     ]
     for slip in report.table_slips:
         where = words.heading(slip.table.removeprefix("table"))
-        what = f"{slip.row}: {label(slip.column)} against its question types"
+        what = f"{slip.row}: {COLUMNS[slip.column].label} against its question types"
         found.append((where, what, f"{slip.printed:.2f}", f"{slip.computed:.2f}"))
     return found
 
@@ -168,7 +168,7 @@ def to_json(report: ClaimsReport) -> str:
 
 def _part(part: Part, named: bool) -> tuple[str, ...]:
     difference = part.difference
-    column = "" if part.contrast.column == "all" else f" ({label(part.contrast.column)})"
+    column = "" if part.contrast.column == "all" else f" ({COLUMNS[part.contrast.column].label})"
     paper = words.signed(part.published)
     if part.published_error is not None:
         paper += f" ±{1.96 * part.published_error:.2f}"

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from itertools import groupby
+from operator import attrgetter
 
 from evidence.results import Cell, ResultRow, ResultTable
 from reports.render import words
-from search_spaces.columns import LABELS, label
+from search_spaces.columns import COLUMNS
 
 _RANK = {0: "", 1: "best", 2: "second"}
 
@@ -80,19 +81,16 @@ def run_link(tracking_uri: str, experiment_id: str, run_id: str) -> str:
 
 
 def _header(columns: Sequence[str]) -> str:
+    heads = [COLUMNS[column] for column in columns]
     if len(columns) <= 4:
-        names = "".join(f'<th scope="col">{escape(label(column))}</th>' for column in columns)
+        names = "".join(f'<th scope="col">{escape(head.label)}</th>' for head in heads)
         return f'<tr><th scope="col">Method</th>{names}</tr>\n'
-    groups = [(group, len(list(found))) for group, found in groupby(columns, _group)]
+    groups = [(name, len(list(found))) for name, found in groupby(heads, attrgetter("group"))]
     upper = "".join(
         f'<th scope="colgroup" colspan="{size}">{escape(group)}</th>' for group, size in groups
     )
-    lower = "".join(f'<th scope="col">{escape(LABELS[column][1])}</th>' for column in columns)
+    lower = "".join(f'<th scope="col">{escape(head.name)}</th>' for head in heads)
     return f'<tr><th scope="col" rowspan="2">Method</th>{upper}</tr>\n<tr>{lower}</tr>\n'
-
-
-def _group(column: str) -> str:
-    return LABELS[column][0]
 
 
 def _row(row: ResultRow, table: ResultTable, marks: Mapping[str, str]) -> str:
@@ -119,7 +117,7 @@ def _comparisons(table: ResultTable) -> str:
     lines = words.comparison_lines(table)
     if not lines:
         return ""
-    caption = f"Differences on {label('all')}, {words.heading(table.number)}"
+    caption = f"Differences on {COLUMNS['all'].label}, {words.heading(table.number)}"
     return grid(caption, words.COMPARISON_HEADER, lines)
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from search_spaces.columns import GROUNDING
+from search_spaces.columns import COLUMNS
 from search_spaces.tables import TABLES
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
@@ -231,9 +231,9 @@ def _write_trial(
         "ground/spatial_uniform": 9.0,
         "ground/temporal_uniform": 28.0,
     }
-    for column, switch in GROUNDING.items():
-        if not config[switch]:
-            del final[column]
+    for column in COLUMNS.values():
+        if column.module and not config[column.module]:
+            del final[column.key]
     now = int(time.time() * 1000)
     metrics = [
         Metric(key, value, now, 3) for key, value in final.items() if key not in skip_metrics

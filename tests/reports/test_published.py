@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from evidence.variance import weighted_average
-from search_spaces.claims import PAPER_COUNTS
+from search_spaces.columns import PAPER_COUNTS
 from search_spaces.tables import TABLES, Row
 from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tests import SHARED

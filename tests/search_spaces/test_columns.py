@@ -1,0 +1,43 @@
+"""A column's record says what every room asks of it."""
+
+import pytest
+
+from search_spaces.columns import COLUMNS, PAPER_COUNTS
+from tass_core.config import TrialConfig
+
+
+def test_an_average_is_over_the_types_of_its_group():
+    for average in ("a_avg", "v_avg", "av_avg"):
+        group = COLUMNS[average].group
+        types = {key for key, c in COLUMNS.items() if c.group == group and key != average}
+        assert set(COLUMNS[average].types) == types
+
+
+def test_accuracies_are_metrics_of_the_test_split():
+    for column in COLUMNS.values():
+        assert column.metric == (f"test/{column.key}" if column.types else column.key)
+
+
+def test_fewer_parameters_are_better_and_nothing_else_is_lower():
+    assert [key for key, column in COLUMNS.items() if column.lower_is_better] == ["params_m"]
+
+
+def test_what_chance_reaches_is_counted():
+    assert all(column.counted for column in COLUMNS.values() if column.baseline)
+
+
+def test_grounding_scores_name_switches_of_the_config():
+    switches = {column.module for column in COLUMNS.values() if column.module}
+    fields = TrialConfig().flat()
+    assert switches
+    assert all(isinstance(fields[switch], bool) for switch in switches)
+
+
+@pytest.mark.parametrize("key", ["questions_per_s", "train/loss"])
+def test_an_unknown_column_is_a_metric_under_its_own_name(key):
+    assert (COLUMNS[key].label, COLUMNS[key].metric) == (key, key)
+    assert not COLUMNS[key].types
+
+
+def test_the_paper_has_9129_test_questions():
+    assert sum(PAPER_COUNTS.values()) == 9129
