@@ -16,14 +16,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
-import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from tass_core.errors import ConfigError, nearest
+from tass_core.fields import FREE, Field, above, at_least, fields_of
 
 Encoder = Literal["clip", "resnet18-glove"]
 Merge = Literal["auto", "add", "mul", "max"]
@@ -48,12 +47,12 @@ class ModelConfig:
     """Frozen features and question encoder (section 4.1; Tables 1 and 3)."""
     spatial_grounding: bool = True
     """TSG+ (section 3.3); off is "w/o TSG+" of Table 2."""
-    target_aware: bool = True
+    target_aware: Annotated[bool, FREE] = True
     """The target's attention in TSG+ (Eq. 4-5); off is "w/o T-A" of Table 2."""
-    merge: Merge = "auto"
+    merge: Annotated[Merge, FREE] = "auto"
     """How s_a and s_q meet (Eq. 2, Table 4); ``auto`` is the paper's ``add``, or audio alone
     when target_aware is off."""
-    tau: float = 0.025
+    tau: Annotated[float, at_least(0.0), FREE] = 0.025
     """Threshold τ on s_q (Eq. 5, Table 5)."""
     target: Target = "sentence"
     """Where f_tgt comes from: the sentence feature or attention over its words."""
@@ -61,22 +60,22 @@ class ModelConfig:
     """JTG (section 3.4); off is "w/o JTG" of Table 2."""
     structure: Structure = "single"
     """One stream for both modalities, or one attention for each (Table 7)."""
-    ordering: Ordering = "il-va"
+    ordering: Annotated[Ordering, FREE] = "il-va"
     """Interleaved or concatenated, visual or audio first (Eq. 13, Table 6)."""
     position: Position = "none"
     """Positional encoding of the stream; the paper has none, which makes order immaterial."""
-    width: int = 512
+    width: Annotated[int, at_least(2)] = 512
     """d, the feature width (section 4.1)."""
-    heads: int = 4
+    heads: Annotated[int, at_least(1)] = 4
     """Attention heads of the MHA (Eq. 14)."""
-    attention_dropout: float = 0.1
+    attention_dropout: Annotated[float, at_least(0.0, below=1.0), FREE] = 0.1
     """Dropout of the attention weights (public code; the paper is silent)."""
-    dropout: float = 0.2
+    dropout: Annotated[float, at_least(0.0, below=1.0), FREE] = 0.2
     """Dropout of the feed-forward layers (public code; the paper is silent)."""
     init_from: str = "none"
     """Initial weights: ``none``, ``match`` (a stage-1 pre-training on Eq. 6 alone) or the path
     of a checkpoint folder (section 4.1, training strategy)."""
-    pretrain_epochs: int = 2
+    pretrain_epochs: Annotated[int, at_least(1)] = 2
     """Epochs of stage 1 when init_from is ``match``."""
 
 
@@ -84,13 +83,13 @@ class ModelConfig:
 class LossConfig:
     """L = L_qa + L_cms + λ L_s (section 4.1)."""
 
-    match: bool = True
+    match: Annotated[bool, FREE] = True
     """L_s (Eq. 6-7); off is "w/o L_s" of Table 2."""
-    lambda_s: float = 0.5
+    lambda_s: Annotated[float, at_least(0.0), FREE] = 0.5
     """λ, the weight of L_s."""
-    cms: Synchrony = "js"
+    cms: Annotated[Synchrony, FREE] = "js"
     """L_cms (Eq. 10-12, 17): ``js``, the public code's ``legacy`` form, or ``none``."""
-    renormalise: bool = True
+    renormalise: Annotated[bool, FREE] = True
     """Whether each half of the stream's weights is scaled to sum to 1 before Eq. 17. On by
     default: Eq. 10-12 compare distributions, and section 4.4 reports unequal mass on the two
     modalities, which the bare halves would penalise."""
@@ -102,7 +101,7 @@ class LossConfig:
 class DataConfig:
     """Pre-processing and batches (sections 3.2 and 4.1)."""
 
-    t2: int = 6
+    t2: Annotated[int, at_least(1)] = 6
     """T2, segments pooled into one (section 3.2); T = T1 / T2."""
     pooling: Pooling = "mean"
     """``mean`` is the paper's pre-processing, ``stride`` (every T2-th segment) is Table 3's
@@ -115,64 +114,28 @@ class DataConfig:
 class OptimiserConfig:
     """Adam with a step schedule (section 4.1) and how a step is computed."""
 
-    epochs: int = 30
+    epochs: Annotated[int, at_least(1)] = 30
     """Training epochs."""
-    batch_size: int = 64
+    batch_size: Annotated[int, at_least(1)] = 64
     """Questions in a batch."""
-    learning_rate: float = 2e-4
+    learning_rate: Annotated[float, above(0.0), FREE] = 2e-4
     """Initial learning rate."""
-    step_size: int = 12
+    step_size: Annotated[int, at_least(1), FREE] = 12
     """Epochs between two drops of the learning rate."""
-    gamma: float = 0.1
+    gamma: Annotated[float, above(0.0, at_most=1.0), FREE] = 0.1
     """Factor of each drop."""
-    beta1: float = 0.9
+    beta1: Annotated[float, at_least(0.0, below=1.0), FREE] = 0.9
     """Adam's first-moment decay (the library's default; the paper is silent)."""
-    beta2: float = 0.999
+    beta2: Annotated[float, at_least(0.0, below=1.0), FREE] = 0.999
     """Adam's second-moment decay (the library's default; the paper is silent)."""
-    eps: float = 1e-8
+    eps: Annotated[float, above(0.0), FREE] = 1e-8
     """Adam's ε (the library's default; the paper is silent)."""
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, at_least(0.0), FREE] = 0.0
     """L2 penalty (the paper has none)."""
     precision: Precision = "float32"
     """``bf16`` runs the products under autocast on CUDA; weights stay float32."""
-    compile: bool = False
+    compile: Annotated[bool, FREE] = False
     """Run the model through ``torch.compile`` on CUDA; on a CPU it is not earned back."""
-
-
-_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "model.encoder": get_args(Encoder),
-    "model.merge": get_args(Merge),
-    "model.target": get_args(Target),
-    "model.structure": get_args(Structure),
-    "model.ordering": get_args(Ordering),
-    "model.position": get_args(Position),
-    "loss.cms": get_args(Synchrony),
-    "loss.negatives": get_args(Negatives),
-    "data.pooling": get_args(Pooling),
-    "data.batching": get_args(Batching),
-    "optimiser.precision": get_args(Precision),
-}
-
-# field -> (lowest, highest, is the lowest itself allowed, is the highest itself allowed)
-_RANGES: Mapping[str, tuple[float, float, bool, bool]] = {
-    "model.tau": (0.0, math.inf, True, False),
-    "model.width": (2, math.inf, True, False),
-    "model.heads": (1, math.inf, True, False),
-    "model.attention_dropout": (0.0, 1.0, True, False),
-    "model.dropout": (0.0, 1.0, True, False),
-    "model.pretrain_epochs": (1, math.inf, True, False),
-    "loss.lambda_s": (0.0, math.inf, True, False),
-    "data.t2": (1, math.inf, True, False),
-    "optimiser.epochs": (1, math.inf, True, False),
-    "optimiser.batch_size": (1, math.inf, True, False),
-    "optimiser.learning_rate": (0.0, math.inf, False, False),
-    "optimiser.step_size": (1, math.inf, True, False),
-    "optimiser.gamma": (0.0, 1.0, False, True),
-    "optimiser.beta1": (0.0, 1.0, True, False),
-    "optimiser.beta2": (0.0, 1.0, True, False),
-    "optimiser.eps": (0.0, math.inf, False, False),
-    "optimiser.weight_decay": (0.0, math.inf, True, False),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +153,7 @@ class TrialConfig:
 
     def __post_init__(self) -> None:
         for name, value in self.flat().items():
-            _check_type(name, value)
-            _check_choice(name, value)
-            _check_range(name, value)
+            FIELDS[name].check(name, value)
         _check_combinations(self)
 
     def flat(self) -> dict[str, Any]:
@@ -266,22 +227,32 @@ class TrialConfig:
         return cls.from_dict(values)
 
 
+_GROUPS = {"model": ModelConfig, "loss": LossConfig, "data": DataConfig}
+_GROUPS |= {"optimiser": OptimiserConfig}
+
+FIELDS: Mapping[str, Field] = {
+    f"{group}.{name}": item
+    for group, cls in _GROUPS.items()
+    for name, item in fields_of(cls).items()
+}
+"""Every field by its dotted name."""
+
+
 def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
     """Turn ``key=value`` strings into typed values by dotted name.
 
     Raises:
         ConfigError: a string has no ``=``, names no field, or its value has the wrong type.
     """
-    known = TrialConfig().flat()
     values: dict[str, Any] = {}
     for text in overrides:
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals:
             raise ConfigError(f"'{text}' is not of the form key=value, as in model.tau=0.02")
-        if name not in known:
-            raise ConfigError(f"unknown field '{name}'{nearest(name, known)}")
-        values[name] = _parse_value(name, value.strip(), type(known[name]))
+        if name not in FIELDS:
+            raise ConfigError(f"unknown field '{name}'{nearest(name, FIELDS)}")
+        values[name] = FIELDS[name].parse(name, value.strip())
     return values
 
 
@@ -295,57 +266,8 @@ def _from_flat(flat: Mapping[str, Any]) -> TrialConfig:
     groups: dict[str, dict[str, Any]] = {}
     for name, value in flat.items():
         group, item = name.split(".", 1)
-        groups.setdefault(group, {})[item] = _widen(name, value)
-    types = typing.get_type_hints(TrialConfig)
-    return TrialConfig(**{group: types[group](**items) for group, items in groups.items()})
-
-
-def _widen(name: str, value: Any) -> Any:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if whole and _FIELD_TYPES[name] is float else value
-
-
-def _parse_value(name: str, text: str, kind: type) -> Any:
-    if kind is bool:
-        words = {"true": True, "on": True, "yes": True, "1": True}
-        words |= {"false": False, "off": False, "no": False, "0": False}
-        if text.lower() not in words:
-            raise ConfigError(f"{name} = '{text}' is not a switch; allowed: true, false")
-        return words[text.lower()]
-    if kind is str:
-        return text
-    try:
-        return kind(text)
-    except ValueError:
-        wanted = "a whole number" if kind is int else "a number"
-        raise ConfigError(f"{name} = '{text}' is not {wanted}") from None
-
-
-def _check_type(name: str, value: Any) -> None:
-    kind = _FIELD_TYPES[name]
-    if type(value) is not kind:
-        words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-        raise ConfigError(f"{name} = {value!r} is not {words[kind]}")
-
-
-def _check_choice(name: str, value: Any) -> None:
-    allowed = _CHOICES.get(name)
-    if allowed is not None and value not in allowed:
-        raise ConfigError(
-            f"{name} = '{value}' is not one of {', '.join(allowed)}{nearest(value, allowed)}"
-        )
-
-
-def _check_range(name: str, value: Any) -> None:
-    if name not in _RANGES:
-        return
-    low, high, low_in, high_in = _RANGES[name]
-    above = value >= low if low_in else value > low
-    below = value <= high if high_in else value < high
-    if not (above and below):
-        left = f"at least {low:g}" if low_in else f"above {low:g}"
-        right = "" if high == math.inf else f" and {'at most' if high_in else 'below'} {high:g}"
-        raise ConfigError(f"{name} = {value!r} is out of range; allowed: {left}{right}, finite")
+        groups.setdefault(group, {})[item] = FIELDS[name].widen(value)
+    return TrialConfig(**{group: _GROUPS[group](**items) for group, items in groups.items()})
 
 
 def _check_combinations(config: TrialConfig) -> None:
@@ -360,7 +282,7 @@ def _check_combinations(config: TrialConfig) -> None:
             f"model.merge = '{model.merge}' needs model.spatial_grounding = true: "
             "without TSG+ no attention map is merged; leave model.merge = 'auto'"
         )
-    if model.width % (2 * model.heads):
+    if model.temporal_grounding and model.width % (2 * model.heads):
         raise ConfigError(
             f"model.width = {model.width} does not fit model.heads = {model.heads}: the width "
             f"must be a multiple of twice the heads, for instance "
@@ -386,7 +308,7 @@ def _uses_match(config: TrialConfig) -> bool:
 def _canonical(config: TrialConfig) -> TrialConfig:
     """Reset what has no effect, so that one function has one trial key."""
     model = config.model
-    values = config.flat() | {name: _DEFAULTS[name] for name in _idle_fields(config)}
+    values = config.flat() | {name: FIELDS[name].default for name in _idle_fields(config)}
     if model.spatial_grounding and model.target_aware and model.merge == "auto":
         values["model.merge"] = "add"
     if not model.temporal_grounding:
@@ -397,37 +319,24 @@ def _canonical(config: TrialConfig) -> TrialConfig:
 
 
 def _idle_fields(config: TrialConfig) -> list[str]:
-    model, optimiser = config.model, config.optimiser
+    model, data, optimiser = config.model, config.data, config.optimiser
     aware = model.spatial_grounding and model.target_aware
     grounded, dual = model.temporal_grounding, model.structure == "dual"
     attention = ["model.heads", "model.attention_dropout", "model.dropout"]
     idle = {
         ("model.target_aware",): not model.spatial_grounding,
         ("model.merge", "model.tau", "model.target"): not aware,
-        ("model.position", *attention): not grounded,
-        ("model.ordering",): not grounded or dual,
+        tuple(attention): not grounded,
+        ("model.ordering", "model.position"): not grounded or dual,
         ("loss.renormalise",): not grounded or dual or config.loss.cms != "js",
         ("loss.lambda_s", "loss.negatives"): not _uses_match(config),
         ("model.pretrain_epochs",): model.init_from != "match",
+        ("data.pooling",): data.t2 == 1,
         ("optimiser.step_size", "optimiser.gamma"): (
             optimiser.gamma == 1.0 or optimiser.step_size >= optimiser.epochs
         ),
     }
     return [name for names, is_idle in idle.items() if is_idle for name in names]
-
-
-_DEFAULTS: Mapping[str, Any] = {
-    f"{group}.{item.name}": item.default
-    for group, cls in (
-        ("model", ModelConfig),
-        ("loss", LossConfig),
-        ("data", DataConfig),
-        ("optimiser", OptimiserConfig),
-    )
-    for item in dataclasses.fields(cls)
-}
-
-_FIELD_TYPES: Mapping[str, type] = {name: type(value) for name, value in _DEFAULTS.items()}
 
 
 def read_config(path: Path) -> TrialConfig:

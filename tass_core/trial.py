@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tass_core import TRAINING_VERSION
-from tass_core.config import TrialConfig, digest
+from tass_core.config import FIELDS, TrialConfig, digest
 from tass_core.errors import ConfigError
 
 
@@ -52,17 +52,10 @@ def structure_key(config: TrialConfig) -> str:
     """Return 16 hex digits shared by the configs whose trials may train in one pack.
 
     Such trials see the same batches in the same order and have models of the same shapes;
-    they may differ in τ, λ, merge mode, ordering, losses and learning rate.
+    they differ in nothing but fields that are marked ``FREE``.
     """
-    config = config.canonical()
-    model, optimiser = config.model, config.optimiser
-    values = (
-        *(model.encoder, model.spatial_grounding, model.temporal_grounding, model.structure),
-        *(model.width, model.heads, model.target, model.position, model.init_from),
-        *(config.data, optimiser.batch_size, optimiser.epochs, optimiser.precision),
-        config.loss.negatives,
-    )
-    return digest([str(value) for value in values])[:16]
+    values = config.canonical().flat()
+    return digest({name: value for name, value in values.items() if not FIELDS[name].free})[:16]
 
 
 def _content(folder: str) -> str:

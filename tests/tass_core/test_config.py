@@ -114,6 +114,8 @@ SAME = [
         {"model.temporal_grounding": False},
     ),
     ({"model.structure": "dual", "model.ordering": "cat-av"}, {"model.structure": "dual"}),
+    ({"model.structure": "dual", "model.position": "learned"}, {"model.structure": "dual"}),
+    ({"data.t2": 1, "data.pooling": "stride"}, {"data.t2": 1}),
     ({"optimiser.epochs": 10, "optimiser.gamma": 0.5}, {"optimiser.epochs": 10}),
 ]
 
@@ -121,6 +123,12 @@ SAME = [
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_one_function_has_one_hash(one, other):
     assert PAPER.with_values(one).hash() == PAPER.with_values(other).hash()
+
+
+def test_a_variant_without_attention_has_a_hash_at_any_width():
+    narrow = PAPER.with_values({"model.width": 20, "model.heads": 2})
+    without = narrow.replace("model.temporal_grounding", False)
+    assert without.hash() == without.replace("model.heads", 1).hash() != narrow.hash()
 
 
 @pytest.mark.parametrize(
