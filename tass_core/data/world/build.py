@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from tass_core.data.folder.description import SPLITS, EncoderLayout, Provenance
+from tass_core.data.folder.description import SPLITS, Description, EncoderLayout, Provenance
 from tass_core.data.folder.writer import DatasetWriter
 from tass_core.data.music_avqa.vocabulary import ANSWERS, QUESTION_TYPES
-from tass_core.data.world.answers import Truth
+from tass_core.data.world.asking import Question
 from tass_core.data.world.presets import Size
 from tass_core.data.world.prototypes import Prototypes, make_prototypes
 from tass_core.data.world.render import (
@@ -24,30 +23,14 @@ from tass_core.data.world.render import (
     true_regions,
 )
 from tass_core.data.world.scene import Bools, Cutaway, Floats, Scene, Source
+from tass_core.data.world.seeds import generator
 from tass_core.data.world.sentences import embed_sentences, embed_words, read_sentences
 
 Progress = Callable[[int, int], None]
 """Called with the number of videos rendered so far and their total."""
 
-Regions = dict[str, list[npt.NDArray[np.uint8]]]
-"""By split and question: [T1, P] true regions, packed along P."""
-
 COVERED = 0.4
 """Least share of a cell a target covers for the cell to be one of its true regions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A question of the dataset to be."""
-
-    question_id: int
-    type: str
-    text: str
-    answer: str
-    target: str | None
-    """The instruments it names, or None."""
-    truth: Truth | None
-    """None when the scene does not give this answer (real questions only)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +39,44 @@ class Video:
 
     video_id: str
     scene: Scene
-    questions: Mapping[str, Sequence[Entry]]
+    questions: Mapping[str, Sequence[Question]]
     """By split."""
 
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a dataset says about itself."""
-
-    name: str
-    provenance: Provenance
-    description: str
-    notes: Mapping[str, Any]
+    def asked(self, split: str) -> Sequence[Question]:
+        """Return the questions of a split."""
+        return self.questions.get(split, ())
 
 
-def generator(seed: int, *place: int) -> np.random.Generator:
-    """Return the generator of one part of a world, independent of all others."""
-    return np.random.default_rng(np.random.SeedSequence([seed, *place]))
+def describe(
+    size: Size,
+    videos: Sequence[Video],
+    *,
+    name: str,
+    provenance: Provenance,
+    description: str,
+    notes: Mapping[str, Any],
+) -> Description:
+    """Return what the dataset of a world says about itself."""
+    return Description(
+        name=name,
+        provenance=provenance,
+        description=description,
+        videos=len(videos),
+        segments=size.seconds,
+        stored_t2=size.stored_t2,
+        stored_pooling="mean",
+        answers=ANSWERS,
+        encoders={
+            name: EncoderLayout(grid=size.grid, visual=width) for name, width in size.visual.items()
+        },
+        base=size.base,
+        notes=notes,
+    )
 
 
 def build(
     path: Path | str,
-    card: Card,
+    description: Description,
     videos: Sequence[Video],
     size: Size,
     *,
@@ -87,64 +86,42 @@ def build(
 ) -> Path:
     """Render every video and write the dataset; memory does not grow with the feature shapes."""
     prototypes = make_prototypes(seed, text=size.text, visual=dict(size.visual))
-    encoders = {
-        name: EncoderLayout(grid=size.grid, visual=width) for name, width in size.visual.items()
-    }
     with DatasetWriter(
         path,
-        name=card.name,
-        provenance=card.provenance,
-        videos=len(videos),
-        segments=size.seconds,
-        encoders=encoders,
-        stored_t2=size.stored_t2,
-        description=card.description,
-        base=size.base,
-        notes=card.notes,
+        name=description.name,
+        provenance=description.provenance,
+        videos=description.videos,
+        segments=description.segments,
+        encoders=description.encoders,
+        stored_t2=description.stored_t2,
+        description=description.description,
+        base=description.base,
+        notes=description.notes,
         force=force,
     ) as writer:
-        regions: Regions = {split: [] for split in SPLITS}
         for row, video in enumerate(videos):
-            _add_video(writer, row, video, size, prototypes, seed, regions)
+            audio, visual = _render(video.scene, prototypes, size.stored_t2, seed, row)
+            writer.add_video(video.video_id, audio, visual, info={"place": video.scene.place})
             if progress is not None:
                 progress(row + 1, len(videos))
         sentences = _set_texts(writer, videos, prototypes)
         for split in SPLITS:
-            _set_split(writer, split, videos, size, sentences, regions[split])
+            _set_questions(writer, split, videos, sentences)
+            _set_truth(writer, split, videos, size)
         writer.set_scenes([scene_as_data(video) for video in videos])
         return writer.finish()
 
 
-def _add_video(
-    writer: DatasetWriter,
-    row: int,
-    video: Video,
-    size: Size,
-    prototypes: Prototypes,
-    seed: int,
-    regions: Regions,
-) -> None:
-    covered = cover_all(video.scene)
-    visual = {
-        name: render_visual(
-            generator(seed, 1, row, index),
-            video.scene,
-            covered,
-            basis,
-            CLARITY[name],
-            pool=size.stored_t2,
-        )
-        for index, (name, basis) in enumerate(prototypes.visual.items())
-    }
-    audio = render_audio(generator(seed, 2, row), video.scene, prototypes, pool=size.stored_t2)
-    writer.add_video(video.video_id, audio, visual, info={"place": video.scene.place})
-    for split, entries in video.questions.items():
-        regions[split] += [_packed(video.scene, entry, covered) for entry in entries]
-
-
-def _packed(scene: Scene, entry: Entry, covered: list[Floats]) -> npt.NDArray[np.uint8]:
-    asked = entry.truth.sources if entry.truth is not None else ()
-    return np.packbits(true_regions(scene, asked, covered) >= COVERED, axis=-1)
+def _render(
+    scene: Scene, prototypes: Prototypes, pool: int, seed: int, row: int
+) -> tuple[Floats, dict[str, Floats]]:
+    """Return a video's audio features and its region features by encoder."""
+    covered = cover_all(scene)
+    visual = {}
+    for index, (name, basis) in enumerate(prototypes.visual.items()):
+        rng = generator(seed, "picture", row, index)
+        visual[name] = render_visual(rng, scene, covered, basis, CLARITY[name], pool=pool)
+    return render_audio(generator(seed, "sound", row), scene, prototypes, pool=pool), visual
 
 
 def _set_texts(
@@ -153,8 +130,8 @@ def _set_texts(
     """Write the text features and return each sentence's row."""
     texts: dict[str, list[str]] = {split: [] for split in SPLITS}
     for video in videos:
-        for split, entries in video.questions.items():
-            texts[split] += [entry.text for entry in entries]
+        for split, questions in video.questions.items():
+            texts[split] += [question.asked.text for question in questions]
     sentences = read_sentences(texts["train"], texts["val"] + texts["test"])
     for name in prototypes.visual:
         if name == "clip":
@@ -169,40 +146,44 @@ def _set_texts(
     return {text: row for row, text in enumerate(sentences.texts)}
 
 
-def _set_split(
-    writer: DatasetWriter,
-    split: str,
-    videos: Sequence[Video],
-    size: Size,
-    sentences: Mapping[str, int],
-    regions: Sequence[npt.NDArray[np.uint8]],
+def _set_questions(
+    writer: DatasetWriter, split: str, videos: Sequence[Video], sentences: Mapping[str, int]
 ) -> None:
-    rows = [
-        (row, entry) for row, video in enumerate(videos) for entry in video.questions.get(split, ())
-    ]
-    entries = [entry for _, entry in rows]
+    rows = [(row, item) for row, video in enumerate(videos) for item in video.asked(split)]
+    asked = [question.asked for _, question in rows]
     writer.set_questions(
         split,
-        question_id=[entry.question_id for entry in entries],
+        question_id=[question.question_id for question in asked],
         video=[row for row, _ in rows],
-        sentence=[sentences[entry.text] for entry in entries],
-        answer=[ANSWERS.index(entry.answer) for entry in entries],
-        type=[QUESTION_TYPES.index(entry.type) for entry in entries],
-        text=[entry.text for entry in entries],
-        target=[entry.target for entry in entries],
+        sentence=[sentences[question.text] for question in asked],
+        answer=[ANSWERS.index(question.answer) for question in asked],
+        type=[QUESTION_TYPES.index(question.type) for question in asked],
+        text=[question.text for question in asked],
+        target=[question.target for _, question in rows],
     )
-    count = size.grid[0] * size.grid[1]
-    segments = np.ones((len(entries), size.seconds), np.bool_)
-    where = np.zeros((len(entries), size.seconds, count), np.bool_)
-    for place, entry in enumerate(entries):
-        where[place] = np.unpackbits(regions[place], axis=-1, count=count)
-        segments[place] = _true_segments(videos[rows[place][0]].scene, entry)
-    writer.set_truth(split, regions=where, segments=segments)
 
 
-def _true_segments(scene: Scene, entry: Entry) -> Bools:
+def _set_truth(writer: DatasetWriter, split: str, videos: Sequence[Video], size: Size) -> None:
+    count = sum(len(video.asked(split)) for video in videos)
+    regions = np.zeros((count, size.seconds, size.grid[0] * size.grid[1]), np.bool_)
+    segments = np.ones((count, size.seconds), np.bool_)
+    place = 0
+    for video in videos:
+        covered = cover_all(video.scene) if video.asked(split) else []
+        for question in video.asked(split):
+            sources = question.settled.sources if question.settled is not None else ()
+            regions[place] = true_regions(video.scene, sources, covered) >= COVERED
+            segments[place] = _true_segments(video.scene, question)
+            place += 1
+    writer.set_truth(split, regions=regions, segments=segments)
+
+
+def _true_segments(scene: Scene, question: Question) -> Bools:
     """Return the seconds [T1] that settle a question and are shown, all of them if none is."""
-    segments = np.ones(scene.seconds, np.bool_) if entry.truth is None else entry.truth.segments
+    if question.settled is None:
+        segments = np.ones(scene.seconds, np.bool_)
+    else:
+        segments = question.settled.segments
     if scene.cutaway is None:
         return segments
     seen = segments & ~scene.cutaway.shown

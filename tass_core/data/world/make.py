@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
-from tass_core.data.world.answers import View
-from tass_core.data.world.asking import Asked, Interviewer
-from tass_core.data.world.build import Card, Entry, Progress, Video, build, generator
+from tass_core.data.world.asking import QuestionSampler
+from tass_core.data.world.build import Progress, Video, build, describe
+from tass_core.data.world.listening import Listener
 from tass_core.data.world.presets import Size, size_of
 from tass_core.data.world.sampling import sample_scene
+from tass_core.data.world.seeds import generator
 from tass_core.errors import DataError
 
 ANSWER_BIAS = 0.5
 CO_OCCURRENCE = 0.3
+
+IDS_PER_VIDEO = 100
+"""Question ids set aside for each video."""
 
 
 def make_world(
@@ -52,7 +56,9 @@ def make_world(
     if seed < 0:
         raise DataError(f"seed = {seed} is out of range; allowed: 0 and above")
     videos = imagine(size, seed=seed, answer_bias=answer_bias, co_occurrence=co_occurrence)
-    card = Card(
+    description = describe(
+        size,
+        videos,
         name=preset,
         provenance="procedural",
         description="A procedural music world: invented scenes, true answers, true grounding.",
@@ -63,7 +69,7 @@ def make_world(
             "co_occurrence": co_occurrence,
         },
     )
-    return build(path, card, videos, size, seed=seed, force=force, progress=progress)
+    return build(path, description, videos, size, seed=seed, force=force, progress=progress)
 
 
 def resized(size: Size, stored_t2: int | None) -> Size:
@@ -76,33 +82,26 @@ def resized(size: Size, stored_t2: int | None) -> Size:
             f"stored_t2 = {stored_t2} does not divide the {size.seconds} seconds of a video; "
             f"allowed: {', '.join(map(str, divisors))}"
         )
-    return Size(
-        seconds=size.seconds,
-        stored_t2=stored_t2,
-        grid=size.grid,
-        visual=size.visual,
-        text=size.text,
-        videos=size.videos,
-        questions=size.questions,
-        base=size.base,
-    )
+    return replace(size, stored_t2=stored_t2)
 
 
 def imagine(size: Size, *, seed: int, answer_bias: float, co_occurrence: float) -> list[Video]:
     """Draw the scenes of a world and ask the questions of every split, as far as they have them."""
     videos: list[Video] = []
     for part, (split, count) in enumerate(size.videos.items()):
-        interviewer = Interviewer(generator(seed, 3, part), answer_bias)
+        sampler = QuestionSampler(generator(seed, "questions", part), answer_bias)
         for index, share in enumerate(_spread(size.questions[split], count)):
             scene = sample_scene(
-                generator(seed, 4, part, index),
+                generator(seed, "scene", part, index),
                 seconds=size.seconds,
                 grid=size.grid,
                 co_occurrence=co_occurrence,
             )
-            asked = interviewer.ask(View(scene), share)
-            entries = [_entry(len(videos) * 100 + place, item) for place, item in enumerate(asked)]
-            videos.append(Video(f"world-{len(videos):05d}", scene, {split: entries}))
+            row, video_id = len(videos), f"world-{len(videos):05d}"
+            questions = sampler.sample(
+                Listener(scene), share, video_id=video_id, first_id=row * IDS_PER_VIDEO
+            )
+            videos.append(Video(video_id, scene, {split: questions}))
     return videos
 
 
@@ -110,15 +109,3 @@ def _spread(questions: int, videos: int) -> list[int]:
     """Spread questions evenly over videos."""
     edges = np.linspace(0, questions, videos + 1).round().astype(int)
     return [int(count) for count in np.diff(edges)]
-
-
-def _entry(question_id: int, asked: Asked) -> Entry:
-    named = [value for value in asked.values if value in INSTRUMENTS]
-    return Entry(
-        question_id=question_id,
-        type=asked.type,
-        text=asked.text,
-        answer=asked.truth.answer,
-        target=", ".join(named) or None,
-        truth=asked.truth,
-    )

@@ -7,7 +7,6 @@ basis of its own, unrelated to the other two, as VGGish's has.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
 from tass_core.data.world.scene import AMBIENCES, ENSEMBLES, TEXTURES
+from tass_core.data.world.seeds import prototype_generator
 
 Vectors = npt.NDArray[np.float32]
 Vectors64 = npt.NDArray[np.float64]
@@ -87,12 +87,16 @@ class Prototypes:
         if word in INSTRUMENTS:
             vector = self.named[INSTRUMENTS.index(word)]
         else:
-            vector = 0.5 * _rows(_generator(self.seed, f"word {word}"), 1, self.text_width)[0]
+            vector = (
+                0.5 * _rows(prototype_generator(self.seed, f"word {word}"), 1, self.text_width)[0]
+            )
         return vector
 
     def rank_gate(self, rank: int) -> Vectors64:
         """Return the modulation [D_t] of the rank-th of its kind in a sentence; its mean is one."""
-        signs = _generator(self.seed, f"rank {rank}").choice([-1.0, 1.0], size=self.text_width)
+        signs = prototype_generator(self.seed, f"rank {rank}").choice(
+            [-1.0, 1.0], size=self.text_width
+        )
         gate: Vectors64 = 1 + signs
         return gate
 
@@ -105,24 +109,24 @@ def make_prototypes(seed: int, *, text: int, visual: dict[str, int]) -> Prototyp
         text: D_t, the width of CLIP's text features.
         visual: channels by encoder; text is aligned with ``clip`` alone.
     """
-    latent = _latent(_generator(seed, "latent"))
-    rng = _generator(seed, "heard")
+    latent = _latent(prototype_generator(seed, "latent"))
+    rng = prototype_generator(seed, "heard")
     heard = _rows(rng, len(INSTRUMENTS), AUDIO_WIDTH)
     signs = rng.choice([-1.0, 1.0], size=AUDIO_WIDTH)
-    named = _embedded(_generator(seed, "named"), latent, text, own=0.4)
+    named = _embedded(prototype_generator(seed, "named"), latent, text, own=0.4)
     return Prototypes(
         seed=seed,
         text_width=text,
         visual={
-            name: _visual_basis(_generator(seed, f"visual {name}"), latent, width)
+            name: _visual_basis(prototype_generator(seed, f"visual {name}"), latent, width)
             for name, width in visual.items()
         },
         heard=heard.astype(np.float32),
         rhythm=(heard * signs).astype(np.float32),
         ambience=_rows(rng, AMBIENCES + 1, AUDIO_WIDTH).astype(np.float32),
-        jingle=_rows(_generator(seed, "jingle"), 1, AUDIO_WIDTH)[0].astype(np.float32),
+        jingle=_rows(prototype_generator(seed, "jingle"), 1, AUDIO_WIDTH)[0].astype(np.float32),
         named=0.5 * named,
-        sentence_offset=0.5 * _rows(_generator(seed, "offset"), 1, text)[0],
+        sentence_offset=0.5 * _rows(prototype_generator(seed, "offset"), 1, text)[0],
     )
 
 
@@ -169,9 +173,3 @@ def _scaled(rows: Vectors64) -> Vectors64:
     """Scale rows to a root mean square of one."""
     scaled: Vectors64 = rows / np.sqrt((rows**2).mean(axis=-1, keepdims=True))
     return scaled
-
-
-def _generator(seed: int, name: str) -> np.random.Generator:
-    """Return the generator of one named part of a world, independent of all others."""
-    digest = hashlib.sha256(f"world {seed} {name}".encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "little"))

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, SLOTS
 from tass_core.data.world.sampling import heard_only, place_source
 from tass_core.data.world.scene import Scene, Source
+
+SIDES = SLOTS["<LR>"]
 
 
 @dataclass(slots=True)
@@ -100,19 +102,19 @@ class Draft:
 
     def stand_at(self, part: Part, side: str) -> None:
         """Move a part to a third of the stage."""
-        third = ("left", "middle", "right").index(side)
+        third = SIDES.index(side)
         part.x = (third + float(self.rng.uniform(0.25, 0.75))) / 3
 
     def alone_at(self, side: str, name: str | None = None) -> Part:
         """Return the only part in a third of the stage, sounding; the others there move away."""
-        low = ("left", "middle", "right").index(side) / 3
+        low = SIDES.index(side) / 3
         there = [part for part in self.seen() if low <= part.x < low + 1 / 3]
         named = [part for part in there if name in (None, part.instrument)]
         part = (named or self.seen(name) or [self.add(name or self.any_name())])[0]
         self.stand_at(part, side)
         for other in there:
             if other is not part:
-                free = [third for third in ("left", "middle", "right") if third != side]
+                free = [third for third in SIDES if third != side]
                 self.stand_at(other, free[int(self.rng.integers(2))])
         part.sounds = True
         return part

@@ -13,15 +13,18 @@ import numpy as np
 from tass_core.data.folder.description import SPLITS
 from tass_core.data.ingest.sources import assign_splits, gather
 from tass_core.data.music_avqa.questions import RawQuestion
-from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, QUESTION_TYPES
-from tass_core.data.world.answers import Truth, View, find_truth
-from tass_core.data.world.build import Card, Entry, Progress, Video, build, generator
+from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
+from tass_core.data.world.asking import Question
+from tass_core.data.world.build import Progress, Video, build, describe
+from tass_core.data.world.listening import Listener, Settled
 from tass_core.data.world.make import resized
 from tass_core.data.world.over.drafts import Draft
 from tass_core.data.world.over.repairs import repair
 from tass_core.data.world.presets import size_of
 from tass_core.data.world.sampling import dress
 from tass_core.data.world.scene import Scene
+from tass_core.data.world.seeds import generator
+from tass_core.data.world.templates import find_template
 from tass_core.errors import DataError
 
 STORED_T2 = 6
@@ -33,6 +36,9 @@ SPLIT_FRACTION = 0.6
 ATTEMPTS = 3
 CHANGES = 60
 """How often a scene is begun anew, and changed each time, before some answers are given up."""
+
+SETBACK = 0.15
+"""How often a change is kept that breaks more than it mends."""
 
 MOST_PARTS = 16
 """Sources that a scene holds at most; "more than ten" needs eleven of one kind."""
@@ -101,7 +107,9 @@ def make_world_over(
     questions = _with_train(files, _read(files), split_from, split_fraction, seed)
     size = resized(size_of(preset), stored_t2)
     videos, unmet = imagine_over(questions, size.seconds, size.grid, seed)
-    card = Card(
+    description = describe(
+        size,
+        videos,
         name=name or Path(path).name,
         provenance="procedural-over-real-questions",
         description="Real questions and answers over invented scenes and procedural features.",
@@ -114,7 +122,7 @@ def make_world_over(
             "unmet": dict(unmet),
         },
     )
-    made = build(path, card, videos, size, seed=seed, force=force, progress=progress)
+    made = build(path, description, videos, size, seed=seed, force=force, progress=progress)
     counts = {split: Counter(item.type for item in asked) for split, asked in questions.items()}
     return OverReport(
         path=made,
@@ -141,14 +149,14 @@ def imagine_over(
             asked[question.video_id].append((split, question))
     videos, unmet = [], dict.fromkeys(QUESTION_TYPES, 0)
     for row, video_id in enumerate(sorted(asked)):
-        rng = generator(seed, 5, row)
+        rng = generator(seed, "invented scene", row)
         scene = invent(rng, [question for _, question in asked[video_id]], seconds, grid)
-        view = View(scene)
-        entries: dict[str, list[Entry]] = {split: [] for split in SPLITS}
+        listener = Listener(scene)
+        entries: dict[str, list[Question]] = {split: [] for split in SPLITS}
         for split, question in asked[video_id]:
-            truth = _truth(view, question)
-            unmet[question.type] += truth is None
-            entries[split].append(_entry(question, truth))
+            settled = _settle(listener, question)
+            unmet[question.type] += settled is None
+            entries[split].append(Question(question, settled))
         videos.append(Video(video_id, scene, entries))
     return videos, unmet
 
@@ -165,9 +173,9 @@ def invent(
     change unless it breaks more than it mends (or, now and then, all the same).
     """
     known = [question for question in questions if question.known_template]
-    best, best_score = _begin(rng, seconds, grid), -1
+    best, best_score = Draft(rng, seconds, grid), -1
     for _ in range(ATTEMPTS):
-        draft = _begin(rng, seconds, grid)
+        draft = Draft(rng, seconds, grid)
         wrong = _wrong(draft, known)
         for _ in range(CHANGES):
             if len(known) - len(wrong) > best_score:
@@ -176,11 +184,11 @@ def invent(
                 break
             question = wrong[int(rng.integers(len(wrong)))]
             changed = draft.copy()
-            repair(changed, question.content, question.values, question.answer)
+            repair(changed, question)
             if len(changed.parts) > MOST_PARTS:
                 continue
             left = _wrong(changed, known)
-            if len(left) <= len(wrong) or rng.random() < 0.15:
+            if len(left) <= len(wrong) or rng.random() < SETBACK:
                 draft, wrong = changed, left
         if best_score == len(known):
             break
@@ -188,33 +196,17 @@ def invent(
     return dress(rng, sources, seconds=seconds, grid=grid, place=best.place)
 
 
-def _begin(rng: np.random.Generator, seconds: int, grid: tuple[int, int]) -> Draft:
-    return Draft(rng, seconds, grid)
-
-
 def _wrong(draft: Draft, questions: Sequence[RawQuestion]) -> list[RawQuestion]:
-    view = View(draft.scene())
-    return [question for question in questions if _truth(view, question) is None]
+    listener = Listener(draft.scene())
+    return [question for question in questions if _settle(listener, question) is None]
 
 
-def _truth(view: View, question: RawQuestion) -> Truth | None:
-    """Return the truth when it is the question's real answer."""
+def _settle(listener: Listener, question: RawQuestion) -> Settled | None:
+    """Return what settles a question when it settles it as the real answer does."""
     if not question.known_template:
         return None
-    truth = find_truth(view, question.content, question.values)
-    return truth if truth is not None and truth.answer == question.answer else None
-
-
-def _entry(question: RawQuestion, truth: Truth | None) -> Entry:
-    named = [value for value in question.values if value in INSTRUMENTS]
-    return Entry(
-        question_id=question.question_id,
-        type=question.type,
-        text=question.text,
-        answer=question.answer,
-        target=", ".join(named) or None,
-        truth=truth,
-    )
+    settled = find_template(question.content).rule(listener, *question.values)
+    return settled if settled is not None and settled.answer == question.answer else None
 
 
 def _read(files: Mapping[str, Path]) -> dict[str, list[RawQuestion]]:
@@ -251,7 +243,7 @@ def _with_train(
     if not 0 < split_fraction < 1:
         raise DataError(f"split_fraction = {split_fraction:g} is out of range; allowed: (0, 1)")
     videos = sorted({question.video_id for question in questions[split]})
-    order = generator(seed, 6).permutation(len(videos))
+    order = generator(seed, "carved split").permutation(len(videos))
     chosen = {videos[place] for place in order[: round(split_fraction * len(videos))]}
     carved = [question for question in questions[split] if question.video_id in chosen]
     rest = [question for question in questions[split] if question.video_id not in chosen]

@@ -1,20 +1,26 @@
-"""The changes to a draft that make a question's answer true, template by template."""
+"""The changes to a draft that make a question's answer true, one for each rule."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from tass_core.data.music_avqa.vocabulary import NUMBERS
-from tass_core.data.world.over.drafts import Draft, Part
+from tass_core.data.music_avqa.questions import RawQuestion
+from tass_core.data.music_avqa.vocabulary import NUMBERS, SLOTS
+from tass_core.data.world.listening import Rule
+from tass_core.data.world.over.drafts import SIDES, Draft, Part
+from tass_core.data.world.rules import comparing, counting, entering, presence, standing
+from tass_core.data.world.templates import find_template
 
 Repair = Callable[..., None]
+"""Called with a draft, the answer to be and what fills the placeholders."""
 
 
-def repair(draft: Draft, content: str, values: Sequence[str], answer: str) -> None:
+def repair(draft: Draft, question: RawQuestion) -> None:
     """Change a draft so that a question may get its answer; other answers may suffer."""
-    _REPAIRS[content](draft, answer, *values)
+    rule = find_template(question.content).rule
+    _REPAIRS[rule](draft, question.answer, *question.values)
 
 
 def _heard(draft: Draft, answer: str, *names: str) -> None:
@@ -279,7 +285,7 @@ def _enter(draft: Draft, part: Part, which: str) -> None:
 def _entrance_from(draft: Draft, answer: str, which: str, place: str) -> None:
     part = draft.some_played()
     _enter(draft, part, which)
-    sides = [s for s in ("left", "middle", "right") if (s == place) == (answer == "yes")]
+    sides = [s for s in SIDES if (s == place) == (answer == "yes")]
     draft.stand_at(part, sides[int(draft.rng.integers(len(sides)))])
 
 
@@ -319,7 +325,7 @@ def _which_first(draft: Draft, answer: str, name: str, which: str) -> None:
 
 
 def _comes_in(draft: Draft, answer: str, which: str) -> None:
-    rank = ("first", "second", "third", "fourth", "fifth").index(which)
+    rank = SLOTS["<TH>"].index(which)
     chosen = draft.some_played(answer)
     while len(draft.played()) <= rank:
         draft.add(draft.any_name())
@@ -342,42 +348,36 @@ def _next_to(draft: Draft, answer: str, order: str, name: str) -> None:
             other.start, other.end = 0.6, 1.0
 
 
-_REPAIRS: dict[str, Repair] = {
-    "Is there a <Object> sound?": _heard,
-    "Are there <Object> and <Object> sound?": _heard,
-    "How many musical instruments were heard throughout the video?": _heard_count,
-    "Is the <Object> louder than the <Object>?": _louder,
-    "Is the <Object> more rhythmic than the <Object>?": _more_rhythmic,
-    "Is the <Object> playing longer than the <Object>?": _longer,
-    "Is there a <Object> in the entire video?": _seen,
-    "Are there <Object> and <Object> instruments in the video?": _seen,
-    "How many types of musical instruments appeared in the entire video?": _seen_types,
-    "How many <Object> are in the entire video?": _object_count,
-    "Where is the performance?": _place,
-    "What is the instrument on the <LR> of <Object>?": _neighbour,
-    "What kind of musical instrument is it?": _kind,
-    "What kind of instrument is the <LRer> instrument?": _outermost,
-    "Is this sound from the instrument in the video?": _from_stage,
-    "Is the <Object> in the video always playing?": _always,
-    "Is there a voiceover?": _voiceover,
-    "Where is the <LL> instrument?": _extreme,
-    "Is the <FL> sound coming from the <LR> instrument?": _entrance_from,
-    "Which is the musical instrument that sounds at the same time as the <Object>?": _same_time,
-    "What is the <LR> instrument of the <FL> sounding instrument?": _entrance_neighbour,
-    "How many instruments are sounding in the video?": _played_count,
-    "How many types of musical instruments sound in the video?": _sounding_types,
-    "How many instruments in the video did not sound from beginning to end?": _silent_count,
-    "How many sounding <Object> in the video?": _sounding_object_count,
-    "Is the instrument on the <LR> louder than the instrument on the <LR>?": _side_louder,
-    "Is the instrument on the <LR> more rhythmic than the instrument on the <LR>?": (
-        _side_more_rhythmic
-    ),
-    "Is the <Object> on the <LR> louder than the <Object> on the <LR>?": _named_side_louder,
-    "Is the <Object> on the <LR> more rhythmic than the <Object> on the <LR>?": (
-        _named_side_rhythmic
-    ),
-    "Where is the <FL> sounding instrument?": _entrance_side,
-    "Which <Object> makes the sound <FL>?": _which_first,
-    "What is the <TH> instrument that comes in?": _comes_in,
-    "Which instrument makes sounds <BA> the <Object>?": _next_to,
+_REPAIRS: dict[Rule, Repair] = {
+    presence.heard: _heard,
+    counting.heard: _heard_count,
+    comparing.louder: _louder,
+    comparing.more_rhythmic: _more_rhythmic,
+    comparing.longer: _longer,
+    presence.seen: _seen,
+    counting.seen_kinds: _seen_types,
+    counting.seen_of: _object_count,
+    standing.place: _place,
+    standing.neighbour: _neighbour,
+    standing.kind: _kind,
+    standing.outermost: _outermost,
+    presence.from_stage: _from_stage,
+    presence.always_playing: _always,
+    presence.voiceover: _voiceover,
+    standing.loudest: _extreme,
+    entering.from_side: _entrance_from,
+    entering.same_time: _same_time,
+    entering.neighbour: _entrance_neighbour,
+    counting.played: _played_count,
+    counting.played_kinds: _sounding_types,
+    counting.silent: _silent_count,
+    counting.played_of: _sounding_object_count,
+    comparing.side_louder: _side_louder,
+    comparing.side_more_rhythmic: _side_more_rhythmic,
+    comparing.named_side_louder: _named_side_louder,
+    comparing.named_side_more_rhythmic: _named_side_rhythmic,
+    entering.side: _entrance_side,
+    entering.which_of: _which_first,
+    entering.ranked: _comes_in,
+    entering.next_to: _next_to,
 }

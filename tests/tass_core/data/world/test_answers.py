@@ -10,8 +10,9 @@ import pytest
 
 from tass_core.data.music_avqa.vocabulary import NUMBERS
 from tass_core.data.world import make_world
-from tass_core.data.world.answers import View, find_truth
+from tass_core.data.world.listening import Listener
 from tass_core.data.world.scene import Scene, Source
+from tass_core.data.world.templates import find_template
 
 SECONDS = 20
 
@@ -25,8 +26,8 @@ def source(instrument, x, playing=(0, SECONDS), *, level=1.0, visible=True, rhyt
 
 def answer(sources, content, *values):
     scene = Scene(tuple(sources), "indoor", (), 0, SECONDS, (7, 7))
-    truth = find_truth(View(scene), content, values)
-    return None if truth is None else truth.answer
+    settled = find_template(content).rule(Listener(scene), *values)
+    return None if settled is None else settled.answer
 
 
 DUET = (source("violin", 1.0, (0, 20), level=1.5, rhythm=0.9), source("piano", 6.0, (8, 20)))

@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, QUESTION_TYPES, TEMPLATES
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, QUESTION_TYPES
 from tass_core.data.world import make_world
-from tass_core.data.world.asking import SHARES
 from tass_core.data.world.make import imagine
 from tass_core.data.world.presets import SIZES
 from tass_core.data.world.prototypes import make_prototypes
 from tass_core.data.world.render import CLARITY, cover_all, render_visual
 from tass_core.data.world.sampling import sample_scene
+from tass_core.data.world.templates import TEMPLATES
 from tass_core.errors import DataError
 
 
@@ -55,11 +55,14 @@ def test_no_question_is_asked_twice_of_a_video(tiny):
 
 def test_types_occur_as_often_as_in_the_real_test_file():
     asked = Counter(
-        entry.type for video in worlds() for found in video.questions.values() for entry in found
+        entry.asked.type
+        for video in worlds()
+        for found in video.questions.values()
+        for entry in found
     )
-    total, real = sum(asked.values()), sum(SHARES.values())
+    total, real = sum(asked.values()), sum(template.share for template in TEMPLATES)
     for kind in QUESTION_TYPES:
-        share = sum(SHARES[content] for name, content in TEMPLATES if name == kind) / real
+        share = sum(item.share for item in TEMPLATES if item.type == kind) / real
         assert asked[kind] / total == pytest.approx(share, abs=0.03), kind
 
 
@@ -69,8 +72,8 @@ def majority_share(videos):
     for video in videos:
         for found in video.questions.values():
             for entry in found:
-                words = [w for w in entry.text.split() if w.rstrip("?") not in INSTRUMENTS]
-                by_template.setdefault(" ".join(words), Counter())[entry.answer] += 1
+                words = [w for w in entry.asked.text.split() if w.rstrip("?") not in INSTRUMENTS]
+                by_template.setdefault(" ".join(words), Counter())[entry.asked.answer] += 1
     right = sum(max(answers.values()) for answers in by_template.values())
     return right / sum(sum(answers.values()) for answers in by_template.values())
 

@@ -1,0 +1,1 @@
+"""The rules that answer the 33 templates, by what a question asks for."""

@@ -1,0 +1,103 @@
+"""Which of two sounds is louder, more rhythmic or longer."""
+
+from __future__ import annotations
+
+from tass_core.data.world.listening import Listener, Settled, level, only, yes_or_no
+from tass_core.data.world.scene import Source
+
+LOUDER = 1.35
+"""Least ratio of two mean loudnesses that counts as louder."""
+
+MORE_RHYTHMIC = 0.3
+"""Least difference of two rhythms that counts as more rhythmic."""
+
+LONGER = 0.15
+"""Least difference of two playing times that counts as longer, as a share of the video."""
+
+Pair = tuple[Source, Source]
+
+
+def louder(listener: Listener, one: str, other: str) -> Settled | None:
+    """Answer for the only sounding ones of two instruments."""
+    return _louder(listener, _named(listener, one, other))
+
+
+def more_rhythmic(listener: Listener, one: str, other: str) -> Settled | None:
+    """Answer for the only sounding ones of two instruments."""
+    return _more_rhythmic(listener, _named(listener, one, other))
+
+
+def longer(listener: Listener, one: str, other: str) -> Settled | None:
+    """Answer for the only sounding ones of two instruments; equal times are not longer."""
+    pair = _named(listener, one, other)
+    if pair is None:
+        return None
+    difference = (int(pair[0].sounding.sum()) - int(pair[1].sounding.sum())) / listener.seconds
+    if 0 < abs(difference) < LONGER:
+        return None
+    return Settled(yes_or_no(difference > 0), pair, listener.while_sounding(*pair))
+
+
+def side_louder(listener: Listener, place: str, elsewhere: str) -> Settled | None:
+    """Answer for whoever stands on two sides."""
+    return _louder(listener, _sided(listener, place, elsewhere))
+
+
+def side_more_rhythmic(listener: Listener, place: str, elsewhere: str) -> Settled | None:
+    """Answer for whoever stands on two sides."""
+    return _more_rhythmic(listener, _sided(listener, place, elsewhere))
+
+
+def named_side_louder(listener: Listener, *values: str) -> Settled | None:
+    """Answer for two instruments by name and side."""
+    return _louder(listener, _named_sided(listener, *values))
+
+
+def named_side_more_rhythmic(listener: Listener, *values: str) -> Settled | None:
+    """Answer for two instruments by name and side."""
+    return _more_rhythmic(listener, _named_sided(listener, *values))
+
+
+def _louder(listener: Listener, pair: Pair | None) -> Settled | None:
+    if pair is None:
+        return None
+    ratio = level(pair[0]) / level(pair[1])
+    if 1 / LOUDER < ratio < LOUDER:
+        return None
+    return Settled(yes_or_no(ratio > 1), pair, listener.while_sounding(*pair))
+
+
+def _more_rhythmic(listener: Listener, pair: Pair | None) -> Settled | None:
+    if pair is None or abs(pair[0].rhythm - pair[1].rhythm) < MORE_RHYTHMIC:
+        return None
+    more = pair[0].rhythm > pair[1].rhythm
+    return Settled(yes_or_no(more), pair, listener.while_sounding(*pair))
+
+
+def _named(listener: Listener, one: str, other: str) -> Pair | None:
+    heard = listener.heard
+    return _pair(only(listener.of(one, heard)), only(listener.of(other, heard)))
+
+
+def _sided(listener: Listener, place: str, elsewhere: str) -> Pair | None:
+    return _pair(_standing(listener, place), _standing(listener, elsewhere))
+
+
+def _standing(listener: Listener, place: str) -> Source | None:
+    """Return "the instrument on the left": the leftmost of several, if it stands apart."""
+    if place == "middle":
+        return only(listener.at("middle"))
+    return listener.outermost(place) if len(listener.seen) > 1 else None
+
+
+def _named_sided(
+    listener: Listener, one: str, place: str, other: str, elsewhere: str
+) -> Pair | None:
+    first = only(listener.of(one, listener.at(place)))
+    return _pair(first, only(listener.of(other, listener.at(elsewhere))))
+
+
+def _pair(first: Source | None, second: Source | None) -> Pair | None:
+    if first is None or second is None or first is second:
+        return None
+    return (first, second) if first.sounds and second.sounds else None
