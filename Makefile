@@ -5,7 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := tass_core search_spaces tracking evidence jobs reports cli
 
-.PHONY: sweep test check benchmarks format setup clean
+# Where numbers are made: these tests must hold on any processor, with any number of threads.
+NUMERIC := $(addprefix tests/tass_core/,systems training batches evaluation)
+
+.PHONY: sweep test processors check benchmarks format setup clean
 
 sweep: setup
 	$(BIN)/tass-cli sweep ablations --yes
@@ -15,6 +18,16 @@ sweep: setup
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not system" --numprocesses 2 --dist loadfile
 	$(BIN)/python -m pytest -m system
+
+# The numeric tests as processors without AVX-512, and without AVX2, would run them.
+processors: setup
+	for threads in 1 2; do \
+	  for isa in "ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2" ATEN_CPU_CAPABILITY=default; do \
+	    echo "$$isa, $$threads thread(s)"; \
+	    env $$isa OMP_NUM_THREADS=$$threads $(BIN)/python -m pytest -q --durations=0 \
+	      --durations-min=20 $(NUMERIC) || exit 1; \
+	  done; \
+	done
 
 check: setup
 	$(BIN)/ruff check .

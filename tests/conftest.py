@@ -1,5 +1,6 @@
 """What tests of several packages share, made once: worlds, configs and a finished sweep."""
 
+import os
 import shutil
 
 import pytest
@@ -10,13 +11,10 @@ from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world import make_world
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    """Bits are compared, and sums over threads round differently with their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture(autouse=True)
+def _threads():
+    """Give every test the threads that the run was started with, whatever the last one set."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 
@@ -67,14 +68,23 @@ class Shell:
 
 @pytest.fixture(scope="session")
 def shell(tmp_path_factory):
-    """A folder with a tiny world in it."""
+    """A folder with a tiny world in it, for commands that leave nothing behind."""
     folder = tmp_path_factory.mktemp("shell")
     make_world("tiny", folder / "world", seed=0)
     return Shell(folder)
 
 
 @pytest.fixture(scope="session")
-def swept(shell):
-    """The same folder after `tass-cli sweep ablations --tables 5,6` with two seeds."""
-    shell.out, shell.err = shell.train("ablations", "--tables", "5,6")
-    return shell
+def swept(shell, tmp_path_factory):
+    """A folder after `tass-cli sweep ablations --tables 5,6` with two seeds, for reading."""
+    folder = tmp_path_factory.mktemp("swept")
+    shutil.copytree(shell.folder / "world", folder / "world")
+    found = Shell(folder)
+    found.out, found.err = found.train("ablations", "--tables", "5,6")
+    return found
+
+
+@pytest.fixture
+def own(swept, tmp_path):
+    """A copy of that folder, for a test that adds to it."""
+    return Shell(shutil.copytree(swept.folder, tmp_path / "own"))

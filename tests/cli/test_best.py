@@ -35,29 +35,27 @@ def test_ties_go_to_the_smaller_trial_key(ranking):
             assert keys == sorted(keys)
 
 
-def test_export_is_the_best_seeds_checkpoint_and_evaluates(swept, ranking):
-    _, err = swept("best", "--sweep", "ablations", "--export", "checkpoint", "--data", "world")
+def test_export_is_the_best_seeds_checkpoint_and_evaluates(own, ranking):
+    _, err = own("best", "--sweep", "ablations", "--export", "checkpoint", "--data", "world")
     best = ranking["ranking"][0]
 
     assert "every logged test answer reproduced" in " ".join(err.split())
-    folder = swept.folder / "checkpoint"
+    folder = own.folder / "checkpoint"
     names = {path.name for path in folder.iterdir()}
     assert names == {"model.safetensors", "config.json", "metrics.json", "README.md"}
     assert load_checkpoint(folder).key == best["seeds"][str(best["best_seed"])]["key"]
     assert best["variant"] in (folder / "README.md").read_text()
-    swept("evaluate", "checkpoint", "--data", "world")
+    own("evaluate", "checkpoint", "--data", "world")
 
 
-def test_existing_folder_is_kept_without_force(swept):
-    (swept.folder / "precious").mkdir()
-    (swept.folder / "precious" / "thesis.tex").write_text("years")
+def test_existing_folder_is_kept_without_force(own):
+    (own.folder / "precious").mkdir()
+    (own.folder / "precious" / "thesis.tex").write_text("years")
 
-    _, err = swept(
-        "best", "--sweep", "ablations", "--export", "precious", "--data", "world", code=2
-    )
+    _, err = own("best", "--sweep", "ablations", "--export", "precious", "--data", "world", code=2)
 
     assert "precious exists; choose another folder or give --force" in " ".join(err.split())
-    assert (swept.folder / "precious" / "thesis.tex").read_text() == "years"
+    assert (own.folder / "precious" / "thesis.tex").read_text() == "years"
 
 
 def test_disagreement_with_the_logged_answers_exports_nothing(swept, ranking):
@@ -74,8 +72,10 @@ def test_disagreement_with_the_logged_answers_exports_nothing(swept, ranking):
     pq.write_table(pa.table(table), logged)
 
     args = ("--sweep", "ablations", "--variant", last["config_hash"], "--seed", "1")
-    _, err = swept("best", *args, "--export", "wrong", "--data", "world", code=2)
-    logged.write_bytes(whole)
+    try:
+        _, err = swept("best", *args, "--export", "wrong", "--data", "world", code=2)
+    finally:
+        logged.write_bytes(whole)
 
     assert "otherwise than logged" in " ".join(err.split())
     assert not (swept.folder / "wrong").exists()

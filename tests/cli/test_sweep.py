@@ -29,14 +29,14 @@ def test_sweep_and_trials_record_their_environment(swept):
     assert f"torch {version('torch')}" in kinds["trial"]["tass.environment"]
 
 
-def test_second_run_trains_nothing(swept):
-    _, err = swept.sweep("ablations", "--tables", "5,6")
+def test_second_run_trains_nothing(own):
+    _, err = own.sweep("ablations", "--tables", "5,6")
 
     assert "0 trained, 16 held already, 0 failed" in err
 
 
-def test_other_sweep_over_the_same_variants_trains_nothing(swept):
-    _, err = swept.sweep("tau")
+def test_other_sweep_over_the_same_variants_trains_nothing(own):
+    _, err = own.sweep("tau")
 
     assert "0 trained, 10 held already" in err
 
@@ -48,29 +48,29 @@ def test_plain_lines_without_a_terminal_name_each_trial(swept):
     assert any("τ = 0.005 · seed 1" in line for line in lines)
 
 
-def test_json_goes_to_standard_output_alone(swept):
-    out, _ = swept.sweep("ordering", "--format", "json")
+def test_json_goes_to_standard_output_alone(own):
+    out, _ = own.sweep("ordering", "--format", "json")
 
     assert "Table 6" not in out
     json.loads(out)
 
 
-def test_tables_are_written_where_asked_and_never_over_a_file(swept):
-    swept.sweep("ordering", "--output", "ordering.csv")
-    rows = list(csv.DictReader(io.StringIO((swept.folder / "ordering.csv").read_text())))
+def test_tables_are_written_where_asked_and_never_over_a_file(own):
+    own.sweep("ordering", "--output", "ordering.csv")
+    rows = list(csv.DictReader(io.StringIO((own.folder / "ordering.csv").read_text())))
     assert {row["row"] for row in rows if row["table"] == "table6"} == {
         *("Cat(A;V)", "Cat(V;A)", "IL(A;V)", "IL(V;A)")
     }
 
-    _, err = swept.sweep("ordering", "--output", "ordering.csv", code=2)
+    _, err = own.sweep("ordering", "--output", "ordering.csv", code=2)
     assert "ordering.csv exists; choose another path or give --force" in err
-    swept.sweep("ordering", "--output", "ordering.csv", "--force")
+    own.sweep("ordering", "--output", "ordering.csv", "--force")
 
 
-def test_diverging_trial_ends_with_exit_code_1_and_is_named(swept):
+def test_diverging_trial_ends_with_exit_code_1_and_is_named(own):
     wild = ("--set", "optimiser.learning_rate=1e30", "--set", "optimiser.gamma=1.0")
 
-    out, err = swept.train("ordering", "--seeds", "0", *wild, code=1)
+    out, err = own.train("ordering", "--seeds", "0", *wild, code=1)
 
     assert "0 trained, 0 held already, 4 failed" in err
     assert "failed: TASS · seed 0: the training loss was not finite" in err
@@ -116,8 +116,8 @@ def test_unknown_sweep_lists_the_known_ones(shell):
         assert name in err
 
 
-def test_fused_members_fill_the_tables_too(swept):
-    _, err = swept.train("ordering", "--seeds", "9", "--fuse", "2")
+def test_fused_members_fill_the_tables_too(own):
+    _, err = own.train("ordering", "--seeds", "9", "--fuse", "2")
 
     assert "4 trained, 0 held already, 0 failed" in err
 
