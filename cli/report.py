@@ -10,7 +10,8 @@ import click
 from cli.report_options import refuse_existing, sweep_option, tracking_option, write_text
 from reports.figures import save
 from reports.page import build
-from tracking.reader import Tracking
+from tracking.reader import Reader
+from tracking.writer import attach_folder
 
 
 @click.command()
@@ -40,8 +41,8 @@ def report(
     Example: tass-cli report --output report/
     """
     refuse_existing([output], force)
-    tracking = Tracking(tracking_uri)
-    page = build(tracking, sweep=sweep)
+    reader = Reader(tracking_uri)
+    page = build(reader.snapshot(), sweep=sweep)
     write_text(output / "index.html", page.html)
     for drawing in page.drawings:
         save(drawing.figure, output / "figures", drawing.name)
@@ -49,5 +50,5 @@ def report(
     if log:
         with tempfile.TemporaryDirectory() as folder:
             write_text(Path(folder) / "index.html", page.html)
-            tracking.log_artifacts(page.sweep.run_id, Path(folder), "report")
+            attach_folder(reader.uri, page.sweep.run_id, Path(folder), "report")
         click.echo(f"Stored it with run {page.sweep.run_id} ({page.sweep.name})")

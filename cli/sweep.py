@@ -19,7 +19,7 @@ from jobs.driver.run import Outcome, Setting, run_grid
 from jobs.driver.search import run_search
 from reports.render import FORMATS, render
 from reports.render.terminal import show
-from tass_core.errors import ReportError, SweepError
+from tass_core.errors import ReportError, SweepError, TrackingError
 from tracking.writer import attach
 
 HOUR = 3600.0
@@ -124,7 +124,7 @@ def _tables(request: SweepRequest, outcome: Outcome) -> list[ResultTable]:
     try:
         tables = collect(request.tracking_uri, sweep=outcome.sweep_run)
         text = render(tables, "md")
-    except ReportError as error:
+    except (ReportError, TrackingError) as error:
         console.print(f"The tables cannot be rendered: {error}", highlight=False)
         return []
     attach(request.tracking_uri, outcome.sweep_run, "tables.md", text)

@@ -17,7 +17,7 @@ import numpy as np
 from evidence.multiplicity import holm
 from evidence.power import seeds_for_margin, seeds_needed
 from evidence.results import Hole, origin
-from evidence.rows import Reader, RowData, correctness, row_values
+from evidence.rows import Lookup, RowData, correctness, row_values
 from evidence.tables import choose
 from evidence.variance import (
     LEVEL,
@@ -32,7 +32,7 @@ from search_spaces.columns import COLUMNS, PAPER_COUNTS
 from search_spaces.tables import TABLES
 from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tass_core.errors import ReportError
-from tracking.reader import Tracking
+from tracking.reader import Reader, Snapshot
 
 Verdict = Literal["holds", "does not hold", "undecided"]
 _RULE_OF_THREE = 300.0
@@ -125,17 +125,17 @@ def check(tracking_uri: str | None = None, *, sweep: str | None = None) -> Claim
     Raises:
         ReportError: there is no store or no sweep in it.
     """
-    return check_from(Tracking(tracking_uri), sweep=sweep)
+    return check_from(Reader(tracking_uri).snapshot(), sweep=sweep)
 
 
-def check_from(tracking: Tracking, *, sweep: str | None = None) -> ClaimsReport:
-    """Check every claim on an open tracking store; see ``check``."""
-    chosen = choose(tracking, sweep=sweep)
-    reader = Reader(tracking)
+def check_from(snapshot: Snapshot, *, sweep: str | None = None) -> ClaimsReport:
+    """Check every claim on a snapshot; see ``check``."""
+    chosen = choose(snapshot, sweep=sweep)
+    lookup = Lookup(snapshot)
     rows = {
         (plan["key"], row.name): row
         for source, plan in chosen
-        for row in reader.rows(source, plan["rows"])
+        for row in lookup.rows(source, plan["rows"])
     }
     if len({source.training_version for source, _ in chosen}) > 1:
         raise ReportError(

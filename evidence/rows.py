@@ -11,7 +11,7 @@ import numpy as np
 from evidence.results import Hole
 from evidence.variance import Matrix, weighted_average
 from search_spaces.columns import COLUMNS
-from tracking.reader import Predictions, SweepRun, Tracking, TrialRun
+from tracking.reader import Predictions, Snapshot, SweepRun, TrialRun
 
 TOLERANCE = 0.01
 """Points by which a logged accuracy may differ from the one recounted from predictions."""
@@ -28,13 +28,11 @@ class RowData:
     holes: tuple[Hole, ...]
 
 
-class Reader:
-    """Looks trials up in a tracking store; each experiment and prediction is read once."""
+class Lookup:
+    """Looks trials up in a snapshot of a tracking store."""
 
-    def __init__(self, tracking: Tracking) -> None:
-        self._tracking = tracking
-        self._trials: dict[str, dict[str, list[TrialRun]]] = {}
-        self._predictions: dict[str, Predictions | None] = {}
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
 
     def rows(self, sweep: SweepRun, plans: Sequence[Mapping[str, Any]]) -> list[RowData]:
         """Return the rows of a table's plan, all answering the same test questions."""
@@ -52,7 +50,7 @@ class Reader:
         holes: list[Hole] = []
         for seed, key in sorted((int(seed), key) for seed, key in plan["trials"].items()):
             run, fault = self._usable(sweep, key)
-            answers = self._answers(run) if run else None
+            answers = self._snapshot.predictions(run) if run else None
             if run is not None and answers is not None:
                 fault = fault or _disagreement(run, answers)
             if run is None or fault:
@@ -63,27 +61,15 @@ class Reader:
                 predictions[seed] = answers
         return RowData(name, plan.get("variant"), runs, predictions, tuple(holes))
 
-    def trials(self, experiment_id: str) -> Mapping[str, list[TrialRun]]:
-        """Return trial key -> its runs, the most recent first."""
-        if experiment_id not in self._trials:
-            by_key: dict[str, list[TrialRun]] = {}
-            for run in self._tracking.trials(experiment_id):
-                by_key.setdefault(run.key, []).append(run)
-            self._trials[experiment_id] = by_key
-        return self._trials[experiment_id]
-
     def _usable(self, sweep: SweepRun, key: str) -> tuple[TrialRun | None, str | None]:
         """Return the best run of a trial and what is wrong with it, if anything is."""
-        runs = self.trials(sweep.experiment_id).get(key, [])
-        judged = [(run, _fault(run, sweep)) for run in runs]
+        runs = self._snapshot.trials.get(key, ())
+        judged = [
+            (run, _fault(run, sweep)) for run in runs if run.experiment_id == sweep.experiment_id
+        ]
         if not judged:
             return None, f"no run of trial {key} in MLflow"
         return next((pair for pair in judged if pair[1] is None), judged[0])
-
-    def _answers(self, run: TrialRun) -> Predictions | None:
-        if run.run_id not in self._predictions:
-            self._predictions[run.run_id] = self._tracking.predictions(run)
-        return self._predictions[run.run_id]
 
 
 def correctness(predictions: Mapping[int, Predictions], column: str) -> Matrix:

@@ -15,14 +15,14 @@ from typing import Any
 
 from evidence.multiplicity import holm
 from evidence.results import Cell, Hole, ResultRow, ResultTable
-from evidence.rows import Reader, RowData, correctness, row_values
+from evidence.rows import Lookup, RowData, correctness, row_values
 from evidence.variance import Difference, compare, mean_interval, seed_difference
 from search_spaces.columns import COLUMNS
 from search_spaces.sweeps import SWEEPS
 from search_spaces.tables import Table
 from tass_core.config import TrialConfig
 from tass_core.errors import ConfigError, ReportError, nearest
-from tracking.reader import SweepRun, Tracking
+from tracking.reader import Reader, Snapshot, SweepRun
 
 SWEEP_COLUMNS = ("a_avg", "v_avg", "av_avg", "all")
 """Columns of the tables the paper does not have (λ, T2 and other sweeps)."""
@@ -57,34 +57,34 @@ def collect(
     Raises:
         ReportError: there is no store, no sweep, or no such table.
     """
-    return collect_from(Tracking(tracking_uri), tables=tables, sweep=sweep)
+    return collect_from(Reader(tracking_uri).snapshot(), tables=tables, sweep=sweep)
 
 
 def collect_from(
-    tracking: Tracking, *, tables: Sequence[str] = (), sweep: str | None = None
+    snapshot: Snapshot, *, tables: Sequence[str] = (), sweep: str | None = None
 ) -> list[ResultTable]:
-    """Return the finished tables of an open tracking store; see ``collect``."""
-    chosen = choose(tracking, sweep=sweep)
-    wanted = _wanted(tables, [plan["key"] for _, plan in chosen], tracking.address)
-    reader = Reader(tracking)
+    """Return the finished tables of a snapshot; see ``collect``."""
+    chosen = choose(snapshot, sweep=sweep)
+    wanted = _wanted(tables, [plan["key"] for _, plan in chosen], snapshot.address)
+    lookup = Lookup(snapshot)
     found = [
-        build_table(tracking, reader, source, plan)
+        build_table(snapshot, lookup, source, plan)
         for source, plan in chosen
         if plan["key"] in wanted
     ]
     if GROUNDING_KEY in wanted:
-        found.extend(_grounding(tracking, reader, chosen, required=bool(tables)))
+        found.extend(_grounding(snapshot, lookup, chosen, required=bool(tables)))
     return found
 
 
 def choose(
-    tracking: Tracking, *, sweep: str | None = None
+    snapshot: Snapshot, *, sweep: str | None = None
 ) -> list[tuple[SweepRun, Mapping[str, Any]]]:
     """Return (sweep, table plan) for each table there is, in the order of the paper."""
-    sweeps = [tracking.sweep(sweep)] if sweep else tracking.sweeps()
+    sweeps = [snapshot.sweep(sweep)] if sweep else snapshot.readable()
     if not sweeps:
         raise ReportError(
-            f"{tracking.address} holds no sweep; run `tass-cli sweep ablations` first, or name "
+            f"{snapshot.address} holds no sweep; run `tass-cli sweep ablations` first, or name "
             "another store with --tracking-uri"
         )
     newest: dict[str, tuple[SweepRun, Mapping[str, Any]]] = {}
@@ -95,19 +95,19 @@ def choose(
                 newest.setdefault(plan["key"], (source, plan))
     if not newest:
         raise ReportError(
-            f"{tracking.address}: no sweep there plans a table; run a grid sweep first"
+            f"{snapshot.address}: no sweep there plans a table; run a grid sweep first"
         )
     keys = [key for key in _SPECS if key in newest] + sorted(newest.keys() - _SPECS)
     return [newest[key] for key in keys]
 
 
 def build_table(
-    tracking: Tracking, reader: Reader, sweep: SweepRun, plan: Mapping[str, Any]
+    snapshot: Snapshot, lookup: Lookup, sweep: SweepRun, plan: Mapping[str, Any]
 ) -> ResultTable:
     """Return one finished table of a sweep's plan."""
     spec = _SPECS.get(plan["key"])
     columns = tuple(spec.columns) if spec else SWEEP_COLUMNS
-    data = reader.rows(sweep, plan["rows"])
+    data = lookup.rows(sweep, plan["rows"])
     published = {row.name: row.published for row in spec.rows} if spec else {}
     references = reference_rows(sweep, plan["rows"])
     rows = [
@@ -127,7 +127,7 @@ def build_table(
         sweep=sweep.name,
         sweep_run=sweep.run_id,
         experiment_id=sweep.experiment_id,
-        tracking_uri=tracking.address,
+        tracking_uri=snapshot.address,
         questions=_question_counts(data),
     )
 
@@ -173,8 +173,8 @@ def _wanted(asked: Sequence[str], known: Sequence[str], uri: str) -> list[str]:
 
 
 def _grounding(
-    tracking: Tracking,
-    reader: Reader,
+    snapshot: Snapshot,
+    lookup: Lookup,
     chosen: Sequence[tuple[SweepRun, Mapping[str, Any]]],
     *,
     required: bool,
@@ -186,7 +186,7 @@ def _grounding(
         for row in plan["rows"]:
             if row.get("variant") and found.training_version == source.training_version:
                 rows.setdefault(row["variant"], row)
-    table = build_table(tracking, reader, source, {"key": GROUNDING_KEY, "rows": [*rows.values()]})
+    table = build_table(snapshot, lookup, source, {"key": GROUNDING_KEY, "rows": [*rows.values()]})
     scored = any(cell.values for row in table.rows for cell in row.cells.values())
     if not scored and required:
         raise ReportError(

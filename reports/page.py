@@ -27,7 +27,7 @@ from reports.render import verdicts, web, words
 from reports.searches import figures as search_figures
 from reports.searches import rebuild
 from search_spaces.spaces import SPACES
-from tracking.reader import SweepRun, Tracking, TrialRun
+from tracking.reader import Snapshot, SweepRun, TrialRun
 
 PACKAGES = ("tass-lab", "torch", "ray", "optuna", "mlflow", "numpy", "scipy", "statsmodels")
 
@@ -53,23 +53,28 @@ class Page:
     """The sweep whose parent run the page belongs to."""
 
 
-def build(tracking: Tracking, *, sweep: str | None = None) -> Page:
-    """Build the page from a tracking store.
+def build(snapshot: Snapshot, *, sweep: str | None = None) -> Page:
+    """Build the page from one reading of a tracking store.
 
     Args:
-        tracking: an open store.
+        snapshot: what the store holds.
         sweep: run id or name of one sweep; without it each table's most recent one.
 
     Raises:
         ReportError: there is no sweep, or not that one.
     """
-    chosen = choose(tracking, sweep=sweep)
+    chosen = choose(snapshot, sweep=sweep)
     sweeps = list({source.run_id: source for source, _ in chosen}.values())
     main = max(sweeps, key=lambda source: source.started)
-    tables = collect_from(tracking, sweep=sweep)
-    claims = check_from(tracking, sweep=sweep)
-    trials = tracking.trials(main.experiment_id)
-    drawings = tuple(_drawings(tracking, tables, sweeps, trials))
+    tables = collect_from(snapshot, sweep=sweep)
+    claims = check_from(snapshot, sweep=sweep)
+    trials = [
+        run
+        for runs in snapshot.trials.values()
+        for run in runs
+        if run.experiment_id == main.experiment_id
+    ]
+    drawings = tuple(_drawings(snapshot, tables, sweeps, trials))
     body = "\n".join(
         [
             _header(main, tables, claims, drawings),
@@ -77,8 +82,8 @@ def build(tracking: Tracking, *, sweep: str | None = None) -> Page:
             *(web.section(table) for table in tables),
             verdicts.to_html(claims),
             _figures(drawings),
-            _trials(sweeps, trials, tracking.address),
-            _rerun(sweeps, tracking.address),
+            _trials(sweeps, trials, snapshot.address),
+            _rerun(sweeps, snapshot.address),
         ]
     )
     return Page(web.document(f"TASS: {main.name} on {main.dataset}", body), drawings, main)
@@ -139,7 +144,7 @@ def _facts(rows: Mapping[str, str]) -> str:
 
 
 def _drawings(
-    tracking: Tracking,
+    snapshot: Snapshot,
     tables: Sequence[ResultTable],
     sweeps: Sequence[SweepRun],
     trials: Sequence[TrialRun],
@@ -151,10 +156,10 @@ def _drawings(
             found.append(_curve(table, variants))
         if table.key == "table2":
             found.append(_heat(table))
-            found.append(_learning(tracking, table))
-    names = [name for name in SPACES if any(s.name == name for s in tracking.sweeps())]
+            found.append(_learning(snapshot, table))
+    names = [name for name in SPACES if any(s.name == name for s in snapshot.readable())]
     for name in names:
-        found.extend(_search(tracking, name, trials))
+        found.extend(_search(snapshot, name, trials))
     return found
 
 
@@ -188,9 +193,9 @@ def _heat(table: ResultTable) -> Drawing:
     )
 
 
-def _learning(tracking: Tracking, table: ResultTable) -> Drawing:
+def _learning(snapshot: Snapshot, table: ResultTable) -> Drawing:
     histories = {
-        row.name: [tracking.history(run, "val/all") for run in row.runs.values()]
+        row.name: [snapshot.history(run, "val/all") for run in row.runs.values()]
         for row in table.rows
         if row.runs
     }
@@ -207,13 +212,13 @@ def _learning(tracking: Tracking, table: ResultTable) -> Drawing:
     )
 
 
-def _search(tracking: Tracking, name: str, trials: Sequence[TrialRun]) -> list[Drawing]:
+def _search(snapshot: Snapshot, name: str, trials: Sequence[TrialRun]) -> list[Drawing]:
     """Draw the latest search of a name; a trial counts with its best epoch, as it is selected."""
-    searches = [s for s in tracking.sweeps() if s.name == name and not s.plan.get("tables")]
+    searches = [s for s in snapshot.readable() if s.name == name and not s.plan.get("tables")]
     if not searches:
         return []
     runs = [run for run in trials if run.parent == searches[0].run_id]
-    histories = {run.run_id: tracking.history(run.run_id, "val/all") for run in runs}
+    histories = {run.run_id: snapshot.history(run.run_id, "val/all") for run in runs}
     best = {run: max(value for _, value in points) for run, points in histories.items() if points}
     study = rebuild(name, runs, best)
     return [

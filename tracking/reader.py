@@ -1,43 +1,39 @@
-"""MLflow in, plain frozen data out: the only module of the reports that talks to MLflow."""
+"""MLflow in, plain frozen data out: all that anybody reads of sweeps and trials."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import unquote, urlparse, urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import unquote, urlparse
 
-import mlflow.artifacts
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
-from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
+from requests import RequestException
 
-from tass_core.errors import ReportError
+from tass_core.errors import TrackingError
+from tracking import schema
+from tracking.connect import (
+    PAGE,
+    connect,
+    every_page,
+    first_line,
+    require_store,
+    resolve_uri,
+    search_runs,
+    shown,
+)
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_URI = "sqlite:///mlflow.db"
-"""MLflow's own default: a database in the working directory."""
-EXPERIMENT_PREFIX = "tass/"
-PREDICTIONS = "predictions/test.parquet"
-_PAGE = 1000
-
-State = Literal["finished", "failed", "pruned", "running"]
-_STATES: Mapping[str, State] = {
-    "FINISHED": "finished",
-    "FAILED": "failed",
-    "KILLED": "pruned",
-    "RUNNING": "running",
-    "SCHEDULED": "running",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +46,17 @@ class TrialRun:
     variant: str
     config_hash: str
     seed: int
+    dataset: str
     fingerprint: str
     training_version: str
-    state: State
+    state: schema.State
     reason: str | None
     metrics: Mapping[str, float]
     """Last value by metric key, accuracies in percent."""
     params: Mapping[str, str]
     checkpoint: str | None
+    """Where the best epoch's weights are; None or empty when they were not kept."""
+    seconds_per_epoch: float | None
     parent: str
     """Run id of the sweep that trained it."""
     started: int
@@ -74,18 +73,28 @@ class SweepRun:
     name: str
     command: str
     status: str
+    """``running``, ``finished``, ``failed`` or ``stopped``, as its last driver left it."""
     dataset: str
     provenance: str
     fingerprint: str
     training_version: str
     started: int
+    """Start, in milliseconds since 1970."""
     tags: Mapping[str, str] = field(repr=False)
     plan: Mapping[str, Any] = field(repr=False)
+    """As ``search_spaces.plan.Plan.to_dict`` returned it; empty when it cannot be read."""
+    damage: str | None = None
+    """Why the plan cannot be read, or None."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds that every variant of the sweep is trained with."""
         return tuple(int(seed) for seed in self.plan.get("seeds", ()))
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys of the trials that the sweep wants."""
+        return frozenset(self.plan.get("trials", ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,87 +111,56 @@ class Predictions:
         return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
 
 
-def resolve_uri(tracking_uri: str | None) -> str:
-    """Return the tracking URI to read, refusing a SQLite file that does not exist.
+class Reader:
+    """Reads one tracking store, and never writes to it.
 
-    Opening a missing database would create it; a report must not.
+    Args:
+        uri: the tracking URI; ``MLFLOW_TRACKING_URI`` or ``sqlite:///mlflow.db`` when None.
 
     Raises:
-        ReportError: there is no database at the URI.
+        TrackingError: the store is not there or does not answer; so does every method.
     """
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-    if uri.startswith("sqlite:///") and not Path(_sqlite_path(uri)).is_file():
-        raise ReportError(
-            f"tracking URI {uri}: no database at {Path(_sqlite_path(uri)).resolve()}; run "
-            "`tass-cli sweep ablations` here first, or name another with --tracking-uri URI or "
-            "MLFLOW_TRACKING_URI"
-        )
-    return uri
 
-
-def without_password(uri: str) -> str:
-    """Return a URI that may be shown: user and password are left out."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-class Tracking:
-    """Read-only view of the sweeps and trials in one tracking store."""
-
-    def __init__(self, tracking_uri: str | None = None) -> None:
-        self.uri = resolve_uri(tracking_uri)
-        self.address = without_password(self.uri)
+    def __init__(self, uri: str | None = None) -> None:
+        self.uri = resolve_uri(uri)
+        require_store(self.uri)
+        self.address = shown(self.uri)
+        """The URI as it may be shown."""
+        self._client = connect(self.uri)
         self._scratch = tempfile.TemporaryDirectory(prefix="tass-report-")
-        try:
-            self._client = MlflowClient(tracking_uri=self.uri)
-            self._experiments = {
-                experiment.experiment_id: experiment.name
-                for experiment in self._client.search_experiments(max_results=_PAGE)
-                if experiment.name.startswith(EXPERIMENT_PREFIX)
-            }
-        except (MlflowException, OSError) as error:
-            raise ReportError(f"tracking URI {self.address}: {_first_line(error)}") from None
 
-    def sweeps(self) -> list[SweepRun]:
-        """Return every sweep that has a readable plan, the most recent first."""
-        runs = self._search(list(self._experiments), "tags.`tass.kind` = 'sweep'")
-        runs.sort(key=lambda run: (run.info.start_time, run.info.run_id), reverse=True)
-        return [sweep for run in runs if (sweep := self._readable(run)) is not None]
+    def snapshot(self, dataset: str | None = None) -> Snapshot:
+        """Return the sweeps and trials on one dataset, or on all."""
+        with self._reading():
+            found = self._experiments(dataset)
+            sweeps = [self._sweep(run) for run in self._runs(found, "sweep")]
+            trials = [_trial(run) for run in self._runs(found, "trial")]
+        return Snapshot(self, tuple(sweeps), _by_key(trials))
 
-    def sweep(self, run_id: str) -> SweepRun:
-        """Return one sweep by its run id, by a unique beginning of it, or by its name.
+    def held(self, dataset: str) -> dict[str, TrialRun]:
+        """Return the trials on a dataset by key; of several runs a finished one."""
+        with self._reading():
+            trials = [_trial(run) for run in self._runs(self._experiments(dataset), "trial")]
+        return {key: chosen(runs) for key, runs in _by_key(trials).items()}
 
-        Of several sweeps with the same name the most recent is meant.
+    def startup(self, dataset: str) -> float | None:
+        """Return the seconds that the last sweep on a dataset took until it trained, or None."""
+        with self._reading():
+            sweeps = self._runs(self._experiments(dataset), "sweep")
+        told = (run.data.tags.get(schema.STARTUP) for run in sweeps)
+        return next((float(seconds) for seconds in told if seconds), None)
 
-        Raises:
-            ReportError: no sweep or several are meant, or its plan cannot be read.
-        """
-        runs = self._search(list(self._experiments), "tags.`tass.kind` = 'sweep'")
-        runs.sort(key=lambda run: (run.info.start_time, run.info.run_id), reverse=True)
-        named = [run for run in runs if run.data.tags.get("tass.sweep") == run_id][:1]
-        found = [run for run in runs if run.info.run_id.startswith(run_id)] or named
-        if len(found) != 1:
-            known = ", ".join(f"{run.info.run_id[:8]} ({run.info.run_name})" for run in runs[:8])
-            what = "is no sweep" if not found else f"means {len(found)} sweeps"
-            raise ReportError(
-                f"--sweep {run_id} {what} in {self.address}; known: {known or 'none'}"
-            )
-        return self._sweep(found[0])
-
-    def trials(self, experiment_id: str) -> list[TrialRun]:
-        """Return every trial run of an experiment, the most recent first."""
-        runs = self._search([experiment_id], "tags.`tass.kind` = 'trial'")
-        runs.sort(key=lambda run: (run.info.start_time, run.info.run_id), reverse=True)
-        return [_trial(run) for run in runs]
+    def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
+        """Return (epoch, value) of a metric, by epoch."""
+        with self._reading():
+            points = self._client.get_metric_history(run_id, metric)
+        return sorted({point.step: point.value for point in points}.items())
 
     def predictions(self, run: TrialRun) -> Predictions | None:
         """Return a trial's test answers, or None when the run holds none."""
-        path = self._artifact(run.run_id, run.artifact_uri, PREDICTIONS)
-        if path is None:
+        table = self._answers(run, ["question_id", "type", "correct"])
+        if table is None:
             return None
-        table = pq.read_table(path, columns=["question_id", "type", "correct"])
         ids = table["question_id"].to_numpy().astype(np.int64)
         order = np.argsort(ids, kind="stable")
         return Predictions(
@@ -191,114 +169,183 @@ class Tracking:
             correct=np.asarray(table["correct"].to_pylist(), dtype=np.bool_)[order],
         )
 
-    def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
-        """Return (epoch, value) of a metric, by epoch."""
-        points = self._client.get_metric_history(run_id, metric)
-        return sorted({point.step: point.value for point in points}.items())
+    def predicted(self, run: TrialRun) -> dict[int, str]:
+        """Return question id -> the answer that a trial gave; empty when the run holds none."""
+        table = self._answers(run, ["question_id", "predicted"])
+        if table is None:
+            return {}
+        ids, answers = table["question_id"].to_pylist(), table["predicted"].to_pylist()
+        return dict(zip(ids, answers, strict=True))
 
-    def log_artifacts(self, run_id: str, folder: Path, path: str) -> None:
-        """Store a folder's files with a run, under ``path``."""
-        try:
-            self._client.log_artifacts(run_id, str(folder), path)
-        except (MlflowException, OSError) as error:
-            raise ReportError(f"run {run_id}: the report cannot be stored: {error}") from None
+    def _answers(self, run: TrialRun, columns: Sequence[str]) -> pa.Table | None:
+        with self._reading():
+            path = self._artifact(run.run_id, run.artifact_uri, schema.PREDICTIONS)
+            return None if path is None else pq.read_table(path, columns=columns)
 
-    def _search(self, experiments: Sequence[str], condition: str) -> list[Run]:
-        runs: list[Run] = []
-        token: str | None = None
-        while experiments:
-            page = self._client.search_runs(
-                list(experiments), condition, max_results=_PAGE, page_token=token
+    def _experiments(self, dataset: str | None) -> list[str]:
+        name = "LIKE" if dataset is None else "="
+        pattern = f"name {name} '{schema.EXPERIMENT}{'%' if dataset is None else dataset}'"
+        experiments: list[Experiment] = every_page(
+            lambda token: self._client.search_experiments(
+                max_results=PAGE, filter_string=pattern, page_token=token
             )
-            runs.extend(page)
-            token = page.token
-            if not token:
-                break
-        return runs
+        )
+        return [str(experiment.experiment_id) for experiment in experiments]
 
-    def _readable(self, run: Run) -> SweepRun | None:
-        try:
-            return self._sweep(run)
-        except ReportError as error:
-            logger.warning("%s; the sweep is left out", error)
-            return None
+    def _runs(self, experiments: Sequence[str], kind: str) -> list[Run]:
+        return search_runs(self._client, experiments, f"tags.`{schema.KIND}` = '{kind}'")
 
     def _sweep(self, run: Run) -> SweepRun:
         tags = run.data.tags
-        path = self._artifact(run.info.run_id, run.info.artifact_uri, "plan.json")
-        if path is None:
-            raise ReportError(
-                f"sweep run {run.info.run_id} in {self.address} has no artifact plan.json (looked "
-                f"under {run.info.artifact_uri}): bring the artifacts along with the database, or "
-                "delete the run"
-            )
-        try:
-            plan = json.loads(path.read_text())
-        except ValueError as error:
-            raise ReportError(f"sweep run {run.info.run_id}: plan.json: {error}") from None
+        plan, damage = self._plan(run)
         return SweepRun(
             run_id=run.info.run_id,
             experiment_id=run.info.experiment_id,
-            name=tags.get("tass.sweep", run.info.run_name or run.info.run_id),
-            command=tags.get("tass.command", ""),
-            status=tags.get("tass.status", run.info.status.lower()),
-            dataset=tags.get("tass.dataset", ""),
-            provenance=tags.get("tass.provenance", ""),
-            fingerprint=tags.get("tass.fingerprint", ""),
-            training_version=tags.get("tass.training_version", ""),
+            name=tags.get(schema.SWEEP, run.info.run_name or run.info.run_id),
+            command=tags.get(schema.COMMAND, ""),
+            status=tags.get(schema.STATUS, run.info.status.lower()),
+            dataset=tags.get(schema.DATASET, ""),
+            provenance=tags.get(schema.PROVENANCE, ""),
+            fingerprint=tags.get(schema.FINGERPRINT, ""),
+            training_version=tags.get(schema.TRAINING_VERSION, ""),
             started=run.info.start_time,
             tags=dict(tags),
             plan=plan,
+            damage=damage,
         )
+
+    def _plan(self, run: Run) -> tuple[dict[str, Any], str | None]:
+        """Return a sweep's plan, and what is wrong with it if anything is."""
+        where = f"sweep run {run.info.run_id} in {self.address}"
+        path = self._artifact(run.info.run_id, run.info.artifact_uri, schema.PLAN)
+        if path is None:
+            return {}, (
+                f"{where} has no artifact {schema.PLAN} (looked under {run.info.artifact_uri}): "
+                "bring the artifacts along with the database, or delete the run"
+            )
+        try:
+            return dict(json.loads(path.read_text())), None
+        except (ValueError, TypeError) as error:
+            return {}, f"{where}: {schema.PLAN} is damaged: {error}"
 
     def _artifact(self, run_id: str, artifact_uri: str, name: str) -> Path | None:
         """Return an artifact's path on this machine, or None when the run has none."""
         local = _local_path(artifact_uri)
         if local is not None:
             return local / name if (local / name).is_file() else None
-        folder = tempfile.mkdtemp(dir=self._scratch.name)
-        try:
-            return Path(
-                mlflow.artifacts.download_artifacts(
-                    run_id=run_id, artifact_path=name, dst_path=folder, tracking_uri=self.uri
-                )
-            )
-        except (MlflowException, OSError):
+        folder = name.rpartition("/")[0] or None
+        if name not in {entry.path for entry in self._client.list_artifacts(run_id, folder)}:
             return None
+        target = tempfile.mkdtemp(dir=self._scratch.name)
+        return Path(self._client.download_artifacts(run_id, name, target))
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (MlflowException, RequestException, OSError, pa.ArrowException) as error:
+            raise TrackingError(
+                f"tracking URI {self.address}: {first_line(error)}; try again when it answers"
+            ) from error
+
+
+class Snapshot:
+    """What a tracking store held at one moment.
+
+    Predictions are read when they are first asked for, and kept.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        sweeps: tuple[SweepRun, ...],
+        trials: Mapping[str, tuple[TrialRun, ...]],
+    ) -> None:
+        self._reader = reader
+        self.address = reader.address
+        """The tracking URI as it may be shown."""
+        self.sweeps = sweeps
+        """Every sweep, the most recent first."""
+        self.trials = trials
+        """Trial key -> its runs, the most recent first."""
+        self._predictions: dict[str, Predictions | None] = {}
+
+    def sweep(self, name: str) -> SweepRun:
+        """Return one sweep by its run id, by a unique beginning of it, or by its name.
+
+        Of several sweeps with the same name the most recent is meant.
+
+        Raises:
+            TrackingError: no sweep or several are meant, or its plan cannot be read.
+        """
+        named = [sweep for sweep in self.sweeps if sweep.name == name][:1]
+        found = [sweep for sweep in self.sweeps if sweep.run_id.startswith(name)] or named
+        if len(found) != 1:
+            known = ", ".join(f"{sweep.run_id[:8]} ({sweep.name})" for sweep in self.sweeps[:8])
+            what = "is no sweep" if not found else f"means {len(found)} sweeps"
+            raise TrackingError(
+                f"--sweep {name} {what} in {self.address}; known: {known or 'none'}"
+            )
+        if found[0].damage:
+            raise TrackingError(found[0].damage)
+        return found[0]
+
+    def readable(self) -> list[SweepRun]:
+        """Return the sweeps whose plans can be read; the others are told to the log."""
+        for sweep in self.sweeps:
+            if sweep.damage:
+                logger.warning("%s; the sweep is left out", sweep.damage)
+        return [sweep for sweep in self.sweeps if not sweep.damage]
+
+    def predictions(self, run: TrialRun) -> Predictions | None:
+        """Return a trial's test answers, or None when the run holds none.
+
+        Raises:
+            TrackingError: the store does not answer, or the file is damaged.
+        """
+        if run.run_id not in self._predictions:
+            self._predictions[run.run_id] = self._reader.predictions(run)
+        return self._predictions[run.run_id]
+
+    def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
+        """Return (epoch, value) of a metric, by epoch."""
+        return self._reader.history(run_id, metric)
+
+
+def chosen(runs: Sequence[TrialRun]) -> TrialRun:
+    """Return the run of a trial that counts: the most recent finished one, or else the last."""
+    return next((run for run in runs if run.state == "finished"), runs[0])
+
+
+def _by_key(trials: Iterable[TrialRun]) -> dict[str, tuple[TrialRun, ...]]:
+    found: dict[str, list[TrialRun]] = {}
+    for run in trials:
+        found.setdefault(run.key, []).append(run)
+    return {key: tuple(runs) for key, runs in found.items()}
 
 
 def _trial(run: Run) -> TrialRun:
-    tags = run.data.tags
+    tags, pace = run.data.tags, run.data.tags.get(schema.PACE)
     return TrialRun(
         run_id=run.info.run_id,
         experiment_id=run.info.experiment_id,
-        key=tags.get("tass.trial_key", ""),
-        variant=tags.get("tass.variant", ""),
-        config_hash=tags.get("tass.config_hash", ""),
-        seed=int(tags.get("tass.seed", run.data.params.get("seed", -1))),
-        fingerprint=tags.get("tass.fingerprint", ""),
-        training_version=tags.get("tass.training_version", ""),
-        state=_state(run.info.status, tags.get("tass.state")),
-        reason=tags.get("tass.reason"),
+        key=tags.get(schema.TRIAL_KEY, ""),
+        variant=tags.get(schema.VARIANT, ""),
+        config_hash=tags.get(schema.CONFIG_HASH, ""),
+        seed=int(tags.get(schema.SEED, run.data.params.get("seed", -1))),
+        dataset=tags.get(schema.DATASET, ""),
+        fingerprint=tags.get(schema.FINGERPRINT, ""),
+        training_version=tags.get(schema.TRAINING_VERSION, ""),
+        state=schema.state(run.info.status, tags.get(schema.STATE)),
+        reason=tags.get(schema.REASON),
         metrics=dict(run.data.metrics),
         params=dict(run.data.params),
-        checkpoint=tags.get("tass.checkpoint"),
-        parent=tags.get("mlflow.parentRunId", ""),
+        checkpoint=tags.get(schema.CHECKPOINT),
+        seconds_per_epoch=float(pace) if pace else None,
+        parent=tags.get(schema.PARENT, ""),
         started=run.info.start_time,
         artifact_uri=run.info.artifact_uri,
     )
-
-
-def _state(status: str, tag: str | None) -> State:
-    """Return the worse of the run's status and its tag: only both together mean finished."""
-    state = _STATES.get(status, "failed")
-    if state == "finished" and tag in ("failed", "pruned", "running"):
-        return _STATES[{"failed": "FAILED", "pruned": "KILLED", "running": "RUNNING"}[tag]]
-    return state
-
-
-def _sqlite_path(uri: str) -> str:
-    return unquote(uri.removeprefix("sqlite:///").split("?")[0])
 
 
 def _local_path(artifact_uri: str) -> Path | None:
@@ -306,7 +353,3 @@ def _local_path(artifact_uri: str) -> Path | None:
     if parsed.scheme == "file":
         return Path(unquote(parsed.path))
     return Path(artifact_uri) if parsed.scheme == "" else None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -325,6 +325,18 @@ def attach(uri: str, run_id: str, name: str, text: str) -> None:
         raise TrackingError(f"tracking URI {uri}: {first_line(error)}") from None
 
 
+def attach_folder(uri: str, run_id: str, folder: Path, path: str) -> None:
+    """Store a folder's files as artifacts of a run, under ``path``.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    try:
+        connect(uri).log_artifacts(run_id, str(folder), path)
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"tracking URI {uri}: {first_line(error)}") from None
+
+
 def connect(uri: str) -> MlflowClient:
     """Return a client whose store answers; a new SQLite file is set up here, by one process.
 

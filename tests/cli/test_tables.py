@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import cli
-from tass_core.errors import ReportError
+from tass_core.errors import ReportError, TrackingError
 from tests.reports.runs import Sweep
 
 
@@ -80,6 +80,6 @@ def test_without_a_store_the_error_names_the_next_step(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with pytest.raises(ReportError, match=r"no database at .*mlflow\.db; run `tass-cli sweep"):
+    with pytest.raises(TrackingError, match=r"no database at .*mlflow\.db; run `tass-cli sweep"):
         CliRunner().invoke(cli, ["tables"], catch_exceptions=False)
     assert list(tmp_path.iterdir()) == []

@@ -15,11 +15,11 @@ from reports.searches import figures, rebuild
 from tass_core.config import TrialConfig
 from tests.reports.runs import Sweep
 from tests.reports.test_render import Checker
-from tracking.reader import Tracking, TrialRun
+from tracking.reader import Reader, TrialRun
 
 
 def test_the_page_is_balanced_accessible_and_self_contained(finished: Sweep) -> None:
-    page = build(Tracking(finished.uri))
+    page = build(Reader(finished.uri).snapshot())
     checker = Checker()
     checker.feed(page.html)
     assert checker.faults == []
@@ -29,7 +29,7 @@ def test_the_page_is_balanced_accessible_and_self_contained(finished: Sweep) -> 
 def test_the_page_holds_plan_tables_claims_figures_trials_and_the_command(
     finished: Sweep,
 ) -> None:
-    html = build(Tracking(finished.uri)).html
+    html = build(Reader(finished.uri).snapshot()).html
     for part in ("plan", "table2", "table7", "lambda", "grounding", "claims", "figures", "trials"):
         assert f'<section id="{part}">' in html
     assert "tass-cli sweep ablations" in html
@@ -40,7 +40,7 @@ def test_the_page_holds_plan_tables_claims_figures_trials_and_the_command(
 
 
 def test_the_page_has_a_figure_for_every_curve(finished: Sweep) -> None:
-    names = {drawing.name for drawing in build(Tracking(finished.uri)).drawings}
+    names = {drawing.name for drawing in build(Reader(finished.uri).snapshot()).drawings}
     assert names == {"curve-table5", "curve-lambda", "heat-map", "learning-curves"}
 
 
@@ -73,6 +73,7 @@ def search_run(tau: float, state: str = "finished") -> TrialRun:
         variant="tau",
         config_hash=config.hash(),
         seed=0,
+        dataset="toy",
         fingerprint="f",
         training_version="1",
         state=state,
@@ -80,6 +81,7 @@ def search_run(tau: float, state: str = "finished") -> TrialRun:
         metrics={},
         params={key: str(item) for key, item in config.flat().items()},
         checkpoint=None,
+        seconds_per_epoch=None,
         parent="sweep",
         started=0,
         artifact_uri="",

@@ -1,0 +1,136 @@
+"""Reaching a tracking store: its URI, a client that answers, and all pages of an answer."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+# An unreachable server must fail in seconds, not after MLflow's default of minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
+from requests import RequestException
+
+from tass_core.errors import TrackingError
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+"""MLflow's own default: a database in the working directory."""
+PAGE = 1000
+"""MLflow's limit on what one call returns, and on the metrics of one call."""
+
+Item = TypeVar("Item")
+
+
+def resolve_uri(uri: str | None) -> str:
+    """Return the tracking URI to use: as given, from the environment, or the default."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """Return the database file of a SQLite URI, or None for another kind of store."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(unquote(uri.removeprefix("sqlite:///").split("?")[0])).absolute()
+
+
+def shown(uri: str) -> str:
+    """Return a URI as it may be shown: user and password are left out."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def require_store(uri: str) -> None:
+    """Refuse a SQLite file that is not there: reading must not make one.
+
+    Raises:
+        TrackingError: there is no database at ``uri``.
+    """
+    database = sqlite_path(uri)
+    if database is not None and not database.is_file():
+        raise TrackingError(
+            f"tracking URI {uri}: no database at {database}; run `tass-cli sweep ablations` here "
+            "first, or name another store with --tracking-uri URI or MLFLOW_TRACKING_URI"
+        )
+
+
+def connect(uri: str) -> MlflowClient:
+    """Return a client whose store answers; a new SQLite file is set up here, by one process.
+
+    Raises:
+        TrackingError: the store does not answer.
+    """
+    # Setting up a new database is told step by step otherwise.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        with _setting_up(sqlite_path(uri)):
+            client = MlflowClient(uri)
+            ping(client)
+        return client
+    except (MlflowException, RequestException, OSError) as error:
+        raise TrackingError(
+            f"tracking URI {shown(uri)}: {first_line(error)}; start the server, or name another "
+            "store with --tracking-uri URI"
+        ) from None
+
+
+def ping(client: MlflowClient) -> None:
+    """Ask the store for as little as possible; it raises what MLflow raises."""
+    client.search_experiments(max_results=1)
+
+
+def search_runs(client: MlflowClient, experiments: Sequence[str], condition: str) -> list[Run]:
+    """Return every run of some experiments that meets a condition, the most recent first."""
+    if not experiments:
+        return []
+    runs: list[Run] = every_page(
+        lambda token: client.search_runs(
+            list(experiments), condition, max_results=PAGE, page_token=token
+        )
+    )
+    return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id), reverse=True)
+
+
+def every_page(ask: Callable[[str | None], PagedList]) -> list[Item]:
+    """Return the items of all pages that ``ask`` returns, given the token of a page."""
+    items: list[Item] = []
+    token: str | None = None
+    while True:
+        page = ask(token)
+        items.extend(page)
+        token = page.token
+        if not token:
+            return items
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, without passwords, or its type."""
+    text = re.sub(r"//[^/@\s]+@", "//", str(error).strip())
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+@contextlib.contextmanager
+def _setting_up(database: Path | None) -> Iterator[None]:
+    if database is None:
+        yield
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(database.parent, os.W_OK):
+        yield
+        return
+    with FileLock(database.with_name(f".{database.name}.lock")):
+        yield
