@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
-from tass_core.data.folder.records import Shapes
 from tass_core.errors import CheckpointError, ConfigError
 from tass_core.files import write_atomically
+from tass_core.systems.protocol import Shapes
 from tass_core.systems.tass.network import TASS
 from tass_core.trial import Trial, trial_key
 

@@ -22,7 +22,7 @@ from jobs.machine.speed import Data, synchronise
 from tass_core.config import TrialConfig
 from tass_core.cuda.graphs import WARM_UP
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.folder.records import Shapes
+from tass_core.systems.protocol import Shapes
 from tass_core.training.groups import make_crews
 
 STEPS, SECONDS = 2, 1.0

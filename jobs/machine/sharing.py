@@ -10,7 +10,7 @@ import torch
 from jobs.cluster.resources import Resources
 from jobs.machine.bench import Bench
 from tass_core.config import TrialConfig
-from tass_core.data.folder.records import Shapes
+from tass_core.systems.protocol import Shapes
 from tass_core.training.width import GAIN, device_name
 
 

@@ -18,9 +18,9 @@ import torch
 from tass_core.batches.source import BatchSource
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
-from tass_core.data.folder.records import Features, Questions, Shapes
+from tass_core.data.folder.records import Features, Questions
 from tass_core.systems.matmuls import Linear
-from tass_core.systems.protocol import Batch
+from tass_core.systems.protocol import Batch, Shapes
 from tass_core.systems.tass.network import uses_match
 from tass_core.training.member import Member
 from tass_core.training.width import measure_rates

@@ -12,15 +12,14 @@ from torch import Tensor, nn
 from tass_core.checkpoints import load_weights
 from tass_core.config import LossConfig, TrialConfig
 from tass_core.cuda.graphs import Backward
-from tass_core.data.folder.records import Features, Shapes
+from tass_core.data.folder.records import Features
 from tass_core.randomness import initialise, noise_key
+from tass_core.systems.blocks.match import answer_loss, match_loss
 from tass_core.systems.blocks.question import GloveQuestion
-from tass_core.systems.protocol import Batch, Output
+from tass_core.systems.protocol import Batch, Output, Shapes
 from tass_core.systems.tass.losses import (
-    answer_loss,
     cross_modal_synchrony,
     legacy_synchrony,
-    match_loss,
     renormalise,
 )
 from tass_core.systems.tass.network import TASS, uses_match

@@ -25,13 +25,14 @@ from tass_core.data.folder.description import (
     read_description,
 )
 from tass_core.data.folder.pooling import pooled_array
-from tass_core.data.folder.records import Features, Questions, Shapes, Truth
+from tass_core.data.folder.records import Features, Questions, Truth
 from tass_core.data.folder.stream import sha256_file
 from tass_core.data.folder.structure import check_arrays, count_sentences
 from tass_core.data.folder.truth import pool_truth, read_truth, spread_truth
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.errors import DataError
 from tass_core.files import user_cache
+from tass_core.systems.protocol import Shapes
 
 Array = npt.NDArray[Any]
 Value = TypeVar("Value")

@@ -1,4 +1,4 @@
-"""What a dataset hands out: questions, shapes, features and truth, as frozen arrays."""
+"""What a dataset hands out: questions, features and truth, as frozen arrays."""
 
 from __future__ import annotations
 
@@ -38,28 +38,6 @@ class Questions:
             self.answer[rows],
             self.type[rows],
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Shapes:
-    """The sizes that a model is built from."""
-
-    segments: int
-    """T, segments after pooling."""
-    regions: int
-    """P, regions of a frame."""
-    visual: int
-    """C, channels of a region."""
-    audio: int
-    """Channels of a segment's sound."""
-    text: int
-    """D_t, width of the sentence feature; 0 when questions are tokens."""
-    words: int
-    """N, the longest question in words; 0 when there are neither words nor tokens."""
-    vocabulary: int
-    """Words in the vocabulary, padding included; 0 when there are no tokens."""
-    answers: int
-    """Classes."""
 
 
 @dataclass(frozen=True, slots=True)

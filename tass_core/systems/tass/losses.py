@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 def cross_modal_synchrony(audio_weights: Tensor, visual_weights: Tensor) -> Tensor:
@@ -51,27 +50,3 @@ def legacy_synchrony(audio_weights: Tensor, visual_weights: Tensor) -> Tensor:
 def renormalise(weights: Tensor) -> Tensor:
     """Scale non-negative weights [..., T] to sum to 1, as Eq. 17's halves of one softmax."""
     return weights / weights.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
-
-
-def match_loss(matched: Tensor, mismatched: Tensor | None) -> Tensor:
-    """Return L_s, the cross-entropy of telling matched pairs from mismatched ones (Eq. 6).
-
-    Args:
-        matched: [..., 2] logits of pairs from the same segment (label 1).
-        mismatched: [..., 2] logits of pairs with a frame of another video (label 0), or None
-            when the batch holds a single video.
-
-    Returns:
-        [], the mean over all pairs.
-    """
-    logits = [matched.flatten(0, -2)]
-    labels = [torch.ones(len(logits[0]), dtype=torch.long, device=matched.device)]
-    if mismatched is not None:
-        logits.append(mismatched.flatten(0, -2))
-        labels.append(torch.zeros(len(logits[1]), dtype=torch.long, device=matched.device))
-    return functional.cross_entropy(torch.cat(logits), torch.cat(labels))
-
-
-def answer_loss(logits: Tensor, answers: Tensor) -> Tensor:
-    """Return L_qa: [] mean cross-entropy of logits [B, answers] and answers [B] int64."""
-    return functional.cross_entropy(logits, answers)

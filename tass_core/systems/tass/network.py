@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
 from tass_core.config import LossConfig, ModelConfig, TrialConfig
-from tass_core.data.folder.records import Shapes
+from tass_core.systems.blocks.lstm import run_lstm
+from tass_core.systems.blocks.match import match_head
 from tass_core.systems.blocks.question import ClipQuestion, GloveQuestion
 from tass_core.systems.blocks.rows import take
 from tass_core.systems.matmuls import Linear
-from tass_core.systems.protocol import Batch, Negatives, Output
+from tass_core.systems.protocol import Batch, Negatives, Output, Shapes
 from tass_core.systems.tass.spatial import Merged, SpatialGrounding
-from tass_core.systems.tass.temporal import DualStream, SingleStream, run_lstm
+from tass_core.systems.tass.temporal import DualStream, SingleStream
 
 
 class TASS(nn.Module):
@@ -41,7 +40,7 @@ class TASS(nn.Module):
         # Section 3.3: TSG+, or a layer on the mean of the map.
         self.spatial = _spatial(model)
         self.pooled = None if model.spatial_grounding else Linear(width, width)
-        self.match = _match(width) if uses_match(config.model, config.loss) else None
+        self.match = match_head(width) if uses_match(config.model, config.loss) else None
         # Section 3.4: JTG.
         self.single = _single(model, shapes)
         self.dual = _dual(model)
@@ -190,15 +189,6 @@ def _spatial(model: ModelConfig) -> SpatialGrounding | None:
     if model.target_aware:
         merge = "add" if model.merge == "auto" else model.merge
     return SpatialGrounding(model.width, tau=model.tau, merge=merge)
-
-
-def _match(width: int) -> nn.Sequential:
-    """The MLP of Eq. 7, 1024-512-256-128-2 at the paper's width."""
-    sizes = (2 * width, width, max(width // 2, 2), max(width // 4, 2))
-    layers: list[nn.Module] = []
-    for size_in, size_out in pairwise(sizes):
-        layers += [Linear(size_in, size_out), nn.ReLU()]
-    return nn.Sequential(*layers, Linear(sizes[-1], 2))
 
 
 def _single(model: ModelConfig, shapes: Shapes) -> SingleStream | None:

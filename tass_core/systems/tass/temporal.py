@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tass_core.config import Ordering, Position
-from tass_core.randomness import KeyedDropout
-from tass_core.systems.blocks.lstm import lstm_precision
-from tass_core.systems.matmuls import Linear
+from tass_core.systems.blocks.attention import QuestionAttention
 
 
 def order_streams(visual: Tensor, audio: Tensor, *, ordering: Ordering | Tensor) -> Tensor:
@@ -66,51 +64,6 @@ def sinusoidal_positions(length: int, width: int) -> Tensor:
     position = torch.arange(length, dtype=torch.float32).unsqueeze(1)
     rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
     return torch.stack([torch.sin(position * rates), torch.cos(position * rates)], -1).flatten(1)
-
-
-def run_lstm(lstm: nn.Module, values: Tensor) -> Tensor:
-    """Return the states [B, T, D] of an LSTM over values [B, T, C]."""
-    with lstm_precision(values):
-        states: Tensor = lstm(values.float() if values.is_cuda else values)[0]
-    return states
-
-
-class QuestionAttention(nn.Module):
-    """The question attends to a stream (Eq. 14-15), with its feed-forward and LayerNorm."""
-
-    def __init__(
-        self, width: int, heads: int, *, attention_dropout: float, dropout: float, name: str
-    ) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = Linear(width, width)
-        self.key = Linear(width, width)
-        self.value = Linear(width, width)
-        self.output = Linear(width, width)
-        self.feed_in = Linear(width, width)
-        self.feed_out = Linear(width, width)
-        self.norm = nn.LayerNorm(width)
-        self.drop_weights = KeyedDropout(attention_dropout, f"{name}.weights")
-        self.drop_hidden = KeyedDropout(dropout, f"{name}.hidden")
-        self.drop_feed = KeyedDropout(dropout, f"{name}.feed")
-
-    def forward(
-        self, question: Tensor, stream: Tensor, noise: Tensor | None, rows: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return (f_att [B, D], weights [B, L]) for question [B, D] and stream [B, L, D].
-
-        The weights are the heads' mean before dropout, so every row sums to 1.
-        """
-        query = self.query(question).unflatten(-1, (self.heads, 1, -1))
-        key = self.key(stream).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        value = self.value(stream).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        weights = scores.softmax(dim=-1)  # Eq. 15
-        attended = self.drop_weights(weights, noise, rows) @ value
-        attended = self.output(attended.flatten(1))
-        hidden = self.drop_hidden(torch.relu(self.feed_in(attended)), noise, rows)
-        feed = self.drop_feed(self.feed_out(hidden), noise, rows)
-        return self.norm(attended + feed), weights.squeeze(2).mean(dim=1)
 
 
 class SingleStream(nn.Module):

@@ -2,8 +2,7 @@
 
 import torch
 
-from tass_core.data.folder.records import Shapes
-from tass_core.systems.protocol import Batch, Negatives
+from tass_core.systems.protocol import Batch, Negatives, Shapes
 
 SHAPES = Shapes(
     segments=4, regions=9, visual=12, audio=10, text=8, words=5, vocabulary=11, answers=6

@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tass_core.config import ORDERINGS
+from tass_core.systems.blocks.attention import QuestionAttention
+from tass_core.systems.blocks.match import answer_loss, match_loss
+from tass_core.systems.blocks.regions import region_scores
 from tass_core.systems.tass.losses import (
-    answer_loss,
     cross_modal_synchrony,
     legacy_synchrony,
-    match_loss,
     renormalise,
 )
-from tass_core.systems.tass.spatial import SpatialGrounding, region_scores, target_aware_attention
-from tass_core.systems.tass.temporal import QuestionAttention, order_streams, split_streams
+from tass_core.systems.tass.spatial import SpatialGrounding, target_aware_attention
+from tass_core.systems.tass.temporal import order_streams, split_streams
 
 
 def softmax(values):

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tass_core.config import ORDERINGS, TrialConfig
-from tass_core.data.folder.records import Shapes
 from tass_core.randomness import initialise, noise_key
+from tass_core.systems.protocol import Shapes
 from tass_core.systems.tass.network import TASS, parameter_counts
 from tass_core.systems.tass.spatial import target_aware_attention
 from tass_core.training.member import objective
