@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
@@ -17,6 +19,46 @@ from tass_core.data.world.scene import (
     Source,
 )
 
+STAGE = {1: 0.12, 2: 0.44, 3: 0.24, 4: 0.11, 5: 0.05, 6: 0.02, 8: 0.01, 11: 0.01}
+"""How often so many instruments are on the stage."""
+
+OFFSTAGE, OFFSTAGE_SAME = 0.22, 0.35
+"""How often something sounds from off the stage, and is then an instrument that is also on it."""
+
+SILENT, ALL_SILENT = 0.18, 0.3
+"""How often one on the stage never plays; and all of them, when something sounds off it."""
+
+FIDGETING = 0.5
+"""How often a silent one moves as if it played."""
+
+INDOOR = 0.6
+"""How often a performance is indoors."""
+
+CUTS = {0: 0.1, 1: 0.3, 2: 0.3, 3: 0.3}
+"""How often a video cuts away so many times."""
+
+SAME_KIND, SAME_KIND_LARGE = 0.3, 0.6
+"""How often a group is mostly of one kind, and one of more than three."""
+
+SAME_AGAIN = 0.9
+"""How often the next of such a group is of that kind."""
+
+SOLO_FROM_START = 0.7
+"""How often one who is alone plays from the first second."""
+
+ALL_THROUGHOUT, OWN_SPANS, RELAY = 0.2, 0.45, 0.7
+"""How several play, in cumulated shares: all throughout, each for a while, each in turn for the
+same time; the rest come in one after another and stay."""
+
+LEVEL_SPREAD, LEVELS = 0.45, (0.45, 2.0)
+"""Standard deviation of the logarithm of a part's loudness, and its limits."""
+
+SWELLING, PAUSING, ENDING_EARLY = 0.5, 0.25, 0.2
+"""How often a part grows louder or softer, pauses, and ends before its time."""
+
+SIDE_BY_SIDE, TWO_RANKS = 4, 8
+"""So many stand in one rank, and in two; more stand in three."""
+
 
 def sample_scene(
     rng: np.random.Generator, *, seconds: int, grid: tuple[int, int], co_occurrence: float
@@ -29,10 +71,10 @@ def sample_scene(
         grid: rows and columns of the stage.
         co_occurrence: from 0 (company is drawn evenly) to 1 (always from one ensemble).
     """
-    count = int(rng.choice([1, 2, 3, 4, 5, 6, 8, 11], p=[12, 44, 24, 11, 5, 2, 1, 1] / _HUNDRED))
+    count = _draw(rng, STAGE)
     names = company(rng, count, co_occurrence)
-    offscreen = rng.random() < 0.22
-    silent = _silent(rng, count, offscreen)
+    offstage = rng.random() < OFFSTAGE
+    silent = _silent(rng, count, offstage)
     parts = entrances(rng, count, seconds)
     places = stand(rng, count, grid)
     sources = [
@@ -46,12 +88,9 @@ def sample_scene(
         )
         for index, name in enumerate(names)
     ]
-    if offscreen:
-        sources.append(offscreen_source(rng, names, seconds, co_occurrence))
+    if offstage:
+        sources.append(offstage_source(rng, names, seconds, co_occurrence))
     return dress(rng, sources, seconds=seconds, grid=grid)
-
-
-_HUNDRED = np.array(100.0)
 
 
 def dress(
@@ -65,7 +104,7 @@ def dress(
     """Set sources in a place with clutter and ambience of its own."""
     return Scene(
         sources=tuple(sources),
-        place=place or ("indoor" if rng.random() < 0.6 else "outdoor"),
+        place=place or ("indoor" if rng.random() < INDOOR else "outdoor"),
         clutter=_clutter(rng, [source.instrument for source in sources], grid),
         ambience=int(rng.integers(AMBIENCES)),
         seconds=seconds,
@@ -77,7 +116,7 @@ def dress(
 def _cutaway(rng: np.random.Generator, seconds: int, grid: tuple[int, int]) -> Cutaway | None:
     """Draw up to three cuts to one or two others who play all the while."""
     shown = np.zeros(seconds, np.bool_)
-    for _ in range(int(rng.choice([0, 1, 2, 3], p=[10, 30, 30, 30] / _HUNDRED))):
+    for _ in range(_draw(rng, CUTS)):
         start = int(rng.integers(seconds * 3 // 4))
         shown[start : start + max(int(rng.uniform(0.1, 0.25) * seconds), 1)] = True
     if not shown.any():
@@ -94,9 +133,9 @@ def company(rng: np.random.Generator, count: int, co_occurrence: float) -> list[
     """Draw the instruments of a stage: often several of one kind, large groups mostly so."""
     first = str(rng.choice(INSTRUMENTS))
     names = [first]
-    same = rng.random() < (0.3 if count <= 3 else 0.6)
+    same = rng.random() < (SAME_KIND if count <= 3 else SAME_KIND_LARGE)
     while len(names) < count:
-        if same and rng.random() < 0.9:
+        if same and rng.random() < SAME_AGAIN:
             names.append(first)
         else:
             names.append(companion(rng, first, co_occurrence))
@@ -121,14 +160,14 @@ def entrances(rng: np.random.Generator, count: int, seconds: int) -> list[tuple[
     same length, or come in one after another; so who came first is not who was heard most.
     """
     if count == 1:
-        return [(0 if rng.random() < 0.7 else int(rng.integers(seconds // 2)), seconds)]
+        return [(0 if rng.random() < SOLO_FROM_START else int(rng.integers(seconds // 2)), seconds)]
     form = rng.random()
-    if form < 0.2:
+    if form < ALL_THROUGHOUT:
         return [(0, seconds)] * count
-    if form < 0.45:
+    if form < OWN_SPANS:
         lengths = rng.uniform(0.15, 0.8, count)
         begins = rng.uniform(0, 1 - lengths)
-    elif form < 0.7:
+    elif form < RELAY:
         lengths = np.full(count, rng.uniform(0.25, 0.6))
         begins = rng.permutation(np.linspace(0, 1 - lengths[0], count))
     else:
@@ -144,7 +183,7 @@ def stand(
 ) -> list[tuple[float, float, float, float]]:
     """Find places (x, y, width, height) for ``count`` sources that do not cover one another."""
     rows, columns = grid
-    ranks = 1 if count <= 4 else (2 if count <= 8 else 3)
+    ranks = 1 if count <= SIDE_BY_SIDE else (2 if count <= TWO_RANKS else 3)
     per_rank = -(-count // ranks)
     places = []
     for index in range(count):
@@ -171,7 +210,7 @@ def place_source(
     """Put an instrument on the stage; a silent one may still move as if it played."""
     seconds = len(loudness)
     fidget = np.zeros(seconds, np.float32)
-    if not loudness.any() and rng.random() < 0.5:
+    if not loudness.any() and rng.random() < FIDGETING:
         start = int(rng.integers(seconds // 2))
         fidget[start : start + int(rng.integers(seconds // 6, seconds // 2))] = rng.uniform(0.5, 1)
     x, y, width, height = place
@@ -189,11 +228,11 @@ def place_source(
     )
 
 
-def offscreen_source(
+def offstage_source(
     rng: np.random.Generator, names: list[str], seconds: int, co_occurrence: float
 ) -> Source:
     """Draw a sound from off the stage, sometimes of an instrument that is also on it."""
-    same = rng.random() < 0.35
+    same = rng.random() < OFFSTAGE_SAME
     name = names[int(rng.integers(len(names)))]
     return heard_only(
         rng,
@@ -208,28 +247,33 @@ def heard_only(rng: np.random.Generator, name: str, loudness: Floats) -> Source:
     return Source(name, 0, 0, 0, 0, 0, False, loudness, float(rng.random()), silence)
 
 
+def draw_level(rng: np.random.Generator) -> float:
+    """Draw the loudness of a part; one is the middle."""
+    return float(np.clip(np.exp(rng.normal(0, LEVEL_SPREAD)), *LEVELS))
+
+
 def draw_loudness(rng: np.random.Generator, seconds: int, start: int, end: int) -> Floats:
     """Draw a loudness curve [T1] of a part from ``start`` to ``end``: level, swell and pause."""
     time = np.arange(seconds)
-    level = float(np.clip(np.exp(rng.normal(0, 0.45)), 0.45, 2.0))
-    tilt = float(rng.uniform(-0.4, 0.4)) if rng.random() < 0.5 else 0.0
+    level = draw_level(rng)
+    tilt = float(rng.uniform(-0.4, 0.4)) if rng.random() < SWELLING else 0.0
     curve = level * (1 + tilt * (2 * time / max(seconds - 1, 1) - 1))
     playing = (time >= start) & (time < end)
-    if rng.random() < 0.25 and end - start > seconds // 3:
+    if rng.random() < PAUSING and end - start > seconds // 3:
         begin = start + int(rng.integers(1, (end - start) // 2))
         playing &= (time < begin) | (time >= begin + int(rng.integers(seconds // 10, seconds // 3)))
-    if rng.random() < 0.2:
+    if rng.random() < ENDING_EARLY:
         playing &= time < start + max(int(rng.uniform(0.4, 0.95) * (end - start)), 2)
     return np.where(playing, curve, 0).astype(np.float32)
 
 
-def _silent(rng: np.random.Generator, count: int, offscreen: bool) -> Bools:
-    if offscreen and rng.random() < 0.3:
+def _silent(rng: np.random.Generator, count: int, offstage: bool) -> Bools:
+    if offstage and rng.random() < ALL_SILENT:
         return np.ones(count, np.bool_)
-    silent = rng.random(count) < 0.18
+    silent = rng.random(count) < SILENT
     if count == 1:
         silent[:] = False
-    if silent.all() and not offscreen:
+    if silent.all() and not offstage:
         silent[int(rng.integers(count))] = False
     return silent
 
@@ -255,3 +299,7 @@ def _patch(
     x = int(rng.integers(max(columns - width, 0) + 1))
     y = int(rng.integers(max(rows - height, 0) + 1))
     return Patch(x, y, width, height, kind, float(rng.uniform(*strength)))
+
+
+def _draw(rng: np.random.Generator, shares: Mapping[int, float]) -> int:
+    return int(rng.choice(list(shares), p=list(shares.values())))

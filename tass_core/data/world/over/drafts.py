@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, SLOTS
-from tass_core.data.world.sampling import heard_only, place_source
+from tass_core.data.world.sampling import draw_level, heard_only, place_source
 from tass_core.data.world.scene import Scene, Source
 
 SIDES = SLOTS["<LR>"]
@@ -67,7 +67,7 @@ class Draft:
             sounds=sounds,
             start=0.0,
             end=1.0,
-            level=float(np.clip(np.exp(self.rng.normal(0, 0.45)), 0.45, 2.0)),
+            level=draw_level(self.rng),
             rhythm=float(self.rng.random()),
         )
         self.parts.append(part)
