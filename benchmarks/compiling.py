@@ -21,7 +21,7 @@ from jobs.machine.allocator import keep_memory
 from jobs.machine.speed import CONFERENCE, PAPER, Data, best_seconds, synchronise
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 
 
 def measure(name: str, data: Data, device: str) -> tuple[str, ...]:

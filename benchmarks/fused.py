@@ -24,7 +24,7 @@ from jobs.machine.layouts import load_data, measure_layout
 from jobs.machine.speed import CONFERENCE, PAPER
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 from tass_core.systems.protocol import Shapes
 
 

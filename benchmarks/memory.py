@@ -28,7 +28,7 @@ from jobs.machine.allocator import keep_memory
 from jobs.machine.speed import PAPER, Data
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 from tass_core.training import EpochResult, train_pack
 from tass_core.training.groups import make_crews
 from tass_core.trial import Trial

@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.recipe import make_plan, run_sweep
 from benchmarks.tables import print_machine, print_table
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from search_spaces.plan import Plan, plan_tables
 from search_spaces.tables import Row, Table
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset, open_dataset
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 from tass_core.trial import Trial
 from tracking.writer import MlflowStore, connect
 

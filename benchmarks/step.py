@@ -26,7 +26,7 @@ from jobs.machine.speed import (
 )
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 from tass_core.training.width import device_name
 
 RESNET = "resnet18 14x14x512"

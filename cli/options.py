@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tass_core.config import TrialConfig, parse_overrides
 from tass_core.data.folder.dataset import Dataset, open_dataset
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

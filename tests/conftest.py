@@ -8,7 +8,7 @@ import torch
 
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 
 
 @pytest.fixture(autouse=True)

@@ -12,15 +12,14 @@ from cli.options import console
 from cli.variadic import VariadicCommand
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
-from tass_core.data.world import (
-    ANSWER_BIAS,
-    CO_OCCURRENCE,
-    PRESETS,
+from tass_core.data.world.make import ANSWER_BIAS, CO_OCCURRENCE, make_world
+from tass_core.data.world.over.invent import (
+    SPLIT_FRACTION,
+    STORED_T2,
     OverReport,
-    make_world,
     make_world_over,
 )
-from tass_core.data.world.over.invent import SPLIT_FRACTION, STORED_T2
+from tass_core.data.world.presets import PRESETS
 from tass_core.errors import DataError
 
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from cli.main import main
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 from tests import ROOT
 
 SMALL = ("--set", "data.t2=4", "--set", "model.width=16", "--epochs", "2")

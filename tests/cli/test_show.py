@@ -11,7 +11,7 @@ from cli.main import cli
 from tass_core.checkpoints import save_checkpoint
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 from tass_core.errors import ReportError
 from tass_core.systems.tass.network import TASS
 from tass_core.trial import Trial

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 from tests import ROOT
 
 SMALL = ["--set", "optimiser.epochs=2", "--set", "data.t2=2", "--threads", "1"]

@@ -13,7 +13,7 @@ from reports.attention.explain import examples, explain, frame_paths
 from tass_core.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset, open_dataset
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 from tass_core.errors import ReportError
 from tass_core.evaluation.answering import evaluate
 from tass_core.systems.tass.network import TASS

@@ -13,7 +13,7 @@ import pytest
 
 from evidence.tables import collect
 from reports.render import render
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 from tests import ROOT
 from tracking.writer import connect
 

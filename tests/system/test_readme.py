@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world import make_world
+from tass_core.data.world.make import make_world
 from tests import ROOT
 
 pytestmark = pytest.mark.system

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tass_core.data.music_avqa.vocabulary import NUMBERS
-from tass_core.data.world import make_world
 from tass_core.data.world.listening import Listener
+from tass_core.data.world.make import make_world
 from tass_core.data.world.scene import Scene, Source
 from tass_core.data.world.templates import find_template
 

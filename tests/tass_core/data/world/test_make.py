@@ -12,8 +12,7 @@ import pytest
 
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, QUESTION_TYPES
-from tass_core.data.world import make_world
-from tass_core.data.world.make import imagine
+from tass_core.data.world.make import imagine, make_world
 from tass_core.data.world.presets import SIZES
 from tass_core.data.world.prototypes import make_prototypes
 from tass_core.data.world.render import CLARITY, cover_all, render_visual

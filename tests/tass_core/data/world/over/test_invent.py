@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from cli.data.make import make
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world import make_world_over
+from tass_core.data.world.over.invent import make_world_over
 from tass_core.errors import DataError
 from tests import SHARED
 
