@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.folder.description import SPLITS, EncoderLayout
+from tass_core.data.folder.description import SPLITS, Description, EncoderArrays
 from tass_core.data.folder.examine import check_dataset
 from tass_core.data.folder.writer import DatasetWriter
 from tass_core.data.ingest.features import IngestPlan, ingest
@@ -150,14 +150,14 @@ def fuzz_question_files(folder: Path, examples: int) -> None:
 def write_dataset(path: Path) -> None:
     """Write a small whole dataset with everything in it."""
     source = np.random.default_rng(0)
-    with DatasetWriter(
-        path,
+    description = Description(
         name="fuzz",
         provenance="procedural",
         videos=3,
         segments=6,
-        encoders={"clip": EncoderLayout((2, 2), 4)},
-    ) as writer:
+        encoders={"clip": EncoderArrays((2, 2), 4)},
+    )
+    with DatasetWriter(path, description) as writer:
         for number in range(3):
             maps = source.random((6, 4, 4))
             writer.add_video(f"v{number}", source.random((6, 128)), {"clip": maps})

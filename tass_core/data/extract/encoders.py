@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tass_core.data.extract.extra import need
 from tass_core.data.extract.vggish import VGGish, log_mel_by_second
-from tass_core.data.folder.description import EncoderLayout
+from tass_core.data.folder.description import EncoderArrays
 from tass_core.data.folder.stream import sha256_file
 from tass_core.errors import DataError
 
@@ -23,8 +23,8 @@ CLIP, RESNET = "clip", "resnet18-glove"
 SIZES = {CLIP: 224, RESNET: 448}
 """Side of the square picture each encoder looks at."""
 LAYOUTS = {
-    CLIP: EncoderLayout(grid=(7, 7), visual=2048),
-    RESNET: EncoderLayout(grid=(14, 14), visual=512),
+    CLIP: EncoderArrays(grid=(7, 7), visual=2048),
+    RESNET: EncoderArrays(grid=(14, 14), visual=512),
 }
 
 _BATCH = 16

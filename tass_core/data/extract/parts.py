@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tass_core.config import digest
 from tass_core.data.extract.decode import decode_video
 from tass_core.data.extract.encoders import CLIP, LAYOUTS, RESNET, FrozenEncoders
+from tass_core.data.folder.description import Description
 from tass_core.data.folder.pooling import pool_segments
 from tass_core.data.folder.writer import DatasetWriter
 from tass_core.data.ingest.features import IngestReport, fit_length, left_out_table
@@ -179,8 +180,7 @@ def assemble(
         base["model.encoder"] = settings.encoders[0]
     if settings.seconds % 6 or 6 % settings.store_t2:
         base["data.t2"] = settings.store_t2
-    with DatasetWriter(
-        out,
+    description = Description(
         name=name,
         provenance="videos",
         description=f"{len(videos)} videos"
@@ -191,8 +191,8 @@ def assemble(
         encoders={encoder: LAYOUTS[encoder] for encoder in settings.encoders},
         base=base,
         notes=asdict(settings) | {"encoders": list(settings.encoders)},
-        force=force,
-    ) as writer:
+    )
+    with DatasetWriter(out, description, force=force) as writer:
         rows = {}
         for video in videos:
             part = parts.read(video)

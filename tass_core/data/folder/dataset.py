@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tass_core.config import Pooling, TrialConfig
+from tass_core.data.folder.columns import require_range
 from tass_core.data.folder.description import (
     AUDIO_WIDTH,
     FEATURES,
@@ -21,13 +21,14 @@ from tass_core.data.folder.description import (
     TRUTH,
     VIDEOS,
     Description,
-    EncoderLayout,
+    EncoderArrays,
+    check_arrays,
+    count_sentences,
     read_description,
 )
 from tass_core.data.folder.pooling import pooled_array
-from tass_core.data.folder.records import Features, Questions, Truth
-from tass_core.data.folder.stream import sha256_file
-from tass_core.data.folder.structure import check_arrays, count_sentences
+from tass_core.data.folder.records import INDEX_COLUMNS, Features, Questions, Truth
+from tass_core.data.folder.stream import Look, sha256_array, sha256_file
 from tass_core.data.folder.truth import pool_truth, read_truth, spread_truth
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.errors import DataError
@@ -38,8 +39,6 @@ Array = npt.NDArray[Any]
 Value = TypeVar("Value")
 
 CHANGED = "contents do not match the checksum in dataset.json, the file was changed or damaged"
-
-_BLOCK_ROWS = 64
 
 
 def open_dataset(path: Path | str) -> Dataset:
@@ -58,7 +57,8 @@ class Dataset:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._description: Description = read_description(folder)
+        self.description: Description = read_description(folder)
+        """Everything ``dataset.json`` says."""
         self._kept: dict[tuple[Any, ...], Any] = {}
 
     def __reduce__(self) -> tuple[Callable[[Path], Dataset], tuple[Path]]:
@@ -69,29 +69,19 @@ class Dataset:
         return f"Dataset({str(self.folder)!r}, name={self.name!r}, {self.fingerprint})"
 
     @property
-    def description(self) -> str:
-        """A sentence for people."""
-        return self._description.description
-
-    @property
-    def layout(self) -> Description:
-        """Everything ``dataset.json`` says."""
-        return self._description
-
-    @property
     def name(self) -> str:
         """What the dataset is called in trackers and tables."""
-        return self._description.name
+        return self.description.name
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits over everything that can change a result."""
-        return self._description.fingerprint
+        return self.description.fingerprint
 
     @property
     def provenance(self) -> str:
         """``procedural``, ``procedural-over-real-questions``, ``features`` or ``videos``."""
-        return self._description.provenance
+        return self.description.provenance
 
     @property
     def procedural(self) -> bool:
@@ -101,32 +91,32 @@ class Dataset:
     @property
     def base(self) -> Mapping[str, Any]:
         """Recommended config values by dotted name."""
-        return self._description.base
+        return self.description.base
 
     @property
     def answers(self) -> tuple[str, ...]:
         """The classes, in order."""
-        return self._description.answers
+        return self.description.answers
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
         """Words by token, padding first; empty without tokens."""
-        return self._description.vocabulary
+        return self.description.vocabulary
 
     @property
     def segments(self) -> int:
         """T1, segments of a video before any pooling."""
-        return self._description.segments
+        return self.description.segments
 
     @property
     def encoders(self) -> tuple[str, ...]:
         """Names of the encoders whose features are here."""
-        return tuple(self._description.encoders)
+        return tuple(self.description.encoders)
 
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the first encoder's region map, and of the truth's."""
-        return next(iter(self._description.encoders.values())).grid
+        return self.description.grid
 
     @property
     def video_ids(self) -> tuple[str, ...]:
@@ -220,7 +210,7 @@ class Dataset:
             regions: P of a finer square multiple of the truth's grid to spread to; None keeps it.
         """
         _require_split(split)
-        if TRUTH not in self._description.checksums:
+        if TRUTH not in self.description.checksums:
             return None
         start = sum(len(self.questions(name)) for name in SPLITS[: SPLITS.index(split)])
         rows = slice(start, start + len(self.questions(split)))
@@ -239,10 +229,29 @@ class Dataset:
         Raises:
             DataError: a part is missing, unreadable or not what was written.
         """
-        for name in self._description.checksums:
+        for name in self.description.checksums:
             if progress is not None:
                 progress(name)
             self._require_checksum(name)
+
+    def intact(self, name: str, look: Look | None = None) -> bool:
+        """Read a file, or an array of ``features.h5``, through and compare it with its checksum.
+
+        Args:
+            name: one of ``description.checksums``.
+            look: sees an array's rows on the way, block by block.
+
+        Raises:
+            DataError: it is missing or unreadable.
+        """
+        expected = self.description.checksums.get(name)
+        file, _, array = name.partition("/")
+        if array:
+            return self._read_store(lambda store: sha256_array(store[array], look)) == expected
+        try:
+            return sha256_file(self.folder / file) == expected
+        except OSError as error:
+            raise self._damaged(name, error) from None
 
     def check_structure(self) -> None:
         """Make sure that every file is there and every array has its announced shape.
@@ -250,14 +259,14 @@ class Dataset:
         Raises:
             DataError: one is missing, damaged or of another shape.
         """
-        for name in self._description.checksums:
+        for name in self.description.checksums:
             if not name.startswith(FEATURES) and not (self.folder / name).is_file():
                 raise DataError(f"{self.folder / name} is missing; make the dataset again")
-        self._read_store(lambda store: check_arrays(store, self._description))
-        if len(self.video_ids) != self._description.videos:
+        self._read_store(lambda store: check_arrays(store, self.description))
+        if len(self.video_ids) != self.description.videos:
             raise DataError(
                 f"{self.folder / VIDEOS}: {len(self.video_ids)} rows for "
-                f"{self._description.videos} videos; make the dataset again"
+                f"{self.description.videos} videos; make the dataset again"
             )
         for split in SPLITS:
             self.questions(split)
@@ -268,17 +277,17 @@ class Dataset:
         found: Value = self._kept[key]
         return found
 
-    def _encoder(self, config: TrialConfig) -> EncoderLayout:
+    def _encoder(self, config: TrialConfig) -> EncoderArrays:
         name = config.model.encoder
-        if name not in self._description.encoders:
+        if name not in self.description.encoders:
             raise DataError(
                 f"model.encoder = '{name}': dataset '{self.name}' has no features of it; "
                 f"allowed here: {', '.join(self.encoders)}"
             )
-        return self._description.encoders[name]
+        return self.description.encoders[name]
 
     def _check_pooling(self, t2: int, pooling: Pooling) -> None:
-        stored, how = self._description.stored_t2, self._description.stored_pooling
+        stored, how = self.description.stored_t2, self.description.stored_pooling
         allowed = [size for size in range(1, self.segments + 1) if self.segments % size == 0]
         allowed = [size for size in allowed if size % stored == 0]
         if t2 not in allowed:
@@ -295,25 +304,16 @@ class Dataset:
             )
 
     def _read_questions(self, split: str) -> Questions:
-        table = self.question_table(split)
-        layout = self._description
-        sentences = self._read_store(lambda store: count_sentences(store, self._description))
-        limits = {
-            "question_id": 2**63 - 1,
-            "video": layout.videos,
-            "sentence": sentences,
-            "answer": len(layout.answers),
-            "type": len(QUESTION_TYPES),
-        }
+        table, found = self.question_table(split), self.description
+        sentences = self._read_store(lambda store: count_sentences(store, found))
+        limits = (2**63 - 1, found.videos, sentences, len(found.answers), len(QUESTION_TYPES))
+        columns = {}
         try:
-            columns = {name: np.asarray(table[name].to_numpy(), dtype=np.int64) for name in limits}
-        except (KeyError, ValueError, TypeError, pa.ArrowException) as error:
+            for name, limit in zip(INDEX_COLUMNS, limits, strict=True):
+                columns[name] = np.asarray(table[name].to_numpy(), dtype=np.int64)
+                require_range(split, name, columns[name], limit)
+        except (KeyError, ValueError, TypeError, pa.ArrowException, DataError) as error:
             raise self._damaged(f"questions-{split}.parquet", error) from None
-        for name, limit in limits.items():
-            wrong = np.flatnonzero((columns[name] < 0) | (columns[name] >= limit))
-            if wrong.size:
-                reason = f"{name} = {columns[name][wrong[0]]} at row {wrong[0]} is out of range"
-                raise self._damaged(f"questions-{split}.parquet", ValueError(reason))
         return Questions(**columns)
 
     def _read_store(self, read: Callable[[Any], Value]) -> Value:
@@ -324,7 +324,7 @@ class Dataset:
             raise self._damaged(FEATURES, error) from None
 
     def _open_features(self, name: str, t2: int, pooling: Pooling) -> Features:
-        layout = self._description.encoders[name]
+        layout = self.description.encoders[name]
         read: dict[str, Array] = self._read_store(
             lambda store: {
                 part: store[f"{name}/{part}"][()]
@@ -346,7 +346,7 @@ class Dataset:
 
     def _pooled(self, name: str, t2: int, pooling: Pooling) -> npt.NDArray[np.float16]:
         """Return an array at T2: mapped as it lies when it is stored so, or from the cache."""
-        further = t2 // self._description.stored_t2
+        further = t2 // self.description.stored_t2
         stored = self._map_stored(name)
         if further == 1 and stored is not None:
             return stored
@@ -371,24 +371,8 @@ class Dataset:
 
     def _require_checksum(self, name: str) -> None:
         # HDF5 and Parquet readers trust their input; a flipped bit must not reach them.
-        if self._checksum(name) != self._description.checksums.get(name):
+        if not self.intact(name):
             raise DataError(f"{self.folder / name}: {CHANGED}: make the dataset again")
-
-    def _checksum(self, name: str) -> str:
-        try:
-            if not name.startswith(f"{FEATURES}/"):
-                return sha256_file(self.folder / name)
-        except OSError as error:
-            raise self._damaged(name, error) from None
-
-        def read(store: Any) -> str:
-            found = hashlib.sha256()
-            array = store[name.removeprefix(f"{FEATURES}/")]
-            for start in range(0, len(array), _BLOCK_ROWS):
-                found.update(np.ascontiguousarray(array[start : start + _BLOCK_ROWS]).data)
-            return found.hexdigest()
-
-        return self._read_store(read)
 
     def _damaged(self, name: str, error: Exception) -> DataError:
         reason = " ".join(str(error).split()) or type(error).__name__

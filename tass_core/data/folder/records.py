@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -31,13 +31,11 @@ class Questions:
 
     def take(self, rows: npt.NDArray[Any]) -> Questions:
         """Return some of the questions, in the order of ``rows``."""
-        return Questions(
-            self.question_id[rows],
-            self.video[rows],
-            self.sentence[rows],
-            self.answer[rows],
-            self.type[rows],
-        )
+        return Questions(*(getattr(self, name)[rows] for name in INDEX_COLUMNS))
+
+
+INDEX_COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Questions))
+"""The questions' columns of whole numbers, in the order of the fields."""
 
 
 @dataclass(frozen=True, slots=True)

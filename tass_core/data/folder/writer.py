@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +16,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tass_core.config import Pooling
 from tass_core.data.folder.columns import (
     QUESTION_COLUMNS,
     checked_tokens,
@@ -29,7 +27,6 @@ from tass_core.data.folder.columns import (
     require_range,
 )
 from tass_core.data.folder.description import (
-    AUDIO_WIDTH,
     DESCRIPTION,
     FEATURES,
     SCENES,
@@ -37,17 +34,14 @@ from tass_core.data.folder.description import (
     TRUTH,
     VIDEOS,
     Description,
-    EncoderLayout,
-    Provenance,
-    layout_problem,
 )
-from tass_core.data.folder.stream import ArrayStream, sha256_file
+from tass_core.data.folder.stream import ArrayStream, sha256_array, sha256_file
 from tass_core.data.folder.truth import write_truth
-from tass_core.data.music_avqa.vocabulary import ANSWERS
 from tass_core.errors import DataError
 from tass_core.files import PartialFolder, storage_errors, sync
 
 Array = npt.NDArray[Any]
+Info = Mapping[str, str | int | float | bool | None]
 
 
 class DatasetWriter:
@@ -57,10 +51,11 @@ class DatasetWriter:
     ``finish``. Leaving the block without ``finish``, or by an exception, removes it, and an
     existing dataset stays as it was. What a killed writer left is removed by the next one::
 
-        with DatasetWriter(
-            "data/demo", name="demo", provenance="procedural", videos=200, segments=20,
-            encoders={"clip": EncoderLayout(grid=(7, 7), visual=64)},
-        ) as writer:
+        description = Description(
+            name="demo", provenance="procedural", videos=200, segments=20,
+            encoders={"clip": EncoderArrays(grid=(7, 7), visual=64)},
+        )
+        with DatasetWriter("data/demo", description) as writer:
             for identity, audio, maps in scenes:         # audio [T1, 128], maps [T1, P, C]
                 row = writer.add_video(identity, audio, {"clip": maps})
             writer.set_text("clip", sentences)           # [S, D_t]
@@ -71,21 +66,9 @@ class DatasetWriter:
 
     Args:
         path: the dataset folder to make.
-        name: what the dataset is called in trackers and tables.
-        provenance: ``procedural``, ``procedural-over-real-questions``, ``features``, ``videos``.
-        videos: V, the most videos that will be added; fewer may come (the file is then
-            rewritten once at the right size).
-        segments: T1, segments of a video before any pooling.
-        encoders: grid and channels by encoder (``clip``, ``resnet18-glove``); leave ``text``,
-            ``words`` and ``vectors`` of the layouts alone, ``set_text`` and ``set_tokens`` fill
-            them in.
-        stored_t2: store segments that are already pooled over this many; the arrays given to
-            ``add_video`` then have T1 / stored_t2 segments.
-        stored_pooling: how they were pooled, ``mean`` or ``stride``.
-        description: a sentence for people.
-        base: recommended config values by dotted name; ``{}`` for real data.
-        notes: plain data on how the dataset came about, shown by ``data info``.
-        answers: the classes, in order.
+        description: what the dataset will be. ``videos`` is the most that will be added; fewer
+            may come (the file is then rewritten once at the right size). With ``stored_t2`` above
+            1 the arrays given to ``add_video`` are already pooled: T1 / stored_t2 segments.
         force: replace an existing dataset at ``path``.
 
     Raises:
@@ -93,44 +76,11 @@ class DatasetWriter:
             written, the disk is full, or an array does not fit what was announced.
     """
 
-    def __init__(
-        self,
-        path: Path | str,
-        *,
-        name: str,
-        provenance: Provenance,
-        videos: int,
-        segments: int,
-        encoders: Mapping[str, EncoderLayout],
-        stored_t2: int = 1,
-        stored_pooling: Pooling = "mean",
-        description: str = "",
-        base: Mapping[str, Any] | None = None,
-        notes: Mapping[str, Any] | None = None,
-        answers: Sequence[str] = ANSWERS,
-        force: bool = False,
-    ) -> None:
-        self._description = Description(
-            name=name,
-            provenance=provenance,
-            description=description,
-            videos=videos,
-            segments=segments,
-            stored_t2=stored_t2,
-            stored_pooling=stored_pooling,
-            answers=tuple(answers),
-            encoders=dict(encoders),
-            base=dict(base or {}),
-            notes=dict(notes or {}),
-        )
-        problem = layout_problem(self._description)
-        if problem is not None:
-            raise DataError(f"dataset '{name}': {problem}")
+    def __init__(self, path: Path | str, description: Description, *, force: bool = False) -> None:
         self.path = Path(path)
+        self._description = description
         self._folder = PartialFolder(self.path, force=force)
-        self._video_ids: list[str] = []
-        self._known_videos: dict[str, int] = {}
-        self._video_info: list[Mapping[str, Any]] = []
+        self._videos: dict[str, Info] = {}
         self._arrays: dict[str, Array] = {}
         self._sentences: int | None = None
         self._questions: dict[str, pa.Table] = {}
@@ -139,15 +89,11 @@ class DatasetWriter:
         self._stream: ArrayStream | None = None
 
     def __enter__(self) -> DatasetWriter:
-        stored = self._description.stored_segments
-        shapes: dict[str, tuple[int, ...]] = {"audio": (stored, AUDIO_WIDTH)}
-        for name, layout in self._description.encoders.items():
-            shapes[f"{name}/visual"] = (stored, layout.regions, layout.visual)
+        shapes, videos = self._description.video_arrays, self._description.videos
         with storage_errors(self.path):
             self._folder.create()
             try:
-                path = self._folder.partial / FEATURES
-                self._stream = ArrayStream(path, shapes, self._description.videos)
+                self._stream = ArrayStream(self._folder.partial / FEATURES, shapes, videos)
             except BaseException:
                 self._folder.discard()
                 raise
@@ -168,7 +114,7 @@ class DatasetWriter:
         video_id: str,
         audio: Array,
         visual: Mapping[str, Array],
-        info: Mapping[str, str | int | float | bool | None] | None = None,
+        info: Info | None = None,
     ) -> int:
         """Append one video and return its row.
 
@@ -181,9 +127,9 @@ class DatasetWriter:
         Raises:
             DataError: the id repeats, an array has another shape or is not finite as float16.
         """
-        if video_id in self._known_videos:
+        if video_id in self._videos:
             raise DataError(f"video '{video_id}' is given twice; every video has one row")
-        if len(self._video_ids) >= self._description.videos:
+        if len(self._videos) >= self._description.videos:
             raise DataError(
                 f"video '{video_id}' is one more than the {self._description.videos} announced"
             )
@@ -192,10 +138,8 @@ class DatasetWriter:
         with storage_errors(self.path):
             assert self._stream is not None
             self._stream.append(rows)
-        self._known_videos[video_id] = len(self._video_ids)
-        self._video_ids.append(video_id)
-        self._video_info.append(dict(info or {}))
-        return len(self._video_ids) - 1
+        self._videos[video_id] = dict(info or {})
+        return len(self._videos) - 1
 
     def set_text(
         self,
@@ -215,7 +159,7 @@ class DatasetWriter:
         self._require_encoder(encoder)
         sentences = finite_half(f"{encoder} sentences", sentences, (None, None))
         self._require_sentences(encoder, len(sentences))
-        layout = dataclasses.replace(self._description.encoders[encoder], text=sentences.shape[1])
+        sizes = {"text": sentences.shape[1]}
         self._arrays[f"{encoder}/text"] = sentences
         if words is not None:
             if word_count is None:
@@ -226,8 +170,8 @@ class DatasetWriter:
             require_counts(encoder, counts, len(sentences), words.shape[1])
             self._arrays[f"{encoder}/words"] = words
             self._arrays[f"{encoder}/word_count"] = counts
-            layout = dataclasses.replace(layout, words=words.shape[1])
-        self._set_layout(encoder, layout)
+            sizes["words"] = words.shape[1]
+        self._announce(encoder, **sizes)
 
     def set_tokens(
         self,
@@ -247,16 +191,14 @@ class DatasetWriter:
         self._require_encoder(encoder)
         tokens = checked_tokens(encoder, tokens, len(vocabulary))
         self._require_sentences(encoder, len(tokens))
-        layout = dataclasses.replace(
-            self._description.encoders[encoder], words=tokens.shape[1], vectors=0
-        )
-        self._arrays[f"{encoder}/tokens"] = tokens.astype(np.int16)
+        sizes = {"words": tokens.shape[1]}
+        self._arrays[f"{encoder}/tokens"] = tokens
         if vectors is not None:
             found = checked_vectors(encoder, vectors, len(vocabulary))
             self._arrays[f"{encoder}/vectors"] = found
-            layout = dataclasses.replace(layout, vectors=found.shape[1])
-        self._set_layout(encoder, layout)
-        self._description = dataclasses.replace(self._description, vocabulary=tuple(vocabulary))
+            sizes["vectors"] = found.shape[1]
+        self._announce(encoder, **sizes)
+        self._description = replace(self._description, vocabulary=tuple(vocabulary))
 
     def set_questions(
         self,
@@ -303,12 +245,12 @@ class DatasetWriter:
             regions: bool [Q, T1, P] on the first encoder's grid.
             segments: bool [Q, T1].
         """
-        layout = next(iter(self._description.encoders.values()))
-        expected = (len(segments), self._description.segments)
-        if regions.shape != (*expected, layout.regions) or segments.shape != expected:
+        height, width = self._description.grid
+        seconds, places = (len(segments), self._description.segments), height * width
+        if regions.shape != (*seconds, places) or segments.shape != seconds:
             raise DataError(
                 f"truth of {split}: regions {regions.shape} and segments {segments.shape} do not "
-                f"fit [Q, {expected[1]}, {layout.regions}] and [Q, {expected[1]}]"
+                f"fit [Q, {seconds[1]}, {places}] and [Q, {seconds[1]}]"
             )
         packed = np.packbits(regions.astype(bool), axis=-1)
         self._truth[split] = (packed, segments.astype(bool))
@@ -365,12 +307,14 @@ class DatasetWriter:
             )
         self._sentences = count
 
-    def _set_layout(self, encoder: str, layout: EncoderLayout) -> None:
-        encoders = {**self._description.encoders, encoder: layout}
-        self._description = dataclasses.replace(self._description, encoders=encoders)
+    def _announce(self, encoder: str, *, text: int = 0, words: int = 0, vectors: int = 0) -> None:
+        known = self._description.encoders[encoder]
+        arrays = replace(known, text=text, words=words, vectors=vectors)
+        encoders = {**self._description.encoders, encoder: arrays}
+        self._description = replace(self._description, encoders=encoders)
 
     def _check_complete(self) -> None:
-        if not self._video_ids:
+        if not self._videos:
             raise DataError(f"{self.path}: no video was added, so there is no dataset to write")
         if self._sentences is None:
             raise DataError(f"{self.path}: neither set_text nor set_tokens was called")
@@ -378,7 +322,7 @@ class DatasetWriter:
             if f"{name}/text" not in self._arrays and f"{name}/tokens" not in self._arrays:
                 raise DataError(f"{self.path}: encoder '{name}' has neither text nor tokens")
         for split, table in self._questions.items():
-            require_range(split, "video", table["video"].to_numpy(), len(self._video_ids))
+            require_range(split, "video", table["video"].to_numpy(), len(self._videos))
             require_range(split, "sentence", table["sentence"].to_numpy(), self._sentences)
         for split in self._truth.keys() | (self._questions.keys() if self._truth else set()):
             asked = len(self._questions[split]) if split in self._questions else 0
@@ -392,18 +336,15 @@ class DatasetWriter:
         with h5py.File(self._folder.partial / FEATURES, "r+") as store:
             for name, array in self._arrays.items():
                 store.create_dataset(name, data=array)
-                sums[name] = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-        self._description = dataclasses.replace(
+                sums[name] = sha256_array(array)
+        self._description = replace(
             self._description,
-            videos=len(self._video_ids),
+            videos=len(self._videos),
             checksums={f"{FEATURES}/{name}": value for name, value in sorted(sums.items())},
         )
 
     def _write_tables(self) -> None:
-        rows = [
-            {"video_id": name, **info}
-            for name, info in zip(self._video_ids, self._video_info, strict=True)
-        ]
+        rows = [{"video_id": name, **info} for name, info in self._videos.items()]
         pq.write_table(pa.Table.from_pylist(rows), self._folder.partial / VIDEOS)
         self._add_checksum(VIDEOS)
         empty = pa.schema(list(QUESTION_COLUMNS.items())).empty_table()
@@ -413,14 +354,14 @@ class DatasetWriter:
             pq.write_table(table, self._folder.partial / name)
             self._add_checksum(name)
         contents = contents_digest(self._questions, self._truth)
-        self._description = dataclasses.replace(self._description, contents=contents)
+        self._description = replace(self._description, contents=contents)
 
     def _write_truth(self) -> None:
         if not self._truth:
             return
         parts = [self._truth[split] for split in SPLITS if split in self._truth]
-        regions = next(iter(self._description.encoders.values())).regions
-        write_truth(self._folder.partial / TRUTH, parts, regions)
+        height, width = self._description.grid
+        write_truth(self._folder.partial / TRUTH, parts, height * width)
         self._add_checksum(TRUTH)
 
     def _write_scenes(self) -> None:
@@ -433,4 +374,4 @@ class DatasetWriter:
 
     def _add_checksum(self, name: str) -> None:
         sums = {**self._description.checksums, name: sha256_file(self._folder.partial / name)}
-        self._description = dataclasses.replace(self._description, checksums=sums)
+        self._description = replace(self._description, checksums=sums)

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tass_core.config import Pooling
-from tass_core.data.folder.description import AUDIO_WIDTH, EncoderLayout
+from tass_core.data.folder.columns import to_half
+from tass_core.data.folder.description import AUDIO_WIDTH, Description, EncoderArrays
 from tass_core.data.folder.pooling import pool_segments
 from tass_core.data.folder.writer import DatasetWriter
 from tass_core.data.ingest.npy import (
@@ -25,7 +26,6 @@ from tass_core.data.ingest.npy import (
     read_array,
     read_header,
     recognise,
-    to_half,
 )
 from tass_core.data.ingest.sources import LeftOut, Sources, gather, require_complete
 from tass_core.data.ingest.text import TextPlan, add_questions
@@ -127,11 +127,10 @@ def ingest(
         raise DataError(f"{plan.audio}: none of the {len(sources.videos)} videos can be used")
     _remark_lengths(headers, timing, videos, remark)
     encoders = {
-        name: EncoderLayout(grid=layout.grid, visual=layout.channels)
+        name: EncoderArrays(grid=layout.grid, visual=layout.channels)
         for name, layout in layouts.items()
     }
-    with DatasetWriter(
-        plan.out,
+    description = Description(
         name=plan.name,
         provenance="features",
         description=f"{len(videos)} videos from feature files",
@@ -141,8 +140,8 @@ def ingest(
         stored_pooling=plan.stored_pooling if timing.stored_t2 > 1 else "mean",
         encoders=encoders,
         base=_base(plan, layouts, timing),
-        force=plan.force,
-    ) as writer:
+    )
+    with DatasetWriter(plan.out, description, force=plan.force) as writer:
         rows: dict[str, int] = {}
         for done, (name, made) in enumerate(_read_videos(plan, videos, layouts, timing), start=1):
             if isinstance(made, DataError):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from tass_core.data.folder.columns import to_half
 from tass_core.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -17,7 +18,6 @@ Axes = Literal["TCHW", "THWC", "TPC", "TCP", "TC"]
 
 _CLASS_TOKEN_GRIDS = {50: 7, 197: 14, 257: 16, 577: 24}
 _FEWEST_CHANNELS = 128
-_LARGE = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +77,6 @@ def arrange(array: Array, layout: MapLayout) -> Array:
     return np.ascontiguousarray(
         half.reshape(half.shape[0], layout.grid[0] * layout.grid[1], layout.channels)
     )
-
-
-def to_half(array: Array) -> npt.NDArray[np.float16]:
-    """Return the array as float16.
-
-    Raises:
-        DataError: a value is NaN, infinite or beyond float16.
-    """
-    half = _round(np.asarray(array))
-    # All exponent bits set means not finite; whole-number tests are much faster than isfinite.
-    if half.size and int((half.view(np.uint16) & 0x7FFF).max()) >= 0x7C00:
-        finite = bool(np.isfinite(array).all())
-        raise DataError("values beyond float16's 65504" if finite else "NaN or infinite values")
-    return half
-
-
-def _round(array: Array) -> npt.NDArray[np.float16]:
-    if array.dtype == np.float32 and array.size >= _LARGE and array.flags.writeable:
-        import torch  # four times as fast as NumPy here, and rounding alike
-
-        return np.asarray(torch.from_numpy(array).half().numpy())
-    with np.errstate(over="ignore"):
-        return np.asarray(array, dtype=np.float16)
 
 
 def read_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:

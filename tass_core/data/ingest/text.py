@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tass_core.data.folder.columns import to_half
 from tass_core.data.folder.description import SPLITS
 from tass_core.data.folder.writer import DatasetWriter
-from tass_core.data.ingest.npy import read_array, to_half
+from tass_core.data.ingest.npy import read_array
 from tass_core.data.ingest.sources import LeftOut
 from tass_core.data.music_avqa.questions import RawQuestion
 from tass_core.data.music_avqa.vocabulary import ANSWERS, QUESTION_TYPES

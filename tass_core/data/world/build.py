@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tass_core.data.folder.description import SPLITS, Description, EncoderLayout, Provenance
+from tass_core.data.folder.description import SPLITS, Description, EncoderArrays, Provenance
 from tass_core.data.folder.writer import DatasetWriter
 from tass_core.data.music_avqa.vocabulary import ANSWERS, QUESTION_TYPES
 from tass_core.data.world.asking import Question
@@ -64,10 +64,8 @@ def describe(
         videos=len(videos),
         segments=size.seconds,
         stored_t2=size.stored_t2,
-        stored_pooling="mean",
-        answers=ANSWERS,
         encoders={
-            name: EncoderLayout(grid=size.grid, visual=width) for name, width in size.visual.items()
+            name: EncoderArrays(grid=size.grid, visual=width) for name, width in size.visual.items()
         },
         base=size.base,
         notes=notes,
@@ -86,19 +84,7 @@ def build(
 ) -> Path:
     """Render every video and write the dataset; memory does not grow with the feature shapes."""
     prototypes = make_prototypes(seed, text=size.text, visual=dict(size.visual))
-    with DatasetWriter(
-        path,
-        name=description.name,
-        provenance=description.provenance,
-        videos=description.videos,
-        segments=description.segments,
-        encoders=description.encoders,
-        stored_t2=description.stored_t2,
-        description=description.description,
-        base=description.base,
-        notes=description.notes,
-        force=force,
-    ) as writer:
+    with DatasetWriter(path, description, force=force) as writer:
         for row, video in enumerate(videos):
             audio, visual = _render(video.scene, prototypes, size.stored_t2, seed, row)
             writer.add_video(video.video_id, audio, visual, info={"place": video.scene.place})

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from tass_core.data.folder.dataset import Dataset, open_dataset
-from tass_core.data.folder.description import SPLITS, EncoderLayout
+from tass_core.data.folder.description import SPLITS, Description, EncoderArrays
 from tass_core.data.folder.writer import DatasetWriter
 
 VIDEOS, SEGMENTS, QUESTIONS = 5, 12, 4
 ENCODERS = {
-    "clip": EncoderLayout(grid=(2, 2), visual=8),
-    "resnet18-glove": EncoderLayout(grid=(4, 4), visual=6),
+    "clip": EncoderArrays(grid=(2, 2), visual=8),
+    "resnet18-glove": EncoderArrays(grid=(4, 4), visual=6),
 }
 VOCABULARY = ("", "is", "there", "music")
 
@@ -60,7 +60,7 @@ def questions(split: str) -> dict[str, Any]:
     }
 
 
-def small_writer(path: Path, **changes: Any) -> DatasetWriter:
+def small_writer(path: Path, *, force: bool = False, **changes: Any) -> DatasetWriter:
     settings: dict[str, Any] = {
         "name": "small",
         "provenance": "procedural",
@@ -68,12 +68,31 @@ def small_writer(path: Path, **changes: Any) -> DatasetWriter:
         "segments": SEGMENTS,
         "encoders": ENCODERS,
     }
-    return DatasetWriter(path, **(settings | changes))
+    return DatasetWriter(path, Description(**(settings | changes)), force=force)
 
 
 def write_small(path: Path, *, seed: int = 0, **changes: Any) -> Dataset:
     stored = SEGMENTS // changes.get("stored_t2", 1)
     with small_writer(path, **changes) as writer:
         fill(writer, content(seed, stored))
+        writer.finish()
+    return open_dataset(path)
+
+
+def write_one_video(path: Path, *, segments: int, splits: tuple[str, ...]) -> Dataset:
+    """A dataset of one video with one question a split, without word features."""
+    description = Description(
+        name="one",
+        provenance="features",
+        videos=1,
+        segments=segments,
+        encoders={"clip": EncoderArrays(grid=(1, 1), visual=3)},
+    )
+    with DatasetWriter(path, description) as writer:
+        writer.add_video("one", np.ones((segments, 128)), {"clip": np.ones((segments, 1, 3))})
+        writer.set_text("clip", np.ones((1, 4)))
+        for split in splits:
+            one = {"question_id": [1], "video": [0], "sentence": [0], "answer": [0], "type": [0]}
+            writer.set_questions(split, **one, text=["?"])
         writer.finish()
     return open_dataset(path)

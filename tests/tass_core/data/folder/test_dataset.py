@@ -15,7 +15,13 @@ from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.folder.description import SPLITS
 from tass_core.errors import DataError
 from tests import ROOT
-from tests.tass_core.data.folder.small_datasets import SEGMENTS, VIDEOS, content, write_small
+from tests.tass_core.data.folder.small_datasets import (
+    SEGMENTS,
+    VIDEOS,
+    content,
+    write_one_video,
+    write_small,
+)
 
 
 @pytest.fixture
@@ -79,24 +85,7 @@ def test_config_that_does_not_fit_is_refused_with_what_would(tmp_path, stored_t2
 
 
 def test_word_target_and_encoder_need_their_features(tmp_path):
-    from tass_core.data.folder.description import EncoderLayout
-    from tass_core.data.folder.writer import DatasetWriter
-
-    with DatasetWriter(
-        tmp_path / "plain",
-        name="plain",
-        provenance="features",
-        videos=1,
-        segments=6,
-        encoders={"clip": EncoderLayout(grid=(1, 1), visual=3)},
-    ) as writer:
-        writer.add_video("one", np.ones((6, 128)), {"clip": np.ones((6, 1, 3))})
-        writer.set_text("clip", np.ones((1, 4)))
-        for split in SPLITS:
-            one = {"question_id": [1], "video": [0], "sentence": [0], "answer": [0], "type": [0]}
-            writer.set_questions(split, **one, text=["?"])
-        writer.finish()
-    dataset = open_dataset(tmp_path / "plain")
+    dataset = write_one_video(tmp_path / "plain", segments=6, splits=SPLITS)
     dataset.check(config())
     with pytest.raises(DataError, match=r"needs word features.*allowed here: sentence"):
         dataset.check(config(model__target="word_soft"))
@@ -120,35 +109,41 @@ def test_truth_is_pooled_by_any_and_split_in_order(dataset):
 
 
 RACE = """
-import sys, time
+import sys
 import numpy as np
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 dataset = open_dataset(sys.argv[1])
-while time.time() < float(sys.argv[2]):
-    pass
+print("ready", flush=True)
+sys.stdin.readline()
 found = dataset.features(TrialConfig())
 print(float(np.asarray(found.visual, dtype=np.float64).sum()))
 """
 
 
-def run_readers(dataset, count=2, **environment):
-    import time
-
-    started = str(time.time() + 3)
-    command = [sys.executable, "-c", RACE, str(dataset.folder), started]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+def race(dataset, count):
+    """Let processes that have the dataset open ask for its features at one moment."""
     processes = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", RACE, str(dataset.folder)],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(count)
     ]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * count
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    outputs = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * count
     return [float(output) for output in outputs]
 
 
 def test_two_processes_make_one_cache(dataset):
-    sums = run_readers(dataset)
+    sums = race(dataset, 2)
     expected = np.asarray(dataset.features(config()).visual, dtype=np.float64).sum()
     assert sums == [expected, expected]
     kept = sorted(path.suffix for path in (dataset.folder / "cache").iterdir())

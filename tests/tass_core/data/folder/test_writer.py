@@ -13,8 +13,7 @@ import pytest
 
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.folder.description import SPLITS, EncoderLayout
-from tass_core.data.folder.writer import DatasetWriter
+from tass_core.data.folder.description import SPLITS
 from tass_core.errors import DataError
 from tests import ROOT
 from tests.tass_core.data.folder.small_datasets import (
@@ -24,6 +23,7 @@ from tests.tass_core.data.folder.small_datasets import (
     fill,
     questions,
     small_writer,
+    write_one_video,
     write_small,
 )
 
@@ -66,7 +66,7 @@ def test_what_was_written_is_read_back(tmp_path):
     assert dataset.question_table("test")["target"].to_pylist() == ["piano", None, None, "drum"]
     assert dataset.question_table("test")["answer_text"].to_pylist()[0] == "yes"
     assert dataset.video_ids == tuple(f"video-{row}" for row in range(VIDEOS))
-    assert (dataset.description, dataset.base) == ("five videos", {"model.heads": 2})
+    assert (dataset.description.description, dataset.base) == ("five videos", {"model.heads": 2})
     assert dataset.procedural
     dataset.verify()
 
@@ -140,17 +140,12 @@ def test_force_does_not_replace_what_is_no_dataset(tmp_path):
 
 def start_writer(path: Path, then: str) -> subprocess.Popen:
     program = (
-        "import sys, time, os; sys.path.insert(0, os.environ['HERE'])\n"
-        "from small_datasets import *\n"
-        f"writer = DatasetWriter({str(path)!r}, name='small', provenance='features', videos=5,\n"
-        "    segments=12, encoders=ENCODERS, force=True)\n"
-        "with writer:\n"
+        "import sys, time\n"
+        "from tests.tass_core.data.folder.small_datasets import *\n"
+        f"with small_writer({str(path)!r}, force=True) as writer:\n"
         f"    fill(writer, content(7)); print('filled', flush=True)\n    {then}\n"
     )
-    environment = os.environ | {
-        "HERE": str(Path(__file__).parent),
-        "PYTHONPATH": str(ROOT),
-    }
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True
     )
@@ -237,20 +232,7 @@ def test_questions_that_do_not_fit_are_refused_by_row(tmp_path, column, values, 
 
 
 def test_split_never_given_is_empty(tmp_path):
-    with DatasetWriter(
-        tmp_path / "small",
-        name="small",
-        provenance="features",
-        videos=1,
-        segments=2,
-        encoders={"clip": EncoderLayout(grid=(1, 1), visual=3)},
-    ) as writer:
-        writer.add_video("one", np.ones((2, 128)), {"clip": np.ones((2, 1, 3))})
-        writer.set_text("clip", np.ones((1, 4)))
-        one = {"question_id": [1], "video": [0], "sentence": [0], "answer": [0], "type": [0]}
-        writer.set_questions("test", **one, text=["?"])
-        writer.finish()
-    dataset = open_dataset(tmp_path / "small")
+    dataset = write_one_video(tmp_path / "small", segments=2, splits=("test",))
     assert [len(dataset.questions(split)) for split in SPLITS] == [0, 0, 1]
     config = TrialConfig().replace("data.t2", 2)
     with pytest.raises(DataError, match="has no train questions"):
