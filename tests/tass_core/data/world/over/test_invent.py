@@ -4,9 +4,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 
-from cli.data.make import make
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.over.invent import make_world_over
 from tass_core.errors import DataError
@@ -88,21 +86,6 @@ def test_split_from_must_be_one_of_the_files(tmp_path):
         make_world_over([test], tmp_path / "world", split_from=tmp_path / "other.json")
     with pytest.raises(DataError, match="a train file already"):
         make_world_over([train, test], tmp_path / "world", split_from=test)
-
-
-def test_the_command_takes_several_files_after_one_option(tmp_path):
-    files = [str(file) for file in small_files(tmp_path)]
-    arguments = ["--questions", *files, "--preset", "tiny", "--out", str(tmp_path / "world")]
-    result = CliRunner().invoke(make, arguments)
-    assert result.exit_code == 0, result.output
-    assert "6 train, 0 val, 6 test questions" in result.output
-
-
-def test_the_command_refuses_an_option_that_would_be_ignored(tmp_path):
-    arguments = ["--preset", "tiny", "--split-fraction", "0.3", "--out", str(tmp_path / "world")]
-    result = CliRunner().invoke(make, arguments)
-    assert isinstance(result.exception, DataError)
-    assert "--split-fraction has no effect" in str(result.exception)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="MUSIC-AVQA's files are not in ../shared/music-avqa")
