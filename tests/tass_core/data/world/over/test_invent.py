@@ -64,6 +64,19 @@ def test_answers_that_contradict_each_other_are_counted(tmp_path):
     assert report.unmet_total == report.unmet["v_count"] == 1
 
 
+def test_sounds_from_off_the_stage_can_be_compared(tmp_path):
+    rhythm = (["Audio", "Comparative"], "Is the <Object> more rhythmic than the <Object>?")
+    asked = []
+    for video in range(5):
+        asked += [
+            record(f"v{video}", 3 * video, *PRESENCE, ["violin"], "no"),
+            record(f"v{video}", 3 * video + 1, *PRESENCE, ["piano"], "no"),
+            record(f"v{video}", 3 * video + 2, *rhythm, ["violin", "piano"], "yes"),
+        ]
+    file = write(tmp_path / "q-train.json", *asked)
+    assert make_world_over([file], tmp_path / "world", preset="tiny").unmet_total == 0
+
+
 def test_a_train_split_is_carved_by_video(tmp_path):
     _, file = small_files(tmp_path)
     make_world_over([file], tmp_path / "world", preset="tiny", split_from=file)
