@@ -113,13 +113,16 @@ def _lay_out(path: Path, shapes: Mapping[str, tuple[int, ...]], rows: int) -> di
         raise OSError(errno.ENOSPC, f"{needed:,} bytes are needed, {free:,} are free")
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_alignment(_ALIGNMENT, _ALIGNMENT)
-    identifier = h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, fapl=access)
+    creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    creation.set_obj_track_times(False)  # the same arrays give the same file
+    identifier = h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, fcpl=creation, fapl=access)
     offsets = {}
     with h5py.File(identifier) as store:
         for name, shape in shapes.items():
             plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
             plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            plan.set_obj_track_times(False)
             group = store.require_group(name.rpartition("/")[0] or "/")
             space_id = h5py.h5s.create_simple((rows, *shape))
             made = h5py.h5d.create(
