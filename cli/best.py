@@ -9,8 +9,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cli.options import console, data_option, format_option, resolve_dataset, results
-from cli.report_options import sweep_option, tracking_option
+from cli.options import (
+    console,
+    data_option,
+    format_option,
+    resolve_dataset,
+    results,
+    sweep_option,
+    tracking_option,
+)
 from jobs.export import Ranking, export, rank
 from tracking.writer import resolve_uri
 

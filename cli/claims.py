@@ -6,17 +6,18 @@ from pathlib import Path
 
 import click
 
-from cli.options import results
-from cli.report_options import refuse_existing, sweep_option, tracking_option, write_text
+from cli.options import refuse_existing, results, sweep_option, tracking_option, write_text
 from evidence.claims import check
-from reports.render.verdicts import show, to_json, to_markdown
+from reports.render import CLAIM_FORMATS
+from reports.render.terminal import show_claims
+from tracking.reader import Reader
 
 
 @click.command()
 @click.option(
     "--format",
     "output_format",
-    type=click.Choice(["rich", "md", "json"]),
+    type=click.Choice(["rich", *CLAIM_FORMATS]),
     default="rich",
     show_default=True,
     help="How to print the verdicts.",
@@ -41,13 +42,13 @@ def claims(
     """
     if output is not None:
         refuse_existing([output], force)
-    report = check(tracking_uri, sweep=sweep)
+    report = check(Reader(tracking_uri).snapshot(), sweep=sweep)
     if output is None and output_format == "rich":
-        show(report, results())
+        show_claims(report, results())
         return
     if output_format == "rich":
         output_format = "json" if output is not None and output.suffix == ".json" else "md"
-    text = to_json(report) if output_format == "json" else to_markdown(report)
+    text = CLAIM_FORMATS[output_format](report)
     if output is None:
         click.echo(text, nl=False)
     else:

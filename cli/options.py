@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,8 @@ from rich.console import Console
 from tass_core.config import TrialConfig, parse_overrides
 from tass_core.data.folder.dataset import Dataset, open_dataset
 from tass_core.data.world.make import make_world
+from tass_core.errors import ReportError
+from tass_core.files import write_atomically
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -63,6 +65,26 @@ def format_option(command: Command) -> Command:
     )(command)
 
 
+def tracking_option(command: Command) -> Command:
+    """Add ``--tracking-uri URI``."""
+    return click.option(
+        "--tracking-uri",
+        metavar="URI",
+        default=None,
+        help="MLflow store or server. Default: MLFLOW_TRACKING_URI, or sqlite:///mlflow.db here.",
+    )(command)
+
+
+def sweep_option(command: Command) -> Command:
+    """Add ``--sweep ID``."""
+    return click.option(
+        "--sweep",
+        metavar="ID",
+        default=None,
+        help="Run id or name of one sweep. Default: for each table the latest that asked for it.",
+    )(command)
+
+
 def resolve_dataset(path: Path | None) -> Dataset:
     """Open the dataset at ``path``, or the demo world, which is made when it is not there yet.
 
@@ -80,3 +102,21 @@ def resolve_dataset(path: Path | None) -> Dataset:
 def base_config(dataset: Dataset, overrides: tuple[str, ...]) -> TrialConfig:
     """Return the paper's config, adapted by the dataset's own settings, then by ``--set``."""
     return TrialConfig().with_values({**dataset.base, **parse_overrides(overrides)})
+
+
+def refuse_existing(paths: Iterable[Path], force: bool) -> None:
+    """Refuse to replace a file or a filled folder without ``--force``.
+
+    Raises:
+        ReportError: one of the paths is there already.
+    """
+    for path in paths:
+        if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
+            raise ReportError(f"--output {path} exists; choose another path or give --force")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step: a reader sees the old text or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_atomically(path) as partial:
+        partial.write_text(text)

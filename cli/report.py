@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from cli.report_options import refuse_existing, sweep_option, tracking_option, write_text
+from cli.options import refuse_existing, sweep_option, tracking_option, write_text
 from reports.figures import save
 from reports.page import build
+from reports.render.templates import page_html
 from tracking.reader import Reader
 from tracking.writer import attach_folder
 
@@ -43,12 +44,13 @@ def report(
     refuse_existing([output], force)
     reader = Reader(tracking_uri)
     page = build(reader.snapshot(), sweep=sweep)
-    write_text(output / "index.html", page.html)
+    html = page_html(page)
+    write_text(output / "index.html", html)
     for drawing in page.drawings:
         save(drawing.figure, output / "figures", drawing.name)
     click.echo(f"Wrote {output / 'index.html'} and {len(page.drawings)} figures")
     if log:
         with tempfile.TemporaryDirectory() as folder:
-            write_text(Path(folder) / "index.html", page.html)
+            write_text(Path(folder) / "index.html", html)
             attach_folder(reader.uri, page.sweep.run_id, Path(folder), "report")
         click.echo(f"Stored it with run {page.sweep.run_id} ({page.sweep.name})")

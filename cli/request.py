@@ -10,8 +10,7 @@ from typing import Any
 
 import click
 
-from cli.options import base_config, data_option, resolve_dataset, set_option
-from cli.report_options import tracking_option
+from cli.options import base_config, data_option, resolve_dataset, set_option, tracking_option
 from jobs.cluster.resources import Keep, Resources, Search, parse_seeds
 from jobs.machine.bench import bench_path, read_bench
 from jobs.machine.sharing import share_machine

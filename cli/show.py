@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import data_option, resolve_dataset
-from cli.report_options import refuse_existing
+from cli.options import data_option, refuse_existing, resolve_dataset
 from reports.attention.draw import describe, draw
 from reports.attention.explain import examples, explain, frame_paths
 from reports.figures import save

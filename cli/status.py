@@ -8,8 +8,7 @@ import time
 import click
 from rich.table import Table
 
-from cli.options import format_option, results
-from cli.report_options import tracking_option
+from cli.options import format_option, results, tracking_option
 from jobs.storage.packs import Storage
 from tracking.status import list_sweeps
 from tracking.writer import resolve_uri

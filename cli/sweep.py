@@ -9,17 +9,17 @@ from pathlib import Path
 import click
 
 from cli.display import Display, duration, look
-from cli.options import console, format_option, results
+from cli.options import console, format_option, refuse_existing, results, write_text
 from cli.plan import preview_request
-from cli.report_options import refuse_existing, write_text
 from cli.request import SweepRequest, sweep_options
 from evidence.results import ResultTable
 from evidence.tables import collect
 from jobs.driver.run import Outcome, Setting, run_grid
 from jobs.driver.search import run_search
 from reports.render import FORMATS, render
-from reports.render.terminal import show
+from reports.render.terminal import show_tables
 from tass_core.errors import ReportError, SweepError, TrackingError
+from tracking.reader import Reader
 from tracking.writer import attach
 
 HOUR = 3600.0
@@ -85,7 +85,7 @@ def sweep(
     if output_format == "json":
         click.echo(render(tables, "json"), nl=False)
     elif tables:
-        show(tables, results())
+        show_tables(tables, results())
     if output is not None:
         write_text(output, render(tables, table_format))
     if verdict is not None:
@@ -122,7 +122,7 @@ def _tables(request: SweepRequest, outcome: Outcome) -> list[ResultTable]:
     if outcome.sweep_run is None or outcome.interrupted or not request.plan.tables:
         return []
     try:
-        tables = collect(request.tracking_uri, sweep=outcome.sweep_run)
+        tables = collect(Reader(request.tracking_uri).snapshot(), sweep=outcome.sweep_run)
         text = render(tables, "md")
     except (ReportError, TrackingError) as error:
         console.print(f"The tables cannot be rendered: {error}", highlight=False)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from cli.options import results
-from cli.report_options import refuse_existing, sweep_option, tracking_option, write_text
+from cli.options import refuse_existing, results, sweep_option, tracking_option, write_text
 from evidence.tables import collect
 from reports.render import FORMATS, render
-from reports.render.terminal import show
+from reports.render.terminal import show_tables
+from tracking.reader import Reader
 
 
 @click.command()
@@ -48,10 +48,10 @@ def tables(
     Example: tass-cli tables --tables 2,5 --format latex --output tables.tex
     """
     names = [name.strip() for name in wanted.split(",") if name.strip()]
-    found = collect(tracking_uri, tables=names, sweep=sweep)
+    found = collect(Reader(tracking_uri).snapshot(), tables=names, sweep=sweep)
     if output is None:
         if output_format == "rich":
-            show(found, results())
+            show_tables(found, results())
         else:
             click.echo(render(found, output_format), nl=False)
         return

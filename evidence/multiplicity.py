@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+from evidence.variance import Estimate
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -15,3 +18,13 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         reached = max(reached, min(value * (len(order) - rank), 1.0))
         adjusted[place] = reached
     return adjusted
+
+
+def correct(estimates: Sequence[Estimate | None]) -> list[Estimate | None]:
+    """Return estimates whose p-values are corrected for their number (Holm)."""
+    tests = holm([None if found is None else found.p for found in estimates])
+    paired = holm([None if found is None else found.mcnemar for found in estimates])
+    return [
+        None if found is None else replace(found, p_holm=p, mcnemar_holm=m)
+        for found, p, m in zip(estimates, tests, paired, strict=True)
+    ]

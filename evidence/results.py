@@ -5,22 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evidence.variance import Difference, Interval
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """Something a table would need and does not have."""
-
-    row: str
-    seed: int | None
-    """None when the whole row is concerned."""
-    reason: str
-    run_id: str | None = None
-
-    def __str__(self) -> str:
-        where = self.row if self.seed is None else f"{self.row}, seed {self.seed}"
-        return f"{where}: {self.reason}"
+from evidence.rows import Hole
+from evidence.variance import Estimate, Interval
+from search_spaces.spaces import Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +21,7 @@ class Cell:
     interval: Interval | None
     """Student's t over seeds; None for a single seed."""
     published: float | None
-    difference: Difference | None
+    difference: Estimate | None
     """Paired difference to the row's reference; None for the reference itself."""
     holes: tuple[Hole, ...]
     difference_holes: tuple[Hole, ...] = ()
@@ -76,6 +63,10 @@ class ResultTable:
     training_version: str
     sweep: str
     sweep_run: str
+    base: Mapping[str, Scalar]
+    """The sweep's base config, canonical: dotted field -> value."""
+    note: str
+    """What a reader must know of the published numbers; may be empty."""
     experiment_id: str
     tracking_uri: str
     questions: Mapping[str, int]

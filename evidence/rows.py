@@ -1,4 +1,4 @@
-"""A table row's runs: looked up by content address, judged, and every fault named."""
+"""A table row's trials: looked up by content address, judged, and every fault named."""
 
 from __future__ import annotations
 
@@ -8,102 +8,108 @@ from typing import Any
 
 import numpy as np
 
-from evidence.results import Hole
 from evidence.variance import Matrix, weighted_average
 from search_spaces.columns import COLUMNS
-from tass_core.evaluation.predictions import Predictions
-from tracking.reader import Snapshot, SweepRun, TrialRun
+from tass_core.data.music_avqa.vocabulary import AVERAGES
+from tracking.reader import Predictions, Snapshot, SweepRun, TrialRun
 
 TOLERANCE = 0.01
 """Points by which a logged accuracy may differ from the one recounted from predictions."""
 
+Place = tuple[str, str]
+"""(table key, row name)."""
+
 
 @dataclass(frozen=True, slots=True)
-class RowData:
-    """One row's usable runs and predictions, by seed, and what is missing."""
+class Hole:
+    """Something a table would need and does not have."""
 
-    name: str
+    row: str
+    seed: int | None
+    """None when the whole row is concerned."""
+    reason: str
+    run_id: str | None = None
+
+    def __str__(self) -> str:
+        where = self.row if self.seed is None else f"{self.row}, seed {self.seed}"
+        return f"{where}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row's usable trials, by seed, and what is missing."""
+
+    place: Place
+    sweep: SweepRun
+    """The sweep whose plan has the row."""
     config_hash: str | None
     runs: Mapping[int, TrialRun]
-    predictions: Mapping[int, Predictions]
+    answers: Mapping[int, Predictions]
+    """Test answers of every run in ``runs``."""
     holes: tuple[Hole, ...]
 
+    @property
+    def name(self) -> str:
+        """The row's name."""
+        return self.place[1]
 
-class Lookup:
-    """Looks trials up in a snapshot of a tracking store."""
+    def values(self, column: str) -> dict[int, float]:
+        """Return the values of a column by seed, as far as the runs have them."""
+        found = {seed: _value(run, column, self.answers[seed]) for seed, run in self.runs.items()}
+        return {seed: value for seed, value in found.items() if value is not None}
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+    def missing(self, column: str) -> tuple[Hole, ...]:
+        """Return the holes that keep the row from a mean in a column."""
+        known, reason = self.values(column), f"{COLUMNS[column].label} was not logged"
+        return self.holes + tuple(
+            Hole(self.name, seed, reason, run.run_id)
+            for seed, run in self.runs.items()
+            if seed not in known
+        )
 
-    def rows(self, sweep: SweepRun, plans: Sequence[Mapping[str, Any]]) -> list[RowData]:
-        """Return the rows of a table's plan, all answering the same test questions."""
-        rows = [self._row(sweep, plan) for plan in plans]
-        return [_same_questions(row, rows) for row in rows]
-
-    def _row(self, sweep: SweepRun, plan: Mapping[str, Any]) -> RowData:
-        """Return one row's usable runs and predictions, and name what is missing."""
-        name = plan["name"]
-        if plan.get("missing"):
-            hole = Hole(name, None, plan["missing"])
-            return RowData(name, plan.get("variant"), {}, {}, (hole,))
-        runs: dict[int, TrialRun] = {}
-        predictions: dict[int, Predictions] = {}
-        holes: list[Hole] = []
-        for seed, key in sorted((int(seed), key) for seed, key in plan["trials"].items()):
-            run, fault = self._usable(sweep, key)
-            answers = self._snapshot.predictions(run) if run else None
-            if run is not None and answers is not None:
-                fault = fault or _disagreement(run, answers)
-            if run is None or fault:
-                holes.append(Hole(name, seed, fault or "no run", run.run_id if run else None))
-                continue
-            runs[seed] = run
-            if answers is not None:
-                predictions[seed] = answers
-        return RowData(name, plan.get("variant"), runs, predictions, tuple(holes))
-
-    def _usable(self, sweep: SweepRun, key: str) -> tuple[TrialRun | None, str | None]:
-        """Return the best run of a trial and what is wrong with it, if anything is."""
-        runs = self._snapshot.trials.get(key, ())
-        judged = [
-            (run, _fault(run, sweep)) for run in runs if run.experiment_id == sweep.experiment_id
-        ]
-        if not judged:
-            return None, f"no run of trial {key} in MLflow"
-        return next((pair for pair in judged if pair[1] is None), judged[0])
+    def correct(self, column: str, seeds: Sequence[int]) -> Matrix:
+        """Return the column's answers as right (1) or wrong (0): [S, Q]."""
+        keep = np.isin(self.answers[seeds[0]].type, COLUMNS[column].types)
+        return np.stack([self.answers[s].correct[keep] for s in seeds]).astype(np.float64)
 
 
-def correctness(predictions: Mapping[int, Predictions], column: str) -> Matrix:
-    """Return correct answers of a column as a matrix [S, Q], seeds ascending."""
-    rows = [predictions[seed] for seed in sorted(predictions)]
-    keep = np.isin(rows[0].type, COLUMNS[column].types)
-    return np.stack([row.correct[keep] for row in rows]).astype(np.float64)
+Samples = Mapping[Place, Sample]
 
 
-def row_values(row: RowData, column: str) -> tuple[dict[int, float], tuple[Hole, ...]]:
-    """Return a row's values of a column by seed, and the holes that keep it from a mean."""
-    values: dict[int, float] = {}
-    holes = list(row.holes)
-    for seed, run in row.runs.items():
-        value = _value(run, column, row.predictions.get(seed))
-        if value is None:
-            reason = f"{COLUMNS[column].label} was not logged"
-            holes.append(Hole(row.name, seed, reason, run.run_id))
+def sample_rows(snapshot: Snapshot, sweep: SweepRun, table: Mapping[str, Any]) -> list[Sample]:
+    """Return the rows of one table of a sweep's plan, all answering the same test questions."""
+    rows = [_sample(snapshot, sweep, table["key"], row) for row in table["rows"]]
+    first = next((p for row in rows for p in row.answers.values()), None)
+    return rows if first is None else [_same_questions(row, first) for row in rows]
+
+
+def _sample(snapshot: Snapshot, sweep: SweepRun, key: str, plan: Mapping[str, Any]) -> Sample:
+    """Return one row's usable runs and answers, and name what is missing."""
+    name = plan["name"]
+    runs: dict[int, TrialRun] = {}
+    answers: dict[int, Predictions] = {}
+    holes = [Hole(name, None, plan["missing"])] if plan.get("missing") else []
+    trials = {} if holes else plan["trials"]
+    for seed, address in sorted((int(seed), address) for seed, address in trials.items()):
+        run, fault = _usable(snapshot, sweep, address)
+        given = snapshot.predictions(run) if run else None
+        fault = fault or _disagreement(run, given)
+        if run is None or given is None or fault:
+            holes.append(Hole(name, seed, fault or "", run.run_id if run else None))
         else:
-            values[seed] = value
-    return values, tuple(holes)
+            runs[seed], answers[seed] = run, given
+    return Sample((key, name), sweep, plan.get("variant"), runs, answers, tuple(holes))
 
 
-def _value(run: TrialRun, column: str, answers: Predictions | None) -> float | None:
-    """Return a run's value: as logged, or for an average from its question types."""
-    spec = COLUMNS[column]
-    logged = run.metrics.get(spec.metric)
-    if logged is not None or answers is None or len(spec.types) < 2:
-        return logged
-    counts = answers.counts()
-    parts = {n: run.metrics.get(COLUMNS[n].metric) for n in spec.types if n in counts}
-    known = {name: value for name, value in parts.items() if value is not None}
-    return weighted_average(known, counts) if known and len(known) == len(parts) else None
+def _usable(
+    snapshot: Snapshot, sweep: SweepRun, address: str
+) -> tuple[TrialRun | None, str | None]:
+    """Return the best run of a trial and what is wrong with it, if anything is."""
+    runs = snapshot.trials.get(address, ())
+    judged = [(run, _fault(run, sweep)) for run in runs if run.dataset == sweep.dataset]
+    if not judged:
+        return None, f"no run of trial {address} in MLflow"
+    return next((pair for pair in judged if pair[1] is None), judged[0])
 
 
 def _fault(run: TrialRun, sweep: SweepRun) -> str | None:
@@ -122,30 +128,43 @@ def _fault(run: TrialRun, sweep: SweepRun) -> str | None:
     return None
 
 
-def _disagreement(run: TrialRun, answers: Predictions) -> str | None:
-    """Return how logged accuracies and logged predictions contradict each other, if they do."""
+def _disagreement(run: TrialRun | None, answers: Predictions | None) -> str | None:
+    """Return how a run's accuracies and predictions contradict each other, if they do."""
+    if run is None or answers is None:
+        return "its predictions are gone, so nothing confirms its accuracies"
     for column in ("all", *answers.counts()):
-        logged = run.metrics.get(f"test/{column}")
-        counted = 100 * float(answers.correct[np.isin(answers.type, COLUMNS[column].types)].mean())
+        logged = run.metrics.get(COLUMNS[column].metric)
+        kept = np.isin(answers.type, COLUMNS[column].types)
+        counted = 100 * float(answers.correct[kept].mean())
         if logged is not None and abs(logged - counted) > TOLERANCE:
             return f"test/{column} is logged as {logged:.2f}, its predictions give {counted:.2f}"
     return None
 
 
-def _same_questions(row: RowData, rows: Sequence[RowData]) -> RowData:
+def _same_questions(row: Sample, first: Predictions) -> Sample:
     """Drop the seeds whose questions are not those of the table's first run."""
-    first = next((p for other in rows for p in other.predictions.values()), None)
-    if first is None:
-        return row
-    odd = [
-        seed
-        for seed, answers in row.predictions.items()
-        if not np.array_equal(answers.question_id, first.question_id)
-    ]
+    odd = [s for s, answers in row.answers.items() if not same_questions(answers, first)]
     holes = [Hole(row.name, s, "answers other test questions", row.runs[s].run_id) for s in odd]
     return replace(
         row,
         runs={seed: run for seed, run in row.runs.items() if seed not in odd},
-        predictions={s: answers for s, answers in row.predictions.items() if s not in odd},
+        answers={seed: answers for seed, answers in row.answers.items() if seed not in odd},
         holes=(*row.holes, *holes),
     )
+
+
+def same_questions(one: Predictions, other: Predictions) -> bool:
+    """Whether two runs answered the same test questions."""
+    return np.array_equal(one.question_id, other.question_id)
+
+
+def _value(run: TrialRun, column: str, answers: Predictions) -> float | None:
+    """Return a run's value: as logged, or for an average from its question types."""
+    logged = run.metrics.get(COLUMNS[column].metric)
+    if logged is not None or column not in AVERAGES:
+        return logged
+    counts = answers.counts()
+    types = [name for name in COLUMNS[column].types if name in counts]
+    parts = {name: run.metrics.get(COLUMNS[name].metric) for name in types}
+    known = {name: value for name, value in parts.items() if value is not None}
+    return weighted_average(known, counts) if known and len(known) == len(parts) else None

@@ -1,9 +1,9 @@
-"""From a tracking URI to finished tables: ``collect`` is what every command calls.
+"""From a snapshot of the tracking store to finished tables: ``collect`` is what commands call.
 
 A table is a query. The plan of a sweep says which trial stands in which row for which seed;
-each trial is looked up by its content address in the whole experiment, so it does not matter
-which sweep trained it. What cannot be found, failed, or does not match its neighbours becomes
-a named hole, and a cell with a hole has no mean.
+each trial is looked up by its content address among all of the dataset's, so it does not
+matter which sweep trained it. What cannot be found, failed, or does not match its neighbours
+becomes a named hole, and a cell with a hole has no mean.
 """
 
 from __future__ import annotations
@@ -13,110 +13,72 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from evidence.multiplicity import holm
-from evidence.results import Cell, Hole, ResultRow, ResultTable
-from evidence.rows import Lookup, RowData, correctness, row_values
-from evidence.variance import Difference, compare, mean_interval, seed_difference
+from evidence.multiplicity import correct
+from evidence.results import Cell, ResultRow, ResultTable
+from evidence.rows import Hole, Sample, sample_rows
+from evidence.selection import Chosen, base, choose, conflict
+from evidence.variance import Estimate, compare, mean_interval, seed_difference
 from search_spaces.columns import COLUMNS
 from search_spaces.sweeps import SWEEPS
 from search_spaces.tables import Table
 from tass_core.config import TrialConfig
 from tass_core.errors import ConfigError, ReportError, nearest
-from tracking.reader import Reader, Snapshot, SweepRun
+from tracking.reader import Snapshot, SweepRun
 
 SWEEP_COLUMNS = ("a_avg", "v_avg", "av_avg", "all")
-"""Columns of the tables the paper does not have (λ, T2 and other sweeps)."""
-GROUNDING_KEY = "grounding"
-_GROUNDING = Table(
-    key=GROUNDING_KEY,
-    number=GROUNDING_KEY,
+"""Columns of the tables that no document describes."""
+GROUNDING = Table(
+    key="grounding",
+    number="grounding",
     title="Attention against the truth, which only a procedural dataset has",
     columns=tuple(key for key, column in COLUMNS.items() if column.module),
     rows=(),
 )
-_SPECS = {GROUNDING_KEY: _GROUNDING} | {
+_SPECS = {GROUNDING.key: GROUNDING} | {
     table.key: table for sweep in SWEEPS.values() for table in sweep.tables
 }
 
 
 def collect(
-    tracking_uri: str | None = None,
-    *,
-    tables: Sequence[str] = (),
-    sweep: str | None = None,
+    snapshot: Snapshot, *, tables: Sequence[str] = (), sweep: str | None = None
 ) -> list[ResultTable]:
     """Return the finished tables of a tracking store.
 
     Args:
-        tracking_uri: where MLflow is; ``MLFLOW_TRACKING_URI`` or ``sqlite:///mlflow.db`` in the
-            working directory when None.
+        snapshot: what the store holds.
         tables: keys or numbers ("2", "table2", "lambda"); empty means all there are.
         sweep: run id (or a unique beginning of it) or name of one sweep. Without it each table
             comes from the most recent sweep that asked for it, on the most recent dataset.
 
     Raises:
-        ReportError: there is no store, no sweep, or no such table.
+        ReportError: there is no sweep with a table, or no such table.
+        TrackingError: there is no such sweep.
     """
-    return collect_from(Reader(tracking_uri).snapshot(), tables=tables, sweep=sweep)
-
-
-def collect_from(
-    snapshot: Snapshot, *, tables: Sequence[str] = (), sweep: str | None = None
-) -> list[ResultTable]:
-    """Return the finished tables of a snapshot; see ``collect``."""
     chosen = choose(snapshot, sweep=sweep)
-    wanted = _wanted(tables, [plan["key"] for _, plan in chosen], snapshot.address)
-    lookup = Lookup(snapshot)
-    found = [
-        build_table(snapshot, lookup, source, plan)
-        for source, plan in chosen
-        if plan["key"] in wanted
-    ]
-    if GROUNDING_KEY in wanted:
-        found.extend(_grounding(snapshot, lookup, chosen, required=bool(tables)))
-    return found
+    wanted = _wanted(tables, [found.key for found in chosen], snapshot.address)
+    built = [build_table(snapshot, found) for found in chosen if found.key in wanted]
+    if GROUNDING.key in wanted:
+        built.extend(_grounding(snapshot, chosen, required=bool(tables)))
+    return built
 
 
-def choose(
-    snapshot: Snapshot, *, sweep: str | None = None
-) -> list[tuple[SweepRun, Mapping[str, Any]]]:
-    """Return (sweep, table plan) for each table there is, in the order of the paper."""
-    sweeps = [snapshot.sweep(sweep)] if sweep else snapshot.readable()
-    if not sweeps:
-        raise ReportError(
-            f"{snapshot.address} holds no sweep; run `tass-cli sweep ablations` first, or name "
-            "another store with --tracking-uri"
-        )
-    newest: dict[str, tuple[SweepRun, Mapping[str, Any]]] = {}
-    planned = [source for source in sweeps if source.plan.get("tables")]
-    for source in planned:
-        if source.fingerprint == planned[0].fingerprint and source.dataset == planned[0].dataset:
-            for plan in source.plan.get("tables", ()):
-                newest.setdefault(plan["key"], (source, plan))
-    if not newest:
-        raise ReportError(
-            f"{snapshot.address}: no sweep there plans a table; run a grid sweep first"
-        )
-    keys = [key for key in _SPECS if key in newest] + sorted(newest.keys() - _SPECS)
-    return [newest[key] for key in keys]
-
-
-def build_table(
-    snapshot: Snapshot, lookup: Lookup, sweep: SweepRun, plan: Mapping[str, Any]
-) -> ResultTable:
-    """Return one finished table of a sweep's plan."""
-    spec = _SPECS.get(plan["key"])
-    columns = tuple(spec.columns) if spec else SWEEP_COLUMNS
-    data = lookup.rows(sweep, plan["rows"])
+def build_table(snapshot: Snapshot, chosen: Chosen) -> ResultTable:
+    """Return one finished table."""
+    sweep, plan = chosen.sweep, chosen.table
+    spec = _SPECS.get(chosen.key)
+    columns = spec.columns if spec else SWEEP_COLUMNS
+    samples = sample_rows(snapshot, sweep, plan)
     published = {row.name: row.published for row in spec.rows} if spec else {}
     references = reference_rows(sweep, plan["rows"])
     rows = [
-        _finish_row(row, columns, published.get(row.name, {}), references, data) for row in data
+        _finish_row(sample, columns, published.get(sample.name, {}), references, samples)
+        for sample in samples
     ]
+    answers = next((p for sample in samples for p in sample.answers.values()), None)
     return ResultTable(
-        key=plan["key"],
-        number=spec.number if spec else plan["key"],
-        title=spec.title if spec else plan.get("title", f"Sweep over {plan['key']}"),
+        key=chosen.key,
+        number=spec.number if spec else plan.get("number", chosen.key),
+        title=spec.title if spec else plan.get("title", f"Sweep over {chosen.key}"),
         columns=columns,
         rows=tuple(_rank(_correct(rows, columns), columns)),
         seeds=sweep.seeds,
@@ -126,9 +88,11 @@ def build_table(
         training_version=sweep.training_version,
         sweep=sweep.name,
         sweep_run=sweep.run_id,
+        base=base(sweep),
+        note=spec.note if spec else "",
         experiment_id=sweep.experiment_id,
         tracking_uri=snapshot.address,
-        questions=_question_counts(data),
+        questions={} if answers is None else answers.counts(),
     )
 
 
@@ -138,7 +102,7 @@ def reference_rows(sweep: SweepRun, rows: Sequence[Mapping[str, Any]]) -> dict[s
     The reference is the sweep's base config, the full model, with the row's own encoder. A
     table without such a row has no differences.
     """
-    base = TrialConfig().with_values(dict(sweep.plan["base"]))
+    full = TrialConfig().with_values(dict(sweep.plan["base"]))
     variants = sweep.plan.get("variants", {})
     by_hash = {row["variant"]: row["name"] for row in rows if row.get("variant")}
     found: dict[str, str] = {}
@@ -147,19 +111,19 @@ def reference_rows(sweep: SweepRun, rows: Sequence[Mapping[str, Any]]) -> dict[s
         if config is None:
             continue
         try:
-            full = base.replace("model.encoder", config["model.encoder"]).hash()
+            reference = full.replace("model.encoder", config["model.encoder"]).hash()
         except ConfigError:
             continue
-        if full in by_hash:
-            found[row["name"]] = by_hash[full]
+        if reference in by_hash:
+            found[row["name"]] = by_hash[reference]
     return found
 
 
 def _wanted(asked: Sequence[str], known: Sequence[str], uri: str) -> list[str]:
     if not asked:
-        return [*known, GROUNDING_KEY]
+        return [*known, GROUNDING.key]
     numbers = {_SPECS[key].number: key for key in known if key in _SPECS} | {
-        name: name for name in (*known, GROUNDING_KEY)
+        name: name for name in (*known, GROUNDING.key)
     }
     for name in asked:
         if name not in numbers:
@@ -173,20 +137,27 @@ def _wanted(asked: Sequence[str], known: Sequence[str], uri: str) -> list[str]:
 
 
 def _grounding(
-    snapshot: Snapshot,
-    lookup: Lookup,
-    chosen: Sequence[tuple[SweepRun, Mapping[str, Any]]],
-    *,
-    required: bool,
+    snapshot: Snapshot, chosen: Sequence[Chosen], *, required: bool
 ) -> list[ResultTable]:
-    """Return the table of grounding scores, one row for each trained variant; [] without any."""
-    source = chosen[0][0]
+    """Return the table of grounding scores, one row for each trained variant; [] without any.
+
+    It stands under the first sweep; a row of a sweep that may not stand beside it is a hole.
+    """
+    first = chosen[0].sweep
     rows: dict[str, Mapping[str, Any]] = {}
-    for found, plan in chosen:
-        for row in plan["rows"]:
-            if row.get("variant") and found.training_version == source.training_version:
+    strange: dict[str, Mapping[str, Any]] = {}
+    for found in chosen:
+        reason = conflict(first, found.sweep)
+        for row in found.table["rows"]:
+            if row.get("variant") and reason is None:
                 rows.setdefault(row["variant"], row)
-    table = build_table(snapshot, lookup, source, {"key": GROUNDING_KEY, "rows": [*rows.values()]})
+            elif row.get("variant"):
+                hole = {"name": row["name"], "variant": None, "missing": reason}
+                strange.setdefault(row["name"], hole)
+    names = {row["name"] for row in rows.values()}
+    apart = [hole for name, hole in strange.items() if name not in names]
+    plan = {"key": GROUNDING.key, "rows": [*rows.values(), *apart]}
+    table = build_table(snapshot, Chosen(first, plan))
     scored = any(cell.values for row in table.rows for cell in row.cells.values())
     if not scored and required:
         raise ReportError(
@@ -195,50 +166,42 @@ def _grounding(
     return [table] if scored else []
 
 
-def _question_counts(rows: Sequence[RowData]) -> dict[str, int]:
-    first = next((p for row in rows for p in row.predictions.values()), None)
-    return first.counts() if first is not None else {}
-
-
 def _finish_row(
-    row: RowData,
+    sample: Sample,
     columns: Sequence[str],
     published: Mapping[str, float],
     references: Mapping[str, str],
-    rows: Sequence[RowData],
+    samples: Sequence[Sample],
 ) -> ResultRow:
-    name = references.get(row.name)
+    name = references.get(sample.name)
     reference = None
-    if name is not None and name != row.name:
-        reference = next(other for other in rows if other.name == name)
-    cells = {column: _cell(row, column, published.get(column), reference) for column in columns}
+    if name is not None and name != sample.name:
+        reference = next(other for other in samples if other.name == name)
     return ResultRow(
-        name=row.name,
-        config_hash=row.config_hash,
-        runs={seed: run.run_id for seed, run in row.runs.items()},
-        cells=cells,
+        name=sample.name,
+        config_hash=sample.config_hash,
+        runs={seed: run.run_id for seed, run in sample.runs.items()},
+        cells={name: _cell(sample, name, published.get(name), reference) for name in columns},
         reference=reference.name if reference else None,
-        holes=row.holes,
-        published_only=row.config_hash is None and not row.holes,
+        holes=sample.holes,
+        published_only=sample.config_hash is None and not sample.holes,
     )
 
 
-def _cell(row: RowData, column: str, published: float | None, reference: RowData | None) -> Cell:
-    values, holes = row_values(row, column)
-    spec = COLUMNS[column]
-    if _lacks(row, spec.module):
-        holes = row.holes
+def _cell(sample: Sample, name: str, published: float | None, reference: Sample | None) -> Cell:
+    column, values = COLUMNS[name], sample.values(name)
+    holes = sample.holes if _lacks(sample, column.module) else sample.missing(name)
     complete = bool(values) and not holes
     mean, interval = mean_interval(list(values.values())) if complete else (None, None)
-    difference: Difference | None = None
+    difference: Estimate | None = None
     reasons: tuple[Hole, ...] = ()
-    if reference is not None and complete and not spec.baseline:
-        difference, reasons = _difference(row, reference, column)
+    if reference is not None and complete and not column.baseline:
+        difference, reasons = _difference(sample, reference, name)
     return Cell(
-        column=column,
+        column=name,
         values=values,
         mean=mean,
-        interval=None if spec.counted else interval,
+        interval=None if column.counted else interval,
         published=published,
         difference=difference,
         holes=holes,
@@ -247,48 +210,35 @@ def _cell(row: RowData, column: str, published: float | None, reference: RowData
     )
 
 
-def _lacks(row: RowData, switch: str | None) -> bool:
+def _lacks(sample: Sample, switch: str | None) -> bool:
     """Whether a row's variant has the module behind ``switch``, if there is one, turned off."""
     return switch is not None and any(
-        run.params.get(switch) == "False" for run in row.runs.values()
+        run.params.get(switch) == "False" for run in sample.runs.values()
     )
 
 
 def _difference(
-    row: RowData, reference: RowData, column: str
-) -> tuple[Difference | None, tuple[Hole, ...]]:
-    """Return the difference row - reference, or why there is none."""
-    values, _ = row_values(row, column)
-    full, holes = row_values(reference, column)
+    sample: Sample, reference: Sample, name: str
+) -> tuple[Estimate | None, tuple[Hole, ...]]:
+    """Return the difference to the reference, or why there is none."""
+    column, values, full = COLUMNS[name], sample.values(name), reference.values(name)
+    holes = reference.missing(name)
     if holes or sorted(values) != sorted(full):
         return None, holes or (Hole(reference.name, None, "has other seeds"),)
-    if not COLUMNS[column].types:
-        seeds = sorted(values)
-        found = seed_difference([values[s] for s in seeds], [full[s] for s in seeds])
-        return replace(found, interval=None, p=None) if COLUMNS[column].counted else found, ()
-    for other in (row, reference):
-        without = [seed for seed in sorted(values) if seed not in other.predictions]
-        if without:
-            run_id = other.runs[without[0]].run_id
-            return None, (Hole(other.name, without[0], "no predictions to pair", run_id),)
-    first, second = correctness(row.predictions, column), correctness(reference.predictions, column)
-    return compare(first, second), ()
+    seeds = sorted(values)
+    if column.types:
+        return compare(sample.correct(name, seeds), reference.correct(name, seeds)), ()
+    found = seed_difference([values[s] for s in seeds], [full[s] for s in seeds])
+    return replace(found, interval=None, p=None) if column.counted else found, ()
 
 
 def _correct(rows: Sequence[ResultRow], columns: Sequence[str]) -> list[ResultRow]:
     """Correct every column's p-values for the number of its comparisons (Holm)."""
     cells = [dict(row.cells) for row in rows]
     for column in columns:
-        pairs = [(i, cell[column].difference) for i, cell in enumerate(cells)]
-        known = [(i, difference) for i, difference in pairs if difference is not None]
-        for (i, difference), p, m in zip(
-            known,
-            holm([difference.p for _, difference in known]),
-            holm([difference.mcnemar for _, difference in known]),
-            strict=True,
-        ):
-            changed = replace(difference, p_holm=p, mcnemar_holm=m)
-            cells[i][column] = replace(cells[i][column], difference=changed)
+        found = correct([cell[column].difference for cell in cells])
+        for cell, difference in zip(cells, found, strict=True):
+            cell[column] = replace(cell[column], difference=difference)
     return [replace(row, cells=cell) for row, cell in zip(rows, cells, strict=True)]
 
 

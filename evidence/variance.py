@@ -44,8 +44,8 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """A paired difference of two rows, in percentage points.
+class Estimate:
+    """A paired difference of rows, in percentage points.
 
     With one seed only ``mean``, ``bootstrap`` (over questions alone) and ``mcnemar`` exist:
     the spread over seeds is unknown, and no interval or verdict is given.
@@ -166,13 +166,13 @@ def mcnemar(difference: Matrix) -> float:
     return float(stats.chi2.sf(float(by_question.sum()) ** 2 / spread, 1))
 
 
-def compare(first: Matrix, second: Matrix) -> Difference:
+def compare(first: Matrix, second: Matrix) -> Estimate:
     """Return the paired difference ``first - second`` of two correctness matrices [S, Q]."""
     difference = first - second
     return replace(contrast(difference), mcnemar=mcnemar(difference))
 
 
-def contrast(difference: Matrix, *, resamples: int = RESAMPLES) -> Difference:
+def contrast(difference: Matrix, *, resamples: int = RESAMPLES) -> Estimate:
     """Return the statistics of one contrast, given by question and seed: [S, Q] in [-1, 1].
 
     The contrast may mix more than two rows (an average of two rows minus another); McNemar's
@@ -183,7 +183,7 @@ def contrast(difference: Matrix, *, resamples: int = RESAMPLES) -> Difference:
     identical = not difference.any()
     if seeds < 2:
         spread = float(difference.std(ddof=1)) / math.sqrt(questions) if questions > 1 else 0.0
-        return Difference(
+        return Estimate(
             mean=100 * float(difference.mean()),
             seeds=seeds,
             questions=questions,
@@ -199,7 +199,7 @@ def contrast(difference: Matrix, *, resamples: int = RESAMPLES) -> Difference:
     parts = crossed_variance(difference)
     error = math.sqrt(parts.seed + parts.question)
     half = t_quantile(seeds - 1) * error
-    return Difference(
+    return Estimate(
         mean=100 * parts.mean,
         seeds=seeds,
         questions=questions,
@@ -214,7 +214,7 @@ def contrast(difference: Matrix, *, resamples: int = RESAMPLES) -> Difference:
     )
 
 
-def seed_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
+def seed_difference(first: Sequence[float], second: Sequence[float]) -> Estimate:
     """Return the paired difference of a metric that exists once for each seed.
 
     Used for values without per-question answers (grounding scores, parameter counts): the
@@ -225,7 +225,7 @@ def seed_difference(first: Sequence[float], second: Sequence[float]) -> Differen
     bootstrap = paired_bootstrap(values[:, None])
     spread = float(values.std(ddof=1)) if seeds > 1 else None
     error = None if spread is None else spread / math.sqrt(seeds)
-    return Difference(
+    return Estimate(
         mean=mean,
         seeds=seeds,
         questions=0,

@@ -1,4 +1,4 @@
-"""Figures of a sweep: curves, learning curves, a heat map, and what a search found.
+"""Figures of tables: curves, learning curves and a heat map.
 
 Every function returns a ``matplotlib`` figure that no global state knows; ``save`` writes it.
 Figures of ours carry the dataset's origin in their title.
@@ -6,8 +6,12 @@ Figures of ours carry the dataset's origin in their title.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,7 +20,10 @@ from matplotlib.ticker import MaxNLocator
 
 from evidence.results import ResultTable
 from evidence.variance import mean_interval
+from reports.render import words
 from search_spaces.columns import COLUMNS
+from tracking import schema
+from tracking.reader import Snapshot, SweepRun
 
 CURVES: Mapping[str, tuple[str, str]] = {
     "table5": ("model.tau", "τ"),
@@ -28,6 +35,37 @@ CURVES: Mapping[str, tuple[str, str]] = {
 _OURS, _PAPER = "#0b5394", "#b45f06"
 _PALETTE = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#134f5c", "#7f6000", "#666666", "#cc0000")
 _MARKERS = "osD^vP*X"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure with the words that stand for it."""
+
+    name: str
+    figure: Figure
+    caption: str
+    alternative: str
+    """What the figure says, for those who cannot see it."""
+
+    @property
+    def address(self) -> str:
+        """The figure itself, as a ``data:`` URI."""
+        out = io.BytesIO()
+        self.figure.savefig(out, format="svg", metadata={"Date": None})
+        return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def table_drawings(
+    snapshot: Snapshot, tables: Sequence[ResultTable], sweeps: Sequence[SweepRun]
+) -> Iterator[Drawing]:
+    """Yield the drawings of tables: their curves, and of the ablation what it looks like."""
+    variants = {k: v["config"] for s in sweeps for k, v in s.plan.get("variants", {}).items()}
+    for table in tables:
+        if table.key in CURVES:
+            yield _draw_curve(table, variants)
+        if table.key == "table2":
+            yield _draw_heat_map(table)
+            yield _draw_learning_curves(snapshot, table)
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
@@ -116,6 +154,55 @@ def heat_map(table: ResultTable) -> Figure:
     figure.colorbar(image, ax=axis, label="Accuracy (%)")
     axis.set_title(f"Accuracy by question type and variant ({table.origin})", fontsize=9)
     return figure
+
+
+def _draw_curve(table: ResultTable, variants: Mapping[str, Mapping[str, Any]]) -> Drawing:
+    field, name = CURVES[table.key]
+    values = {
+        row.name: float(variants[row.config_hash][field])
+        for row in table.rows
+        if row.config_hash is not None and row.config_hash in variants
+    }
+    marks = words.hole_marks(table)
+    said = "; ".join(f"{row.name} {words.own(row.cells['all'], marks)}" for row in table.rows)
+    return Drawing(
+        f"curve-{table.key}",
+        curve(table, values, name),
+        f"Accuracy over {name}, mean of seeds with 95% intervals ({table.origin}); the paper's "
+        "curve, where it has one, is on MUSIC-AVQA.",
+        f"Line chart of accuracy over {name}: {said}.",
+    )
+
+
+def _draw_heat_map(table: ResultTable) -> Drawing:
+    known = [(row.name, row.cells["all"].mean) for row in table.rows]
+    said = "; ".join(f"{name} {mean:.1f}" for name, mean in known if mean is not None)
+    return Drawing(
+        "heat-map",
+        heat_map(table),
+        f"Accuracy by question type and variant ({table.origin}).",
+        f"Heat map of {words.heading(table.number)}; accuracy on all questions: {said}. "
+        "Every number stands in the table itself.",
+    )
+
+
+def _draw_learning_curves(snapshot: Snapshot, table: ResultTable) -> Drawing:
+    histories = {
+        row.name: [snapshot.history(run, schema.VALIDATION) for run in row.runs.values()]
+        for row in table.rows
+        if row.runs
+    }
+    last = {
+        name: sum(points[-1][1] for points in seeds if points) / max(len(seeds), 1)
+        for name, seeds in histories.items()
+    }
+    said = "; ".join(f"{name} {value:.1f}" for name, value in last.items())
+    return Drawing(
+        "learning-curves",
+        learning_curves(histories, table.origin),
+        f"Validation accuracy by epoch ({table.origin}).",
+        f"Learning curves; accuracy after the last epoch: {said}.",
+    )
 
 
 def _band(

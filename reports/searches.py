@@ -7,7 +7,7 @@ accuracies are in MLflow, and that is all the figures need.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import optuna
@@ -24,14 +24,51 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from evidence.results import origin
+from evidence.selection import is_search, same_data
+from reports.figures import Drawing
 from search_spaces.spaces import SPACES, Knob, Range, Scalar, active
 from tass_core.config import TrialConfig, parse_overrides
-from tracking.reader import TrialRun
+from tracking import schema
+from tracking.reader import Snapshot, SweepRun, TrialRun, chosen
 
 MINIMUM = 4
 """Trials below which importances and slices would mean nothing."""
 _ACROSS = 4
 _INK = "#0b5394"
+
+
+def search_drawings(snapshot: Snapshot, sweep: SweepRun) -> Iterator[Drawing]:
+    """Yield the drawings of the latest search of each space on a sweep's dataset."""
+    latest: dict[str, SweepRun] = {}
+    for found in snapshot.readable():
+        if found.name in SPACES and is_search(found) and same_data(found, sweep):
+            latest.setdefault(found.name, found)
+    for name, search in latest.items():
+        yield from _draw(name, search, snapshot)
+
+
+def _draw(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Drawing]:
+    """Draw a search; a trial counts with its best epoch, as it is selected."""
+    first, trials = search.seeds[0], search.plan["trials"]
+    runs = [
+        chosen(snapshot.trials[key])
+        for key, trial in trials.items()
+        if trial["seed"] == first and key in snapshot.trials
+    ]
+    histories = {run.run_id: snapshot.history(run.run_id, schema.VALIDATION) for run in runs}
+    best = {run: max(value for _, value in points) for run, points in histories.items() if points}
+    study = rebuild(name, runs, best)
+    for kind, figure in figures(study).items():
+        words = kind.replace("-", " ")
+        yield Drawing(
+            f"search-{name}-{kind}",
+            figure,
+            f"Search '{name}', {words}: {len(study.trials)} trials "
+            f"({origin(search.provenance, search.dataset)}).",
+            f"Optuna's {words} of the search '{name}'; best validation accuracy "
+            f"{study.best_value:.2f} with {study.best_params}.",
+        )
 
 
 def rebuild(space: str, runs: Sequence[TrialRun], values: Mapping[str, float]) -> optuna.Study:

@@ -12,7 +12,7 @@ from jobs.driver.progress import Watcher
 from jobs.driver.run import Outcome, Session, Setting, choose_packs, register, session
 from jobs.driver.sources import Queue
 from jobs.driver.study import PackStudy, open_study
-from search_spaces.plan import FULL_MODEL, Plan, PlannedRow, PlannedTable
+from search_spaces.plan import FULL_MODEL, SEARCH, Plan, PlannedRow, PlannedTable
 from search_spaces.spaces import Space
 from tass_core.trial import Trial
 from tracking.writer import Held
@@ -107,7 +107,8 @@ def _plan_confirmation(
         if address != rows[0].variant:
             rows.append(_row(plan, plan.variants[address].name, address))
     title = f"Best of sweep {plan.sweep}, confirmed with {len(plan.seeds)} seeds"
-    plan.tables = [PlannedTable(plan.sweep, plan.sweep, title, tuple(rows))]
+    key = f"{SEARCH}{plan.sweep}"
+    plan.tables = [PlannedTable(key, key, title, tuple(rows))]
     progress.names |= {key: plan.name(key) for key in plan.trials}
     wanted = {key for row in rows for key in row.trials.values()}
     return {key: plan.trials[key] for key in sorted(wanted - set(held) - progress.finished)}

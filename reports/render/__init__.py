@@ -1,25 +1,29 @@
-"""Tables as text: one function for six formats.
-
-``render(tables, "md")`` returns the whole document; ``FORMATS`` says which there are.
-"""
+"""Tables and claims as text: one function for all the formats of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from evidence.claims import ClaimsReport
 from evidence.results import ResultTable
-from reports.render import delimited, latex, markdown, plain, terminal, web
+from reports.render import data, templates, terminal
 from tass_core.errors import ReportError
 
 FORMATS: Mapping[str, tuple[str, Callable[[Sequence[ResultTable]], str]]] = {
     "rich": ("txt", terminal.render),
-    "md": ("md", markdown.render),
-    "latex": ("tex", latex.render),
-    "html": ("html", web.render),
-    "csv": ("csv", delimited.render),
-    "json": ("json", plain.render),
+    "md": ("md", templates.tables_markdown),
+    "latex": ("tex", templates.tables_latex),
+    "html": ("html", templates.tables_html),
+    "csv": ("csv", data.tables_csv),
+    "json": ("json", data.tables_json),
 }
 """Format -> (file ending, function from tables to the document)."""
+
+CLAIM_FORMATS: Mapping[str, Callable[[ClaimsReport], str]] = {
+    "md": templates.claims_markdown,
+    "json": data.claims_json,
+}
+"""Format -> function from verdicts to the document."""
 
 
 def render(tables: Sequence[ResultTable], output_format: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables for a terminal, drawn by rich."""
+"""Tables and claims for a terminal, drawn by rich."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from evidence.claims import ClaimsReport
 from evidence.results import Cell, ResultTable
 from reports.render import words
 from search_spaces.columns import COLUMNS
 
 _STYLES = {0: "", 1: "bold", 2: "underline"}
+_VERDICTS = {"holds": "green", "does not hold": "red", "undecided": "yellow"}
 _CELL_WIDTH = 17
 _NAME_WIDTH = 24
 
@@ -23,11 +26,11 @@ _NAME_WIDTH = 24
 def render(tables: Sequence[ResultTable]) -> str:
     """Return all tables as plain text of the terminal's width, without colours."""
     out = io.StringIO()
-    show(tables, Console(file=out, width=shutil.get_terminal_size((160, 24)).columns))
+    show_tables(tables, Console(file=out, width=shutil.get_terminal_size((160, 24)).columns))
     return out.getvalue()
 
 
-def show(tables: Sequence[ResultTable], console: Console) -> None:
+def show_tables(tables: Sequence[ResultTable], console: Console) -> None:
     """Print all tables on a console; a wide table is split into blocks of columns."""
     for table in tables:
         console.print(Text(words.caption(table), style="bold"))
@@ -35,10 +38,29 @@ def show(tables: Sequence[ResultTable], console: Console) -> None:
             console.print(_grid(table, columns))
         for note in words.notes(table):
             console.print(escape(note), style="dim" if words.DAGGER not in note else "yellow")
-        lines = words.comparison_lines(table)
+        lines = words.comparisons(table)
         if lines:
             console.print(_comparisons(lines))
         console.print()
+
+
+def show_claims(report: ClaimsReport, console: Console) -> None:
+    """Print all verdicts on a console."""
+    console.print(words.CLAIMS, style="bold")
+    for result in report.results:
+        verdict = Text(result.decision, style=_VERDICTS[result.decision])
+        console.print(Text("\n").append_text(verdict).append(f"  {result.claim.sentence}"))
+        for name, ours, interval, p, size, paper, why in words.findings(result):
+            line = f"{name}: {ours} {interval}, p {p}, n {size}; paper {paper}"
+            line += f"; {why}" if why else ""
+            console.print(Padding(Text(line), (0, 0, 0, 4)), style="dim")
+    console.print()
+    for note in words.claims_notes(report):
+        console.print(Text(note), style="dim")
+    slips = Table(*words.SLIP_HEADER, title=words.SLIPS, title_justify="left")
+    for slip in words.slips(report):
+        slips.add_row(*map(escape, slip))
+    console.print(slips)
 
 
 def _blocks(columns: Sequence[str], width: int) -> Iterator[Sequence[str]]:
@@ -86,5 +108,5 @@ def _comparisons(lines: Sequence[Sequence[str]]) -> Table:
     for place, name in enumerate(words.COMPARISON_HEADER):
         grid.add_column(name, justify="left" if place < 2 else "right", overflow="fold")
     for line in lines:
-        grid.add_row(*(escape(text) for text in line))
+        grid.add_row(*map(escape, line))
     return grid

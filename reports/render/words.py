@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from evidence.results import Cell, Hole, ResultRow, ResultTable
-from evidence.variance import LEVEL, Difference, Interval
+from evidence.claims import ClaimResult, ClaimsReport, ContrastResult
+from evidence.results import Cell, ResultRow, ResultTable
+from evidence.rows import Hole
+from evidence.variance import LEVEL, Estimate, Interval
+from search_spaces.columns import COLUMNS
 
 MINUS = "\u2212"
 DAGGER = "†"
+CLAIMS = "The paper's claims (section 4.3)"
+SLIPS = "Where the paper's text and tables disagree"
+_BASE = {
+    "optimiser.epochs": "epochs",
+    "model.width": "width",
+    "optimiser.batch_size": "batch",
+    "optimiser.learning_rate": "learning rate",
+    "data.batching": "batches by",
+}
+"""Fields of the base config that a reader of any number must know."""
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -41,11 +55,9 @@ def p_value(value: float | None) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def significant(difference: Difference | None) -> bool:
+def significant(estimate: Estimate) -> bool:
     """Whether a difference stands after Holm's correction."""
-    return (
-        difference is not None and difference.p_holm is not None and (difference.p_holm < 1 - LEVEL)
-    )
+    return estimate.p_holm is not None and estimate.p_holm < 1 - LEVEL
 
 
 def own(cell: Cell, marks: Mapping[str, str]) -> str:
@@ -69,19 +81,26 @@ def delta(cell: Cell, marks: Mapping[str, str]) -> str:
 
 def paper(cell: Cell) -> str:
     """Return the published number, labelled; empty where the paper has none."""
-    return "" if cell.published is None else f"paper {number(cell.published, _digits(cell))}"
+    digits = 1 if cell.column == "params_m" else 2
+    return "" if cell.published is None else f"paper {number(cell.published, digits)}"
+
+
+def small_lines(
+    row: ResultRow, columns: Sequence[str], marks: Mapping[str, str]
+) -> list[list[str]]:
+    """Return what stands below a row's own results: its differences and published numbers."""
+    cells = [row.cells[column] for column in columns]
+    lines = [[delta(cell, marks) for cell in cells], [paper(cell) for cell in cells]]
+    return [line for line in lines if any(line)]
 
 
 def hole_marks(table: ResultTable) -> dict[str, str]:
     """Return hole text -> its number within the table."""
-    holes = [str(hole) for hole in table.holes]
     others = [
-        str(hole)
-        for row in table.rows
-        for cell in row.cells.values()
-        for hole in cell.difference_holes
+        hole for row in table.rows for cell in row.cells.values() for hole in cell.difference_holes
     ]
-    return {text: str(i + 1) for i, text in enumerate(dict.fromkeys([*holes, *others]))}
+    holes = dict.fromkeys(str(hole) for hole in (*table.holes, *others))
+    return {text: str(place) for place, text in enumerate(holes, start=1)}
 
 
 def mark(holes: tuple[Hole, ...], marks: Mapping[str, str]) -> str:
@@ -101,22 +120,47 @@ def heading(number_or_key: str) -> str:
     return f"Table of {number_or_key}"
 
 
+def unit(table: ResultTable) -> str:
+    """Return what the numbers of a table are, where its columns have one unit."""
+    return "Accuracy in percent." if all(COLUMNS[name].types for name in table.columns) else ""
+
+
 def notes(table: ResultTable) -> list[str]:
     """Return what must be read with a table: origin, what is in a cell, every hole."""
     questions = sum(table.questions.values())
     seeds = ", ".join(str(seed) for seed in table.seeds) or "none"
+    known = [f"{name} {table.base[key]}" for key, name in _BASE.items() if key in table.base]
     lines = [
         f"Ours: {table.origin}; paper: MUSIC-AVQA. Seeds {seeds}; {questions} test questions; "
         f"fingerprint {table.fingerprint}, training version {table.training_version}; "
         f"sweep '{table.sweep}', run {table.sweep_run}.",
+        f"Base config: {', '.join(known)}.",
         f"Mean over seeds ±{LEVEL:.0%} interval (Student's t); Δ: paired difference to the full "
         "model over the same seeds and questions with its interval; * significant at "
         f"{1 - LEVEL:.0%} after Holm's correction for the rows of the column.",
     ]
     if len(table.seeds) < 2:
         lines.append("One seed: the spread over seeds is unknown, so there are no intervals.")
+    if table.note:
+        lines.append(f"Published numbers: {table.note}")
     lines.extend(f"{DAGGER}{i} {text}" for text, i in hole_marks(table).items())
     return lines
+
+
+class Comparison(NamedTuple):
+    """One row's difference to its reference, in the order of ``COMPARISON_HEADER``."""
+
+    row: str
+    reference: str
+    seeds: str
+    questions: str
+    mean: str
+    interval: str
+    bootstrap: str
+    p: str
+    p_holm: str
+    mcnemar: str
+    mcnemar_holm: str
 
 
 COMPARISON_HEADER = (
@@ -125,31 +169,116 @@ COMPARISON_HEADER = (
 )
 
 
-def comparison_lines(table: ResultTable, column: str = "all") -> list[tuple[str, ...]]:
+def comparisons(table: ResultTable, column: str = "all") -> list[Comparison]:
     """Return one line of statistics for each row that is compared to a reference."""
-    lines = []
-    for row in table.rows:
-        cell = row.cells.get(column)
-        if cell is not None and cell.difference is not None:
-            lines.append(_comparison(row, cell.difference))
-    return lines
+    found = [(row, row.cells[column].difference) for row in table.rows if column in row.cells]
+    return [_comparison(row, estimate) for row, estimate in found if estimate is not None]
 
 
-def _comparison(row: ResultRow, difference: Difference) -> tuple[str, ...]:
-    return (
+def _comparison(row: ResultRow, estimate: Estimate) -> Comparison:
+    return Comparison(
         row.name,
         row.reference or "",
-        str(difference.seeds),
-        str(difference.questions),
-        signed(difference.mean) + (" (identical)" if difference.identical else ""),
-        bounds(difference.interval),
-        bounds(difference.bootstrap),
-        p_value(difference.p),
-        p_value(difference.p_holm),
-        p_value(difference.mcnemar),
-        p_value(difference.mcnemar_holm),
+        str(estimate.seeds),
+        str(estimate.questions),
+        signed(estimate.mean) + (" (identical)" if estimate.identical else ""),
+        bounds(estimate.interval),
+        bounds(estimate.bootstrap),
+        p_value(estimate.p),
+        p_value(estimate.p_holm),
+        p_value(estimate.mcnemar),
+        p_value(estimate.mcnemar_holm),
     )
 
 
-def _digits(cell: Cell) -> int:
-    return 1 if cell.column == "params_m" else 2
+class Finding(NamedTuple):
+    """One contrast of a claim in words."""
+
+    name: str
+    ours: str
+    interval: str
+    p: str
+    size: str
+    paper: str
+    why: str
+
+
+FINDING_HEADER = ("Contrast", "Ours", "95% interval", "p (Holm)", "n", "Paper", "Why")
+
+
+def findings(result: ClaimResult) -> list[Finding]:
+    """Return a claim's contrasts in words; of several each says its own verdict."""
+    named = len(result.contrasts) > 1
+    return [_finding(found, named) for found in result.contrasts]
+
+
+def _finding(found: ContrastResult, named: bool) -> Finding:
+    column, estimate, verdict = found.contrast.column, found.estimate, found.verdict
+    name = found.contrast.name + ("" if column == "all" else f" ({COLUMNS[column].label})")
+    published = signed(found.published)
+    if found.published_error is not None:
+        published += f" ±{1.96 * found.published_error:.2f}"
+    why = ": ".join(filter(None, (verdict.decision if named else "", verdict.reason)))
+    if estimate is None:
+        return Finding(name, "–", "–", "–", "–", published, why)
+    size = f"{estimate.seeds} × {estimate.questions}" if estimate.questions else "counted"
+    interval, p = bounds(estimate.interval), p_value(estimate.p_holm)
+    return Finding(name, signed(estimate.mean), interval, p, size, published, why)
+
+
+def claims_notes(report: ClaimsReport) -> list[str]:
+    """Return what must be read with the verdicts."""
+    seeds = ", ".join(str(seed) for seed in report.seeds) or "none"
+    lines = [
+        f"Ours: {report.origin}; paper: MUSIC-AVQA. Seeds {seeds}; {report.questions} test "
+        f"questions; sweeps {', '.join(run[:8] for run in report.sweeps)}.",
+        f"Paired differences over the same seeds and questions, Student's t, {report.level:.0%}; "
+        "Holm's correction within a claim. A claim holds when all its contrasts do; a difference "
+        f"within ±{report.margin} points is none.",
+        "Paper ±: 95% noise of the published contrast, each cell one run on the paper's questions.",
+    ]
+    found = report.calibration
+    if found is not None:
+        lines.append(
+            f"A/A check: {found.flagged} of {found.tables} simulated tables of {found.rows} "
+            f"identical variants ({found.seeds} seeds, {found.questions} questions) came to a "
+            f"difference: {found.rate:.1%}, stated at most {1 - report.level:.0%}."
+        )
+    remarks = [result.claim.remark for result in report.results if result.claim.remark]
+    return [*lines, *dict.fromkeys(remarks)]
+
+
+class SlipLine(NamedTuple):
+    """One slip in words."""
+
+    where: str
+    what: str
+    printed: str
+    computed: str
+
+
+SLIP_HEADER = ("Where", "What", "Printed", "Tables give")
+
+
+def slips(report: ClaimsReport) -> list[SlipLine]:
+    """Return every slip of the paper's text and tables."""
+    found = [
+        SlipLine(
+            f"Section {slip.section}",
+            " ".join(filter(None, (slip.sentence, slip.remark))),
+            f"{slip.printed:g}",
+            f"{slip.contrast.published():.3f}".rstrip("0"),
+        )
+        for slip in report.slips
+    ]
+    for slip in report.table_slips:
+        where = heading(slip.table.removeprefix("table"))
+        what = f"{slip.row}: {COLUMNS[slip.column].label} against its question types"
+        found.append(SlipLine(where, what, f"{slip.printed:.2f}", f"{slip.computed:.2f}"))
+    return found
+
+
+def run_address(tracking_uri: str, experiment_id: str, run_id: str) -> str:
+    """Return where a run is seen: in the server's pages, or below ``mlflow ui``'s address."""
+    server = tracking_uri if tracking_uri.startswith("http") else "http://127.0.0.1:5000"
+    return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"

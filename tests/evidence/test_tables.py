@@ -15,7 +15,7 @@ from tests.reports.runs import Sweep, answers, write_sweep
 
 
 def table(sweep: Sweep, key: str = "table2") -> ResultTable:
-    return collect(sweep.uri, tables=[key])[0]
+    return collect(sweep.snapshot(), tables=[key])[0]
 
 
 def faulty(found: ResultTable) -> dict[str, list[str]]:
@@ -158,10 +158,10 @@ def test_one_seed_gives_means_without_intervals(tmp_path: Path) -> None:
 def test_the_latest_sweep_that_planned_a_table_wins(tmp_path: Path) -> None:
     write_sweep(tmp_path, keys=("table5", "table7"), seeds=(0,))
     later = write_sweep(tmp_path, keys=("table5",), seeds=(1,), name="tau")
-    by_key = {found.key: found for found in collect(later.uri)}
+    by_key = {found.key: found for found in collect(later.snapshot())}
     assert by_key["table5"].seeds == (1,)
     assert by_key["table7"].seeds == (0,)
-    older = collect(later.uri, tables=["5"], sweep="ablations")[0]
+    older = collect(later.snapshot(), tables=["5"], sweep="ablations")[0]
     assert older.seeds == (0,)
 
 
@@ -182,18 +182,12 @@ def test_fewer_parameters_are_better(finished: Sweep) -> None:
 
 def test_an_unknown_table_is_refused_with_those_there_are(finished: Sweep) -> None:
     with pytest.raises(ReportError, match=r"table '9' is in no sweep .* there are: 2, 3, 5, 7"):
-        collect(finished.uri, tables=["9"])
+        collect(finished.snapshot(), tables=["9"])
 
 
 def test_an_unknown_sweep_is_refused_with_those_there_are(finished: Sweep) -> None:
     with pytest.raises(TrackingError, match=r"--sweep nope is no sweep .* \(ablations\)"):
-        collect(finished.uri, sweep="nope")
-
-
-def test_a_missing_database_is_an_error_and_is_not_created(tmp_path: Path) -> None:
-    with pytest.raises(TrackingError, match="no database"):
-        collect(f"sqlite:///{tmp_path / 'none.db'}")
-    assert list(tmp_path.iterdir()) == []
+        collect(finished.snapshot(), sweep="nope")
 
 
 def test_a_sweep_whose_plan_is_gone_is_named_when_asked_for(tmp_path: Path) -> None:
@@ -201,11 +195,11 @@ def test_a_sweep_whose_plan_is_gone_is_named_when_asked_for(tmp_path: Path) -> N
     for plan in tmp_path.rglob("artifacts/plan.json"):
         plan.unlink()
     with pytest.raises(TrackingError, match=r"has no artifact plan\.json"):
-        collect(sweep.uri, sweep=sweep.parent)
+        collect(sweep.snapshot(), sweep=sweep.parent)
 
 
 def test_tables_come_in_the_papers_order(finished: Sweep) -> None:
-    keys = [found.key for found in collect(finished.uri)]
+    keys = [found.key for found in collect(finished.snapshot())]
     assert keys == ["table2", "table3", "table5", "table7", "lambda", "grounding"]
 
 

@@ -22,6 +22,7 @@ from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
 from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tass_core.trial import Trial, trial_key
+from tracking.reader import Reader, Snapshot
 
 TYPES = AVERAGES["all"]
 FINGERPRINT = "00ff00ff00ff00ff"
@@ -39,6 +40,10 @@ class Sweep:
     """(config hash, seed) -> run id."""
     hashes: dict[tuple[str, str], str] = field(default_factory=dict)
     """(table key, row name) -> config hash."""
+
+    def snapshot(self) -> Snapshot:
+        """Return what the store holds now."""
+        return Reader(self.uri).snapshot()
 
     def run(self, table: str, row: str, seed: int) -> str:
         """Return the run behind a row and seed of a table."""
@@ -76,9 +81,10 @@ def write_sweep(
     name: str = "ablations",
     provenance: str = "procedural",
     skip_metrics: Sequence[str] = (),
+    base: Mapping[str, Any] | None = None,
     tracking_uri: str | None = None,
 ) -> Sweep:
-    """Write a finished sweep; ``shifts`` moves the accuracy of rows by name.
+    """Write a finished sweep; ``shifts`` moves the accuracy of rows by name, ``base`` its config.
 
     Without ``tracking_uri`` it goes to an SQLite file and local artifacts in ``folder``.
     """
@@ -91,7 +97,8 @@ def write_sweep(
         if existing
         else client.create_experiment("tass/toy", artifact_location=location)
     )
-    base = TrialConfig().with_values({"model.width": 64, "optimiser.epochs": 3})
+    settings = {"model.width": 64, "optimiser.epochs": 3} | dict(base or {})
+    full = TrialConfig().with_values(settings)
     common = {
         "tass.fingerprint": FINGERPRINT,
         "tass.training_version": str(TRAINING_VERSION),
@@ -111,7 +118,7 @@ def write_sweep(
         },
     ).info.run_id
     sweep = Sweep(uri, parent, experiment)
-    plan = _plan(base, keys, seeds, per_type, name, provenance, sweep)
+    plan = _plan(full, keys, seeds, per_type, name, provenance, sweep)
     path = folder / "plan.json"
     path.write_text(json.dumps(plan))
     client.log_artifact(parent, str(path))

@@ -15,6 +15,7 @@ from evidence.tables import collect
 from reports.render import render
 from tass_core.data.world.make import make_world
 from tests import ROOT
+from tracking.reader import Reader
 from tracking.writer import connect
 
 SWEEP = ("sweep", "ordering", "--seeds", "0", "--pack-size", "2", "--epochs", "12")
@@ -89,7 +90,7 @@ class Desk:
 
     def tables(self):
         """Return the numbers of the finished tables, without what names this very run."""
-        header, *rows = render(collect(self.tracking), "csv").splitlines()
+        header, *rows = render(collect(Reader(self.tracking).snapshot()), "csv").splitlines()
         assert header.endswith(",run_ids")
         return [row.rpartition(",")[0] for row in rows]
 

@@ -32,7 +32,7 @@ def test_all_tables_compile_with_holes_and_special_characters(tmp_path: Path) ->
     run = sweep.run("table2", "w/o L_s", 1)
     client.set_tag(run, "tass.reason", r"50% of {A & B} #1 ~ ^ \ $x$ <0> naïve 損失")
     client.set_terminated(run, "FAILED")
-    (tmp_path / "tables.tex").write_text(render(collect(sweep.uri), "latex"))
+    (tmp_path / "tables.tex").write_text(render(collect(sweep.snapshot()), "latex"))
     done = subprocess.run(engine, cwd=tmp_path, capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
     assert (tmp_path / "tables.pdf").stat().st_size > 10_000

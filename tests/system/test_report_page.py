@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from reports.page import build
+from reports.render.templates import page_html
 from tests.reports.runs import write_sweep
-from tracking.reader import Reader
 
 pytestmark = pytest.mark.system
 
@@ -70,7 +70,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no Chromium is installed")
     folder = tmp_path_factory.mktemp("page")
     keys = ("table2", "table3", "table5", "table7", "lambda")
-    html = build(Reader(write_sweep(folder, keys=keys, seeds=(0, 1)).uri).snapshot()).html
+    html = page_html(build(write_sweep(folder, keys=keys, seeds=(0, 1)).snapshot()))
     (folder / "index.html").write_text(html)
     (folder / "probed.html").write_text(html.replace("<style>", PROBE + "<style>", 1))
     return folder

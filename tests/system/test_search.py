@@ -39,7 +39,7 @@ def test_killed_search_continues_its_study_and_confirms_the_best(desk, killed):
     said = " ".join(said.split())
     assert "The best variant, " in said or "No variant beat the default config" in said
     out, _ = desk.run("tables", "--tracking-uri", desk.tracking, "--format", "csv")
-    assert "\njoint,TASS,all," in out
+    assert "\nsearch-joint,TASS,all," in out
 
     _, said = desk.run(*command)
     assert "0 trained" in said

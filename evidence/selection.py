@@ -1,0 +1,108 @@
+"""Which sweep stands for which table, and which sweeps' rows may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from search_spaces.plan import SEARCH
+from search_spaces.spaces import Scalar
+from search_spaces.sweeps import SWEEPS
+from tass_core.config import TrialConfig
+from tass_core.errors import ReportError
+from tracking.reader import Snapshot, SweepRun
+
+ORDER = tuple(dict.fromkeys(table.key for sweep in SWEEPS.values() for table in sweep.tables))
+"""Keys of the tables we know, in the order of the paper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A table, and the sweep that stands for it."""
+
+    sweep: SweepRun
+    table: Mapping[str, Any]
+    """The table as the sweep's plan has it."""
+
+    @property
+    def key(self) -> str:
+        """The table's key."""
+        return str(self.table["key"])
+
+
+def choose(snapshot: Snapshot, *, sweep: str | None = None) -> list[Chosen]:
+    """Return each table there is with its sweep, in the order of the paper.
+
+    Args:
+        snapshot: what a tracking store holds.
+        sweep: run id (or a unique beginning of it) or name of one sweep. Without it each table
+            comes from the most recent sweep that asked for it, on the most recent dataset.
+
+    Raises:
+        ReportError: there is no sweep with a table.
+        TrackingError: there is no such sweep.
+    """
+    sweeps = [snapshot.sweep(sweep)] if sweep else snapshot.readable()
+    if not sweeps:
+        raise ReportError(
+            f"{snapshot.address} holds no sweep; run `tass-cli sweep ablations` first, or name "
+            "another store with --tracking-uri"
+        )
+    planned = [source for source in sweeps if source.plan.get("tables")]
+    newest: dict[str, Chosen] = {}
+    for source in planned:
+        if same_data(source, planned[0]):
+            for table in source.plan["tables"]:
+                newest.setdefault(table["key"], Chosen(source, table))
+    if not newest:
+        raise ReportError(
+            f"{snapshot.address}: no sweep there plans a table; run a grid sweep first"
+        )
+    known = [key for key in ORDER if key in newest]
+    return [newest[key] for key in (*known, *sorted(newest.keys() - set(known)))]
+
+
+def same_data(one: SweepRun, other: SweepRun) -> bool:
+    """Whether two sweeps were run on the same dataset."""
+    return (one.dataset, one.fingerprint) == (other.dataset, other.fingerprint)
+
+
+def is_search(sweep: SweepRun) -> bool:
+    """Whether a sweep searched a space; it has a table once its best variants are confirmed."""
+    tables = sweep.plan.get("tables", ())
+    return all(table["key"].startswith(SEARCH) for table in tables)
+
+
+def base(sweep: SweepRun) -> Mapping[str, Scalar]:
+    """Return the sweep's base config, canonical: dotted field -> value."""
+    return TrialConfig().with_values(dict(sweep.plan["base"])).canonical().flat()
+
+
+def conflict(sweep: SweepRun, other: SweepRun) -> str | None:
+    """Return why rows of ``other`` may not be compared with rows of ``sweep``, or None.
+
+    Rows of two sweeps are comparable when these share data, training code and base config:
+    otherwise their difference is also that of, say, 2 epochs and 30.
+    """
+    if sweep.run_id == other.run_id:
+        return None
+    if not same_data(sweep, other):
+        return _conflict(sweep, other, f"data: '{other.dataset}' {other.fingerprint}")
+    if sweep.training_version != other.training_version:
+        wanted = f"version {other.training_version}, not {sweep.training_version}"
+        return _conflict(sweep, other, f"training code: {wanted}")
+    ours, theirs = base(sweep), base(other)
+    differing = [
+        f"{name} {theirs.get(name)}, not {ours.get(name)}"
+        for name in {**ours, **theirs}
+        if ours.get(name) != theirs.get(name)
+    ]
+    return _conflict(sweep, other, f"base config: {', '.join(differing)}") if differing else None
+
+
+def _conflict(sweep: SweepRun, other: SweepRun, what: str) -> str:
+    return (
+        f"sweep '{other.name}' ({other.run_id[:8]}) and sweep '{sweep.name}' "
+        f"({sweep.run_id[:8]}) do not share their {what}"
+    )

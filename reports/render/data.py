@@ -1,0 +1,174 @@
+"""Tables and claims as data: JSON, whose schema docs/reports.md writes down, and CSV."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from evidence.claims import ClaimResult, ClaimsReport, ContrastResult
+from evidence.results import Cell, ResultRow, ResultTable
+from evidence.variance import Estimate, Interval
+
+FORMAT = 1
+"""Raised when a field of the JSON form changes its meaning or goes away."""
+CSV_HEADER = (
+    *("table", "row", "column", "origin", "published", "mean", "low", "high", "sd", "seeds"),
+    *("reference", "difference", "difference_low", "difference_high", "bootstrap_low"),
+    *("bootstrap_high", "questions", "p", "p_holm", "mcnemar", "mcnemar_holm", "rank"),
+    *("holes", "run_ids"),
+)
+
+
+def tables_json(tables: Sequence[ResultTable]) -> str:
+    """Return all tables as one JSON document."""
+    return _dump("tables", {"tables": [_table(table) for table in tables]})
+
+
+def claims_json(report: ClaimsReport) -> str:
+    """Return all verdicts as one JSON document."""
+    found = report.calibration
+    slips = [
+        {
+            "section": slip.section,
+            "sentence": slip.sentence,
+            "printed": slip.printed,
+            "computed": round(slip.contrast.published(), 6),
+            "remark": slip.remark,
+        }
+        for slip in report.slips
+    ]
+    return _dump(
+        "claims",
+        {
+            **_fields(report, "origin", "seeds", "questions", "sweeps", "level", "margin"),
+            "calibration": found and {**dataclasses.asdict(found), "rate": found.rate},
+            "claims": [_claim(result) for result in report.results],
+            "slips": slips,
+            "table_slips": [dataclasses.asdict(slip) for slip in report.table_slips],
+        },
+    )
+
+
+def tables_csv(tables: Sequence[ResultTable]) -> str:
+    """Return all tables as one CSV document with a header line, one line for each cell."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_HEADER)
+    for table in tables:
+        for row in table.rows:
+            writer.writerows(_line(table, row, row.cells[column]) for column in table.columns)
+    return out.getvalue()
+
+
+def _dump(kind: str, content: dict[str, Any]) -> str:
+    """Return an indented document; numbers that JSON lacks become null."""
+    document = _finite({"format": FORMAT, "kind": kind, **content})
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _fields(value: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
+
+
+def _plain(value: Any) -> dict[str, Any] | None:
+    return None if value is None else dataclasses.asdict(value)
+
+
+def _table(table: ResultTable) -> dict[str, Any]:
+    names = (
+        *("key", "number", "title", "note", "columns", "seeds", "dataset", "provenance", "origin"),
+        *("fingerprint", "training_version", "sweep", "sweep_run", "base", "experiment_id"),
+        *("tracking_uri", "questions", "complete"),
+    )
+    return {
+        **_fields(table, *names),
+        "holes": [dataclasses.asdict(hole) for hole in table.holes],
+        "rows": [
+            {
+                **_fields(row, "name", "config_hash", "reference", "published_only"),
+                "cells": {column: _cell(row, cell) for column, cell in row.cells.items()},
+            }
+            for row in table.rows
+        ],
+    }
+
+
+def _cell(row: ResultRow, cell: Cell) -> dict[str, Any]:
+    used = sorted(cell.values.items())
+    return {
+        **_fields(cell, "mean", "sd", "published"),
+        "interval": _plain(cell.interval),
+        "rank": cell.rank or None,
+        "runs": [{"seed": s, "value": value, "run_id": row.runs[s]} for s, value in used],
+        "difference": _plain(cell.difference),
+        "holes": [dataclasses.asdict(hole) for hole in cell.holes],
+        "difference_holes": [dataclasses.asdict(hole) for hole in cell.difference_holes],
+    }
+
+
+def _claim(result: ClaimResult) -> dict[str, Any]:
+    return {
+        **_fields(result.claim, "key", "section", "sentence", "kind", "remark"),
+        "verdict": result.decision,
+        "contrasts": [_contrast(found) for found in result.contrasts],
+    }
+
+
+def _contrast(found: ContrastResult) -> dict[str, Any]:
+    return {
+        **_fields(found.contrast, "name", "column"),
+        "terms": [dataclasses.asdict(term) for term in found.contrast.terms],
+        "published": round(found.published, 6),
+        "published_error": found.published_error,
+        "difference": _plain(found.estimate),
+        "verdict": found.verdict.decision,
+        **_fields(found.verdict, "reason", "further_seeds"),
+        "run_ids": found.runs,
+    }
+
+
+def _line(table: ResultTable, row: ResultRow, cell: Cell) -> list[str]:
+    holes = (*cell.holes, *cell.difference_holes)
+    return [
+        *(table.key, row.name, cell.column, table.origin),
+        *_numbers(cell.published, cell.mean, *_ends(cell.interval), cell.sd),
+        str(len(cell.values)),
+        row.reference or "",
+        *_difference(cell.difference),
+        str(cell.rank or ""),
+        "; ".join(dict.fromkeys(str(hole) for hole in holes)),
+        " ".join(f"{seed}:{run}" for seed, run in sorted(row.runs.items())),
+    ]
+
+
+def _difference(estimate: Estimate | None) -> Iterator[str]:
+    if estimate is None:
+        return iter([""] * 10)
+    return _numbers(
+        estimate.mean,
+        *_ends(estimate.interval),
+        *_ends(estimate.bootstrap),
+        estimate.questions,
+        *(estimate.p, estimate.p_holm, estimate.mcnemar, estimate.mcnemar_holm),
+    )
+
+
+def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    return (None, None) if interval is None else (interval.low, interval.high)
+
+
+def _numbers(*values: float | None) -> Iterator[str]:
+    return ("" if value is None else f"{value:.6g}" for value in values)
