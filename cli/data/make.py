@@ -7,10 +7,17 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cli.data.sources import progress_bar, remark
+from cli.data.options import (
+    force_option,
+    out_option,
+    progress_bar,
+    remark,
+    skip_bad_option,
+)
 from cli.options import console
 from cli.variadic import VariadicCommand
 from tass_core.data.folder.dataset import open_dataset
+from tass_core.data.ingest.sources import LEFT_OUT
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.data.world.make import ANSWER_BIAS, CO_OCCURRENCE, make_world
 from tass_core.data.world.over.invent import (
@@ -31,9 +38,7 @@ from tass_core.errors import DataError
     show_default=True,
     help="tiny: for tests. demo: the embedded default. paper: the paper's shapes and sizes.",
 )
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="The dataset folder to make."
-)
+@out_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option(
     "--questions",
@@ -77,7 +82,8 @@ from tass_core.errors import DataError
     help=f"Store means over this many seconds: as much smaller, but only for such T2. Default: "
     f"1 for tiny and demo, 6 for paper, {STORED_T2} with --questions.",
 )
-@click.option("--force", is_flag=True, help="Replace the dataset at OUT.")
+@skip_bad_option
+@force_option
 @click.pass_context
 def make(
     context: click.Context,
@@ -90,6 +96,7 @@ def make(
     answer_bias: float,
     co_occurrence: float,
     store_t2: int | None,
+    skip_bad: bool,
     force: bool,
 ) -> None:
     """Make a procedural music world: invented scenes, true answers, true grounding.
@@ -127,6 +134,7 @@ def make(
             split_from=split_from,
             split_fraction=split_fraction,
             stored_t2=store_t2 or STORED_T2,
+            skip_bad=skip_bad,
             force=force,
             progress=advance,
         )
@@ -136,7 +144,7 @@ def make(
 
 def _require_consistent(context: click.Context, over_questions: bool) -> None:
     """Refuse an option that would be ignored."""
-    needs = ("split_from", "split_fraction") if not over_questions else _PRIORS
+    needs = ("split_from", "split_fraction", "skip_bad") if not over_questions else _PRIORS
     for name in needs:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             option = "--" + name.replace("_", "-")
@@ -166,6 +174,8 @@ def _print_over(report: OverReport) -> None:
         f"{report.videos} videos; {report.unmet_total} answers ({share:.1f}%) could not be made "
         "true together with the others of their video; they are kept as they are"
     )
+    if report.left_out:
+        click.echo(f"{report.left_out} records were left out, listed in {report.path / LEFT_OUT}")
     if report.shared:
         click.echo(
             f"{report.shared} videos of train are also asked about in val or test, as in the "

@@ -75,32 +75,42 @@ def ray_session(resources: Resources) -> Iterator[Slots]:
     Raises:
         SweepError: the cluster cannot be reached, or a request can never be met.
     """
+    check_machine(resources)
+    with connected(resources.address, dashboard=resources.workers_per_pack > 1):
+        yield plan_slots(resources, _nodes())
+
+
+@contextlib.contextmanager
+def connected(address: str | None, *, dashboard: bool = False) -> Iterator[None]:
+    """Connect to a Ray cluster, or start Ray here when there is no address, and leave it again.
+
+    Raises:
+        SweepError: the cluster cannot be reached.
+    """
     import ray
 
-    check_machine(resources)
-    several = resources.workers_per_pack > 1
     # Ray writes its authentication token with the process's umask.
     umask = os.umask(0o077)
     try:
-        if resources.address is None:
+        if address is None:
             ray.init(
                 address="local",
-                include_dashboard=several,
+                include_dashboard=dashboard,
                 object_store_memory=150 * 2**20,
                 log_to_driver=False,
                 logging_level="ERROR",
                 configure_logging=True,
             )
         else:
-            ray.init(address=resources.address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise SweepError(f"--address {resources.address}: {error}") from None
+        raise SweepError(f"--address {address}: {error}") from None
     finally:
         os.umask(umask)
     for name in ("ray", "ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        yield plan_slots(resources, _nodes())
+        yield
     finally:
         ray.shutdown()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,7 @@ def tass(monkeypatch, capsys):
 
 
 QUESTIONS = ("--questions", "avqa-train.json", "avqa-val.json", "avqa-test.json")
+PROGRAM = "from cli.main import main; main()"
 INGEST = ("data", "ingest", *QUESTIONS, "--audio", "vggish", "--visual", "res18", "--out", "made")
 
 
@@ -173,6 +175,30 @@ def test_mistake_gives_one_message_and_exit_code_two(folder, tass, arguments, me
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
+MAKE = ("data", "make", "--preset", "tiny", "--out", "world")
+
+
+def test_world_over_spoilt_questions_leaves_them_out_when_asked(folder, tass):
+    records = json.loads(Path("avqa-val.json").read_text())
+    records[2]["anser"] = "perhaps"
+    Path("avqa-val.json").write_text(json.dumps(records))
+    code, _out, err = tass(*MAKE, *QUESTIONS)
+    assert code == 2
+    assert "--skip-bad" in err
+    assert not Path("world").exists()
+    code, out, _err = tass(*MAKE, *QUESTIONS, "--skip-bad")
+    assert code == 0
+    assert "world: 6 train, 5 val, 6 test questions" in out
+    assert "1 records were left out, listed in world/left-out.csv" in out
+    assert "perhaps" in Path("world/left-out.csv").read_text()
+
+
+def test_leaving_out_without_questions_is_refused(folder, tass):
+    code, _out, err = tass(*MAKE, "--skip-bad")
+    assert code == 2
+    assert "--skip-bad has no effect here: it needs --questions" in err
+
+
 def test_missing_weights_are_named_before_any_video_is_read(folder, tass, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
     (folder / "videos").mkdir()
@@ -189,31 +215,24 @@ def test_missing_weights_are_named_before_any_video_is_read(folder, tass, monkey
 
 
 def test_help_of_every_command_shows_an_example(tass):
-    for command in ("ingest", "extract", "info", "check"):
+    for command in ("make", "ingest", "extract", "info", "check"):
         code, out, _err = tass("data", command, "--help")
         assert code == 0
         assert f"tass-cli data {command}" in out
 
 
 def test_interrupted_ingest_ends_without_a_traceback(folder):
-    program = (
-        "import signal, sys, threading, os\n"
-        "from tass_core.data.folder import writer as store\n"
-        "write = store.DatasetWriter.add_video\n"
-        "def slow(self, *given):\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "    return write(self, *given)\n"
-        "store.DatasetWriter.add_video = slow\n"
-        f"sys.argv = ['tass-cli', *{list(INGEST)!r}]\n"
-        "from cli.main import main\nmain()\n"
-    )
-    repository = str(ROOT)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"PYTHONPATH": repository},
-        capture_output=True,
+    os.mkfifo(folder / "vectors.txt")
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *INGEST, "--glove", "vectors.txt"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
         text=True,
     )
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
+    with (folder / "vectors.txt").open("w"):  # opens once all videos are written and it reads
+        assert [path for path in folder.iterdir() if path.name.startswith(".made")]
+        process.send_signal(signal.SIGINT)
+        _out, err = process.communicate()
+    assert process.returncode != 0
+    assert "Traceback" not in err
     assert not [path for path in folder.iterdir() if "made" in path.name]

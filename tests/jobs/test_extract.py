@@ -1,155 +1,44 @@
-"""Extraction of many videos: with and without Ray, stopped, continued, and with bad files."""
+"""Ray's map over videos: the same dataset by several workers, and what a worker cannot do."""
 
-from __future__ import annotations
-
-import csv
-import json
+import subprocess
 import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from jobs.extract import ExtractPlan, extract
-from tass_core.config import TrialConfig
-from tass_core.data.extract import ExtractSettings
-from tass_core.data.extract.extra import need
+from jobs.extract import RayMap
+from tass_core.data.extract.parts import ExtractSettings, Parts
+from tass_core.data.extract.pipeline import PartMaker, extract
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.music_avqa.vocabulary import TEMPLATES
 from tass_core.errors import DataError
 from tests import ROOT
-
-av = pytest.importorskip("av", reason="the extra [extract] is not installed")
-VIDEOS = [f"{number:08d}" for number in range(3)]
-GLOVE = "resnet18-glove"
+from tests.tass_core.data.extract.test_pipeline import plan, root  # noqa: F401 - a fixture
 
 
-@pytest.fixture
-def root(tmp_path):
-    try:
-        need("torchvision.models")
-    except DataError as error:
-        pytest.skip(str(error))
-    (tmp_path / "videos").mkdir()
-    for place, name in enumerate(VIDEOS):
-        make_video(tmp_path / "videos" / f"{name}.mp4", 3 + place)
-    for place, split in enumerate(("train", "val", "test")):
-        asked = [
-            {
-                "video_id": VIDEOS[number % 3],
-                "question_id": 100 * place + number,
-                "type": '["Visual", "Location"]',
-                "question_content": "Where is the performance?",
-                "templ_values": "[]",
-                "question_deleted": 0,
-                "anser": "indoor",
-            }
-            for number in range(6)
-        ]
-        (tmp_path / f"avqa-{split}.json").write_text(json.dumps(asked))
-    assert ("v_loc", "Where is the performance?") in TEMPLATES
-    return tmp_path
-
-
-def make_video(path: Path, seconds: int) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=5)
-        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
-        for number in range(seconds * 5):
-            grey = np.full((64, 64, 3), 5 * number, dtype=np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
-        container.mux(stream.encode(None))
-
-
-def plan(root: Path, **changes) -> ExtractPlan:
-    settings = {
-        "questions": {split: root / f"avqa-{split}.json" for split in ("train", "val", "test")},
-        "videos": root / "videos",
-        "out": root / "made",
-        "name": "made",
-        "settings": ExtractSettings(encoders=(GLOVE,), seconds=4, untrained=True),
-    }
-    return ExtractPlan(**(settings | changes))
-
-
-def test_videos_become_a_dataset_and_the_parts_go(root):
-    done = []
-    report = extract(plan(root), progress=lambda *now: done.append(now))
-    dataset = open_dataset(root / "made")
-    dataset.verify()
-    assert (report.videos, dict(report.questions)) == (3, {"train": 6, "val": 6, "test": 6})
-    assert done == [(1, 3), (2, 3), (3, 3)]
-    config = TrialConfig().with_values({**dataset.base, "data.t2": 1})
-    features = dataset.features(config)
-    assert features.visual.shape == (3, 4, 196, 512)
-    np.testing.assert_array_equal(features.visual[0, 3], features.visual[0, 2])
-    assert not dataset.procedural
-    assert not (root / "made.parts").exists()
-
-
-def test_workers_of_ray_make_the_same_dataset(root):
-    alone = extract(plan(root)) and open_dataset(root / "made").fingerprint
-    extract(plan(root, out=root / "again", workers=2))
-    assert open_dataset(root / "again").fingerprint == alone
-
-
-def test_stopped_run_continues_with_the_videos_that_are_missing(root):
-    def stop(done, _total):
-        if done == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        extract(plan(root), progress=stop)
-    assert not (root / "made").exists()
-    done, said = [], []
-    extract(plan(root), say=said.append, progress=lambda *now: done.append(now))
-    assert done == [(3, 3)]
-    assert "2 of 3 videos are done already" in said
-    open_dataset(root / "made").verify()
-
-
-def test_damaged_part_is_made_again(root):
-    with pytest.raises(KeyboardInterrupt):
-        extract(plan(root), progress=interrupt)
-    (part,) = (root / "made.parts").rglob("*.npz")
-    part.write_bytes(part.read_bytes()[:1000])
-    with pytest.raises(DataError, match=r"damaged .* and removed; run the same command again"):
-        extract(plan(root))
-    assert not (root / "made").exists()
-    assert extract(plan(root)).videos == 3
-
-
-def interrupt(_done, _total):
-    raise KeyboardInterrupt
-
-
-def test_bad_video_stops_the_run_or_is_left_out(root):
-    (root / "videos" / f"{VIDEOS[1]}.mp4").write_text("no video")
-    (root / "videos" / f"{VIDEOS[2]}.mp4").unlink()
-    with pytest.raises(DataError, match=rf"(?s)no file {VIDEOS[2]}\.mp4.*--skip-bad"):
-        extract(plan(root))
-    assert not (root / "made").exists()
-    report = extract(plan(root, skip_bad=True))
-    assert report.videos == 1
-    rows = list(csv.DictReader((root / "made" / "left-out.csv").open()))
-    reasons = {row["name"]: row["reason"] for row in rows if row["kind"] == "video"}
-    assert set(reasons) == {VIDEOS[1], VIDEOS[2]}
-    assert "cannot be decoded" in reasons[VIDEOS[1]]
-    assert sum(row["kind"] == "question" for row in rows) == 12
-
-
-def test_existing_dataset_is_refused_before_any_work(root):
+def test_workers_of_ray_make_the_same_dataset(root):  # noqa: F811
     extract(plan(root))
-    with pytest.raises(DataError, match="exists already"):
-        extract(plan(root, settings=ExtractSettings(encoders=("clip",))))
+    extract(plan(root, out=root / "again"), RayMap(workers=2))
+    fingerprints = {open_dataset(root / name).fingerprint for name in ("made", "again")}
+    assert len(fingerprints) == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "reason"),
+    [
+        ("cuda", "Ray sees no GPU on any node; extract with --device cpu"),
+        ("cpu", "damaged, or other weights|needs '|does not work with the installed torch"),
+    ],
+)
+def test_what_no_worker_can_do_ends_the_run_with_its_own_message(tmp_path, device, reason):
+    settings = ExtractSettings(encoders=("resnet18-glove",))
+    (tmp_path / "resnet18-f37072fd.pth").write_text("broken")
+    make = PartMaker(settings, Parts(tmp_path / "parts", settings), tmp_path, device)
+    with pytest.raises(DataError, match=reason):
+        list(RayMap(workers=1)(make, [("one", tmp_path / "one.mp4")]))
 
 
 def test_importing_the_job_imports_neither_ray_nor_the_extra():
-    import subprocess
-
     program = (
         "import sys, jobs.extract\n"
         "assert not {'ray', 'av', 'torchvision', 'open_clip'} & set(sys.modules)"
     )
-    repository = str(ROOT)
-    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": repository})
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": str(ROOT)})

@@ -22,7 +22,7 @@ from tass_core.errors import DataError
 CLIP, RESNET = "clip", "resnet18-glove"
 SIZES = {CLIP: 224, RESNET: 448}
 """Side of the square picture each encoder looks at."""
-LAYOUTS = {
+ARRAYS = {
     CLIP: EncoderArrays(grid=(7, 7), visual=2048),
     RESNET: EncoderArrays(grid=(14, 14), visual=512),
 }
@@ -177,15 +177,16 @@ def load_encoders(
     Raises:
         DataError: a library or a file of weights is missing or damaged.
     """
-    torch.manual_seed(0)
     visual: dict[str, nn.Module] = {}
     language = None
-    if CLIP in names:
-        language = _load_clip(None if untrained else find_weights(CLIP, weights))
-        visual[CLIP] = _ClipMaps(language.visual)
-    if RESNET in names:
-        visual[RESNET] = _load_resnet(None if untrained else find_weights(RESNET, weights))
-    sound = VGGish()
+    with torch.random.fork_rng(devices=[]):  # random weights are of seed 0, and seed nothing else
+        torch.default_generator.manual_seed(0)
+        if CLIP in names:
+            language = _load_clip(None if untrained else find_weights(CLIP, weights))
+            visual[CLIP] = _ClipMaps(language.visual)
+        if RESNET in names:
+            visual[RESNET] = _load_resnet(None if untrained else find_weights(RESNET, weights))
+        sound = VGGish()
     if not untrained:
         _load_into(sound, find_weights("vggish", weights))
     return FrozenEncoders(visual, sound, language, device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,10 @@ import numpy.typing as npt
 
 from tass_core.config import digest
 from tass_core.data.extract.decode import decode_video
-from tass_core.data.extract.encoders import CLIP, LAYOUTS, RESNET, FrozenEncoders
-from tass_core.data.folder.description import Description
+from tass_core.data.extract.encoders import CLIP, FrozenEncoders
 from tass_core.data.folder.pooling import pool_segments
-from tass_core.data.folder.writer import DatasetWriter
-from tass_core.data.ingest.features import IngestReport, fit_length, left_out_table
-from tass_core.data.ingest.sources import LeftOut, Sources
-from tass_core.data.ingest.text import TextPlan, add_questions
+from tass_core.data.ingest.assemble import fit_length
+from tass_core.data.ingest.sources import LeftOut
 from tass_core.errors import DataError
 from tass_core.files import storage_errors, write_atomically
 
@@ -117,7 +114,7 @@ def find_videos(folder: Path, wanted: Sequence[str]) -> tuple[dict[str, Path], l
         raise DataError(f"{folder}: no such folder; it holds one <video>.mp4 (or alike) a video")
     files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in ENDINGS}
     missing = [
-        LeftOut("video", name, f"{folder}: no file {name}.mp4 (or alike)", video=name)
+        LeftOut("video", name, f"{folder}: no file {name}.mp4 (or alike)")
         for name in wanted
         if name not in files
     ]
@@ -146,62 +143,3 @@ def extract_video(
     }
     facts = {"seconds": np.array(decoded.seconds), "has_sound": np.array(decoded.has_sound)}
     return stored | facts
-
-
-def assemble(
-    parts: Parts,
-    settings: ExtractSettings,
-    sources: Sources,
-    left_out: list[LeftOut],
-    *,
-    out: Path,
-    name: str,
-    encoders: FrozenEncoders,
-    vectors: Path | None,
-    force: bool,
-    say: Callable[[str], None],
-) -> IngestReport:
-    """Write the dataset from its parts, in the order of the videos' names.
-
-    Raises:
-        DataError: no video is left, a part is damaged, or the dataset cannot be written.
-    """
-    dropped = {item.video for item in left_out if item.kind == "video"}
-    videos = [video for video in sources.videos if video not in dropped]
-    if not videos:
-        raise DataError(f"{out}: not one video could be used, so there is no dataset to write")
-    text = TextPlan(
-        encoders={CLIP: encoders.sentences} if CLIP in settings.encoders else {},
-        tokens=(RESNET,) if RESNET in settings.encoders else (),
-        vectors=vectors,
-    )
-    base: dict[str, Any] = {}
-    if CLIP not in settings.encoders:
-        base["model.encoder"] = settings.encoders[0]
-    if settings.seconds % 6 or 6 % settings.store_t2:
-        base["data.t2"] = settings.store_t2
-    description = Description(
-        name=name,
-        provenance="videos",
-        description=f"{len(videos)} videos"
-        + (" through untrained encoders: the features mean nothing" * settings.untrained),
-        videos=len(videos),
-        segments=settings.seconds,
-        stored_t2=settings.store_t2,
-        encoders={encoder: LAYOUTS[encoder] for encoder in settings.encoders},
-        base=base,
-        notes=asdict(settings) | {"encoders": list(settings.encoders)},
-    )
-    with DatasetWriter(out, description, force=force) as writer:
-        rows = {}
-        for video in videos:
-            part = parts.read(video)
-            maps = {encoder: part[f"{encoder}/visual"] for encoder in settings.encoders}
-            facts = {"seconds": int(part["seconds"]), "has_sound": bool(part["has_sound"])}
-            rows[video] = writer.add_video(video, part["audio"], maps, facts)
-        counts = add_questions(writer, text, sources.questions, rows, left_out, say)
-        if left_out:
-            writer.attach("left-out.csv", left_out_table(left_out))
-            say(f"{len(left_out)} left out, listed in {out / 'left-out.csv'}")
-        writer.finish()
-    return IngestReport(len(rows), counts, tuple(left_out), ())

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, TypeVar
 
 from tass_core.config import Pooling
 from tass_core.data.folder.columns import to_half
 from tass_core.data.folder.description import AUDIO_WIDTH, Description, EncoderArrays
 from tass_core.data.folder.pooling import pool_segments
-from tass_core.data.folder.writer import DatasetWriter
-from tass_core.data.ingest.npy import (
-    MapLayout,
-    arrange,
-    read_array,
-    read_header,
-    recognise,
-)
-from tass_core.data.ingest.sources import LeftOut, Sources, gather, require_complete
-from tass_core.data.ingest.text import TextPlan, add_questions
+from tass_core.data.ingest.assemble import IngestReport, VideoFeatures, fit_length, write_dataset
+from tass_core.data.ingest.npy import MapShape, arrange, read_array, read_header, recognise
+from tass_core.data.ingest.sources import Account, LeftOut, Say, Sources, gather
+from tass_core.data.ingest.text import TextPlan
 from tass_core.errors import DataError
 from tass_core.files import PartialFolder
 
-Array = npt.NDArray[Any]
-Say = Callable[[str], None]
+Made = TypeVar("Made")
 Progress = Callable[[int, int], None]
 
 SECONDS = 60
@@ -66,32 +54,8 @@ class IngestPlan:
     threads: int = 4
 
 
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What an ingest did."""
-
-    videos: int
-    questions: Mapping[str, int]
-    left_out: tuple[LeftOut, ...]
-    said: tuple[str, ...]
-    """Everything that was recognised, put right or left out, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Timing:
-    """How the files' segments become the dataset's."""
-
-    segments: int
-    stored_t2: int
-    """Seconds in a stored segment."""
-    audio: int
-    """Segments that an audio file has, once repeated or cut."""
-    visual: Mapping[str, int]
-    """Likewise of each encoder's files."""
-
-
 def ingest(
-    plan: IngestPlan, *, say: Say | None = None, progress: Progress | None = None
+    plan: IngestPlan, *, say: Say = _log.info, progress: Progress | None = None
 ) -> IngestReport:
     """Read feature folders and question files, and write a dataset in one pass.
 
@@ -107,70 +71,66 @@ def ingest(
         DataError: a file is unusable (without ``skip_bad``), nothing is left, or the dataset
             cannot be written.
     """
-    said: list[str] = []
-
-    def remark(text: str) -> None:
-        said.append(text)
-        (say or _log.info)(text)
-
     PartialFolder(plan.out, force=plan.force)  # refuses an existing dataset before any work
-    sources = gather(plan.questions, plan.skip_bad, remark)
+    account = Account(plan.skip_bad)
+    sources = gather(plan.questions, account, say)
     headers = _read_headers(plan, sources)
-    layouts = _recognise_layouts(plan, headers, remark)
-    timing = _timing(plan, headers, remark)
-    left_out = list(sources.left_out)
-    left_out += _unfit(plan, headers, layouts, timing)
-    require_complete(left_out, plan.skip_bad)
-    dropped = {item.video for item in left_out if item.kind == "video"}
-    videos = [name for name in sources.videos if name not in dropped]
+    layout = _layout(plan, headers, say)
+    account.add(_unfit(plan, headers, layout))
+    videos = [name for name in sources.videos if name not in account.videos]
     if not videos:
         raise DataError(f"{plan.audio}: none of the {len(sources.videos)} videos can be used")
-    _remark_lengths(headers, timing, videos, remark)
-    encoders = {
-        name: EncoderArrays(grid=layout.grid, visual=layout.channels)
-        for name, layout in layouts.items()
-    }
+    _remark_lengths(headers, layout, videos, say)
     description = Description(
         name=plan.name,
         provenance="features",
         description=f"{len(videos)} videos from feature files",
         videos=len(videos),
-        segments=timing.segments,
-        stored_t2=timing.stored_t2 * plan.store_t2,
-        stored_pooling=plan.stored_pooling if timing.stored_t2 > 1 else "mean",
-        encoders=encoders,
-        base=_base(plan, layouts, timing),
+        segments=layout.segments,
+        stored_t2=layout.stored_t2 * plan.store_t2,
+        stored_pooling=plan.stored_pooling if layout.stored_t2 > 1 else "mean",
+        encoders={
+            name: EncoderArrays(grid=shape.grid, visual=shape.channels)
+            for name, shape in layout.shapes.items()
+        },
     )
-    with DatasetWriter(plan.out, description, force=plan.force) as writer:
-        rows: dict[str, int] = {}
-        for done, (name, made) in enumerate(_read_videos(plan, videos, layouts, timing), start=1):
-            if isinstance(made, DataError):
-                left_out.append(LeftOut("video", name, str(made), video=name))
-                require_complete(left_out, plan.skip_bad)
+
+    def read() -> Iterator[VideoFeatures]:
+        made = _read_ahead(lambda video: _read_video(plan, video, layout), videos, plan.threads)
+        for done, video in enumerate(made, start=1):
+            if isinstance(video, LeftOut):
+                account.add([video])
             else:
-                audio, maps, seconds = made
-                rows[name] = writer.add_video(name, audio, maps, {"file_segments": seconds})
+                yield video
             if progress is not None:
                 progress(done, len(videos))
-        counts = add_questions(writer, plan.text, sources.questions, rows, left_out, remark)
-        if left_out:
-            writer.attach("left-out.csv", left_out_table(left_out))
-            remark(f"{len(left_out)} left out, listed in {plan.out / 'left-out.csv'}")
-        writer.finish()
-    return IngestReport(len(rows), counts, tuple(left_out), tuple(said))
 
-
-def left_out_table(left_out: Sequence[LeftOut]) -> str:
-    """Return what was left out, and why, as CSV."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["kind", "name", "reason"])
-    table.writerows([item.kind, item.name, item.reason] for item in left_out)
-    return text.getvalue()
+    return write_dataset(
+        plan.out, description, read(), sources, plan.text, account, force=plan.force, say=say
+    )
 
 
 Header = tuple[tuple[int, ...], Any] | DataError
+"""A file's shape and type, or what is wrong with it."""
 Headers = Mapping[str, Mapping[str, Header]]
+"""By folder (``audio``, an encoder) and video."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How the files' arrays become the dataset's."""
+
+    shapes: Mapping[str, MapShape]
+    """By encoder."""
+    lengths: Mapping[str, int]
+    """Segments of a file by folder, once repeated or cut."""
+    segments: int
+    """T1."""
+
+    @property
+    def stored_t2(self) -> int:
+        """Seconds in a segment of the pictures."""
+        return self.segments // max(self.lengths[name] for name in self.shapes)
 
 
 def _folders(plan: IngestPlan) -> dict[str, Path]:
@@ -207,53 +167,63 @@ def _shapes(headers: Mapping[str, Header]) -> list[tuple[int, ...]]:
     return [header[0] for header in headers.values() if not isinstance(header, DataError)]
 
 
-def _recognise_layouts(plan: IngestPlan, headers: Headers, say: Say) -> dict[str, MapLayout]:
-    """Recognise each encoder's layout by the most frequent shape of its files."""
-    layouts = {}
-    for name, folder in plan.visual.items():
-        (shape, count), *_rest = Counter(s[1:] for s in _shapes(headers[name])).most_common()
-        try:
-            layouts[name] = recognise((1, *shape))
-        except DataError as error:
-            raise DataError(f"{folder} ({name}): {error}") from None
-        kinds = Counter(str(h[1]) for h in headers[name].values() if not isinstance(h, DataError))
-        say(f"{name}: {layouts[name]}, {', '.join(sorted(kinds))}, in {count} files of {folder}")
-    return layouts
-
-
-def _timing(plan: IngestPlan, headers: Headers, say: Say) -> _Timing:
-    """Settle T1 and the pooling the files already have, by their most frequent lengths."""
+def _layout(plan: IngestPlan, headers: Headers, say: Say) -> _Layout:
+    """Settle the maps' axes, T1 and the pooling the files already have, by what most files say."""
+    shapes = _recognise_shapes(plan, headers, say)
     lengths = {
         name: _usual_length([shape[0] for shape in _shapes(found) if shape])
         for name, found in headers.items()
     }
-    visual = {name: length for name, length in lengths.items() if name != "audio"}
-    stored = max(visual.values())
+    visual = {name: lengths[name] for name in plan.visual}
     if len(set(visual.values())) > 1:
         raise DataError(
             f"the encoders' files have different numbers of segments, {visual}; one dataset has "
             "one number: ingest them as two datasets"
         )
-    segments = SECONDS if stored == POOLED and lengths["audio"] in (POOLED, SECONDS) else stored
-    if lengths["audio"] > stored and lengths["audio"] % stored == 0:
-        segments = lengths["audio"]
-    if lengths["audio"] not in (stored, segments):
+    layout = _Layout(shapes, lengths, _whole_length(plan, lengths["audio"], max(visual.values())))
+    _check_pooling(plan, layout, say)
+    return layout
+
+
+def _recognise_shapes(plan: IngestPlan, headers: Headers, say: Say) -> dict[str, MapShape]:
+    """Recognise each encoder's maps by the most frequent shape of its files."""
+    found = {}
+    for name, folder in plan.visual.items():
+        (shape, count), *_rest = Counter(s[1:] for s in _shapes(headers[name])).most_common()
+        try:
+            found[name] = recognise((1, *shape))
+        except DataError as error:
+            raise DataError(f"{folder} ({name}): {error}") from None
+        kinds = Counter(str(h[1]) for h in headers[name].values() if not isinstance(h, DataError))
+        say(f"{name}: {found[name]}, {', '.join(sorted(kinds))}, in {count} files of {folder}")
+    return found
+
+
+def _whole_length(plan: IngestPlan, audio: int, visual: int) -> int:
+    """Return T1, given how many segments of sound and of picture the files have."""
+    segments = SECONDS if visual == POOLED and audio in (POOLED, SECONDS) else visual
+    if audio > visual and audio % visual == 0:
+        segments = audio
+    if audio not in (visual, segments):
         raise DataError(
-            f"{plan.audio}: {lengths['audio']} segments of sound do not fit {stored} of picture; "
+            f"{plan.audio}: {audio} segments of sound do not fit {visual} of picture; "
             "allowed: as many, or a multiple"
         )
-    timing = _Timing(segments, segments // stored, lengths["audio"], visual)
-    say(f"{lengths['audio']} segments of sound and {stored} of picture: T1 = {segments}")
-    if timing.stored_t2 > 1:
+    return segments
+
+
+def _check_pooling(plan: IngestPlan, layout: _Layout, say: Say) -> None:
+    audio, stored = layout.lengths["audio"], layout.segments // layout.stored_t2
+    say(f"{audio} segments of sound and {stored} of picture: T1 = {layout.segments}")
+    if layout.stored_t2 > 1:
         say(
-            f"the pictures come pooled over T2 = {timing.stored_t2} ({plan.stored_pooling}); "
-            f"the sound is pooled alike, and T2 is a multiple of {timing.stored_t2} here"
+            f"the pictures come pooled over T2 = {layout.stored_t2} ({plan.stored_pooling}); "
+            f"the sound is pooled alike, and T2 is a multiple of {layout.stored_t2} here"
         )
     if stored % plan.store_t2:
         raise DataError(f"--store-t2 {plan.store_t2} does not divide the {stored} segments")
-    if plan.store_t2 > 1 and timing.stored_t2 > 1 and plan.stored_pooling != "mean":
+    if plan.store_t2 > 1 and layout.stored_t2 > 1 and plan.stored_pooling != "mean":
         raise DataError("--store-t2 takes means, but the files are pooled by stride: leave it out")
-    return timing
 
 
 def _usual_length(lengths: Sequence[int]) -> int:
@@ -264,49 +234,41 @@ def _usual_length(lengths: Sequence[int]) -> int:
     return max(counts, key=lambda n: (counts[n], n == SECONDS, n == POOLED, n))
 
 
-def _unfit(
-    plan: IngestPlan, headers: Headers, layouts: Mapping[str, MapLayout], timing: _Timing
-) -> Iterator[LeftOut]:
+def _unfit(plan: IngestPlan, headers: Headers, layout: _Layout) -> Iterator[LeftOut]:
     """Yield every video one of whose files cannot be used, by its shape alone."""
     for video in headers["audio"]:
         for name, folder in _folders(plan).items():
             header = headers[name][video]
-            reason: str | None = None
             if isinstance(header, DataError):
-                reason = str(header)
-            elif wrong := _wrong_shape(name, header[0], layouts, timing):
-                reason = f"{folder / video}.npy: {wrong}"
-            if reason is not None:
-                yield LeftOut("video", video, reason, video=video)
+                yield LeftOut("video", video, str(header))
+                break
+            if wrong := _wrong_shape(name, header[0], layout):
+                yield LeftOut("video", video, f"{folder / video}.npy: {wrong}")
                 break
 
 
-def _wrong_shape(
-    name: str, shape: tuple[int, ...], layouts: Mapping[str, MapLayout], timing: _Timing
-) -> str | None:
+def _wrong_shape(name: str, shape: tuple[int, ...], layout: _Layout) -> str | None:
     if name == "audio":
         fits = len(shape) == 2 and shape[1] == AUDIO_WIDTH
         wanted = f"[T, {AUDIO_WIDTH}]"
-        pooled = timing.audio < timing.segments
     else:
         try:
-            fits = recognise(shape) == layouts[name]
+            fits = recognise(shape) == layout.shapes[name]
         except DataError:
             fits = False
-        wanted = f"{layouts[name]}"
-        pooled = timing.stored_t2 > 1
-    expected = timing.audio if name == "audio" else timing.visual[name]
+        wanted = f"{layout.shapes[name]}"
+    expected = layout.lengths[name]
     if not fits or not shape[0]:
         return f"shape {list(shape)} where the others have {wanted}"
-    if pooled and shape[0] != expected:
+    if expected < layout.segments and shape[0] != expected:
         return f"{shape[0]} segments where {expected} pooled ones are expected"
     return None
 
 
-def _remark_lengths(headers: Headers, timing: _Timing, videos: Sequence[str], say: Say) -> None:
+def _remark_lengths(headers: Headers, layout: _Layout, videos: Sequence[str], say: Say) -> None:
     for name, found in headers.items():
-        expected = timing.audio if name == "audio" else timing.visual[name]
-        lengths = [h[0][0] for h in (found[v] for v in videos) if not isinstance(h, DataError)]
+        expected = layout.lengths[name]
+        lengths = [shape[0] for shape in _shapes({video: found[video] for video in videos})]
         shorter = sum(length < expected for length in lengths)
         longer = sum(length > expected for length in lengths)
         if shorter:
@@ -315,75 +277,37 @@ def _remark_lengths(headers: Headers, timing: _Timing, videos: Sequence[str], sa
             say(f"{name}: {longer} videos are longer than {expected}; the rest is cut off")
 
 
-def _base(plan: IngestPlan, layouts: Mapping[str, MapLayout], timing: _Timing) -> dict[str, Any]:
-    """Return the settings without which the paper's config could not run here."""
-    base: dict[str, Any] = {}
-    if "clip" not in layouts:
-        base["model.encoder"] = next(iter(layouts))
-    stored = timing.stored_t2 * plan.store_t2
-    if timing.segments % 6 or 6 % stored:
-        base["data.t2"] = stored
-    if timing.stored_t2 > 1 and plan.stored_pooling != "mean":
-        base["data.pooling"] = plan.stored_pooling
-    return base
-
-
-Video = tuple[Array, dict[str, Array], int]
-
-
-def _read_videos(
-    plan: IngestPlan,
-    videos: Sequence[str],
-    layouts: Mapping[str, MapLayout],
-    timing: _Timing,
-) -> Iterator[tuple[str, Video | DataError]]:
-    """Yield the videos in order, a few read ahead by threads; the window bounds the memory."""
-
-    def read(video: str) -> Video | DataError:
-        try:
-            return _read_video(plan, video, layouts, timing)
-        except DataError as error:
-            return error
-
-    waiting: deque[tuple[str, Future[Video | DataError]]] = deque()
-    with ThreadPoolExecutor(plan.threads) as pool:
+def _read_ahead(read: Callable[[str], Made], videos: Sequence[str], threads: int) -> Iterator[Made]:
+    """Yield what was read in order, a few read ahead by threads; the window bounds the memory."""
+    waiting: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
         try:
             for video in videos:
-                waiting.append((video, pool.submit(read, video)))
-                if len(waiting) > plan.threads:
-                    name, future = waiting.popleft()
-                    yield name, future.result()
+                waiting.append(pool.submit(read, video))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
             while waiting:
-                name, future = waiting.popleft()
-                yield name, future.result()
+                yield waiting.popleft().result()
         finally:
-            for _name, future in waiting:
+            for future in waiting:
                 future.cancel()
 
 
-def _read_video(
-    plan: IngestPlan, video: str, layouts: Mapping[str, MapLayout], timing: _Timing
-) -> Video:
+def _read_video(plan: IngestPlan, video: str, layout: _Layout) -> VideoFeatures | LeftOut:
     path = plan.audio / f"{video}.npy"
     try:
         sound = read_array(path)
-        seconds = len(sound)
-        audio = fit_length(to_half(sound), timing.audio)
-        audio = pool_segments(
-            audio[None], timing.audio * timing.stored_t2 // timing.segments, plan.stored_pooling
-        )[0]
+        audio = fit_length(to_half(sound), layout.lengths["audio"])
         maps = {}
         for name, folder in plan.visual.items():
             path = folder / f"{video}.npy"
-            maps[name] = fit_length(arrange(read_array(path), layouts[name]), timing.visual[name])
+            found = arrange(read_array(path), layout.shapes[name])
+            maps[name] = fit_length(found, layout.lengths[name])
     except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+        return LeftOut("video", video, f"{path}: {error}")
+    # The sound is first pooled as the pictures were by who made them.
+    t2 = len(audio) * layout.stored_t2 // layout.segments
+    audio = pool_segments(audio[None], t2, plan.stored_pooling)[0]
     pooled = {name: pool_segments(m[None], plan.store_t2, "mean")[0] for name, m in maps.items()}
-    return pool_segments(audio[None], plan.store_t2, "mean")[0], pooled, seconds
-
-
-def fit_length(array: Array, length: int) -> Array:
-    """Return [length, ...]: the last segment repeated, or the rest cut off."""
-    if len(array) >= length:
-        return array[:length]
-    return np.concatenate([array, np.repeat(array[-1:], length - len(array), axis=0)])
+    audio = pool_segments(audio[None], plan.store_t2, "mean")[0]
+    return VideoFeatures(video, audio, pooled, {"file_segments": len(sound)})

@@ -21,7 +21,7 @@ _FEWEST_CHANNELS = 128
 
 
 @dataclass(frozen=True, slots=True)
-class MapLayout:
+class MapShape:
     """How one encoder's files hold a video's region maps."""
 
     axes: Axes
@@ -37,7 +37,7 @@ class MapLayout:
         return f"{height}x{width} maps of {self.channels} channels, axes [{axes}]{token}"
 
 
-def recognise(shape: tuple[int, ...]) -> MapLayout:
+def recognise(shape: tuple[int, ...]) -> MapShape:
     """Recognise a video's maps by their shape, the number of segments aside.
 
     ========================  =======================================================
@@ -56,14 +56,14 @@ def recognise(shape: tuple[int, ...]) -> MapLayout:
     if len(shape) == 3 and min(shape) > 0:
         return _recognise_tokens(shape)
     if len(shape) == 2 and min(shape) > 0:
-        return MapLayout("TC", (1, 1), shape[1], class_token=False)
+        return MapShape("TC", (1, 1), shape[1], class_token=False)
     raise DataError(
         f"shape {list(shape)} is no known layout of region maps; known: [T,C,H,W], [T,H,W,C], "
         "[T,P,C], [T,1+P,C], [T,C,P], [T,C]"
     )
 
 
-def arrange(array: Array, layout: MapLayout) -> Array:
+def arrange(array: Array, layout: MapShape) -> Array:
     """Return a video's maps as float16 [T, P, C] in one piece.
 
     Raises:
@@ -123,24 +123,24 @@ def read_array(path: Path) -> Array:
     return found
 
 
-def _recognise_maps(shape: tuple[int, ...]) -> MapLayout:
+def _recognise_maps(shape: tuple[int, ...]) -> MapShape:
     _, second, third, fourth = shape
     first, last = third == fourth, second == third
     if first and last:
         raise DataError(f"shape {list(shape)}: which axis holds the channels cannot be told")
     if first or (not last and second > max(third, fourth)):
-        return MapLayout("TCHW", (third, fourth), second, class_token=False)
-    return MapLayout("THWC", (second, third), fourth, class_token=False)
+        return MapShape("TCHW", (third, fourth), second, class_token=False)
+    return MapShape("THWC", (second, third), fourth, class_token=False)
 
 
-def _recognise_tokens(shape: tuple[int, ...]) -> MapLayout:
+def _recognise_tokens(shape: tuple[int, ...]) -> MapShape:
     _, second, third = shape
     if second in _CLASS_TOKEN_GRIDS and third >= _FEWEST_CHANNELS:
         side = _CLASS_TOKEN_GRIDS[second]
-        return MapLayout("TPC", (side, side), third, class_token=True)
+        return MapShape("TPC", (side, side), third, class_token=True)
     if math.isqrt(third) ** 2 == third < _FEWEST_CHANNELS * 2 <= second:
-        return MapLayout("TCP", _grid(third), second, class_token=False)
-    return MapLayout("TPC", _grid(second), third, class_token=False)
+        return MapShape("TCP", _grid(third), second, class_token=False)
+    return MapShape("TPC", _grid(second), third, class_token=False)
 
 
 def _grid(regions: int) -> tuple[int, int]:

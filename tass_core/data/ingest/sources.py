@@ -1,35 +1,86 @@
-"""The question files of an ingest, and the account of what is left out of it."""
+"""The question files of a dataset to be, and the account of what is left out of it."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from tass_core.data.folder.description import SPLITS
+from tass_core.data.folder.writer import DatasetWriter
 from tass_core.data.music_avqa.questions import RawQuestion, parse_questions
 from tass_core.errors import DataError
+
+Say = Callable[[str], None]
+"""Told each remark as it is made."""
+
+LEFT_OUT = "left-out.csv"
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """Something that is not in the dataset, and why."""
 
-    kind: str
-    """``question`` or ``video``."""
+    kind: Literal["question", "video"]
     name: str
+    """A video's name, or where the question stands and what is wrong with it."""
     reason: str
-    video: str | None = None
-    """The video that goes with it, when it is a video."""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}" if self.kind == "video" else self.name
+
+
+@dataclass(slots=True)
+class Account:
+    """What is left out of a dataset, as far as leaving out is allowed."""
+
+    skip_bad: bool
+    items: list[LeftOut] = field(default_factory=list)
+
+    @property
+    def videos(self) -> set[str]:
+        """The videos that are left out."""
+        return {item.name for item in self.items if item.kind == "video"}
+
+    def add(self, items: Iterable[LeftOut]) -> None:
+        """Leave things out.
+
+        Raises:
+            DataError: there is one and ``skip_bad`` is off; the message names the first few.
+        """
+        items = list(items)
+        if items and not self.skip_bad:
+            lines = [str(item) for item in items[:_SHOWN]]
+            if len(items) > _SHOWN:
+                lines.append(f"and {len(items) - _SHOWN} more")
+            raise DataError(
+                "\n  ".join(lines)
+                + "\n  mend these, or leave them out with --skip-bad; nothing was written"
+            )
+        self.items += items
+
+    def attach(self, writer: DatasetWriter, say: Say) -> None:
+        """Lay the account beside a dataset's data, when something is left out."""
+        if not self.items:
+            return
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["kind", "name", "reason"])
+        table.writerows([item.kind, item.name, item.reason] for item in self.items)
+        writer.attach(LEFT_OUT, text.getvalue())
+        say(f"{len(self.items)} left out, listed in {writer.path / LEFT_OUT}")
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The usable questions by split, the videos they ask about, and the unusable records."""
+    """The usable questions by split, and the videos they ask about in the order of their names."""
 
     questions: Mapping[str, Sequence[RawQuestion]]
     videos: tuple[str, ...]
-    left_out: tuple[LeftOut, ...]
 
 
 def assign_splits(files: Iterable[Path]) -> dict[str, Path]:
@@ -54,47 +105,26 @@ def assign_splits(files: Iterable[Path]) -> dict[str, Path]:
     return {split: found[split] for split in SPLITS if split in found}
 
 
-def gather(files: Mapping[str, Path], skip_bad: bool, say: Callable[[str], None]) -> Sources:
-    """Parse the question files.
+def gather(files: Mapping[str, Path], account: Account, say: Say) -> Sources:
+    """Parse the question files; what cannot be used goes to the account.
 
     Raises:
-        DataError: a file cannot be parsed, or (without ``skip_bad``) a record cannot be used.
+        DataError: a file cannot be parsed, or a record cannot be used and may not be left out.
     """
-    questions, left_out = {}, []
+    questions, rejected = {}, []
     for split, path in files.items():
         found = parse_questions(path)
         questions[split] = found.questions
-        left_out += [LeftOut("question", str(item), item.reason) for item in found.rejected]
+        rejected += [LeftOut("question", str(item), item.reason) for item in found.rejected]
         say(f"{split}: {len(found.questions)} questions in {path}")
         for note, count in found.notes.items():
             say(f"{split}: {count} x {note}")
-    require_complete(left_out, skip_bad)
-    left_out += _repeated_ids(questions)
-    require_complete(left_out, skip_bad)
+    account.add(rejected)
+    account.add(_repeated_ids(questions))
     videos = sorted({question.video_id for asked in questions.values() for question in asked})
     if not videos:
         raise DataError(f"{', '.join(map(str, files.values()))}: no usable question is in there")
-    return Sources(questions, tuple(videos), tuple(left_out))
-
-
-def require_complete(left_out: Sequence[LeftOut], skip_bad: bool, shown: int = 5) -> None:
-    """Stop at what cannot be used, unless it may be left out.
-
-    Raises:
-        DataError: something is left out and ``skip_bad`` is off; the first few are named.
-    """
-    if not left_out or skip_bad:
-        return
-    lines = [
-        f"{item.name}: {item.reason}" if item.kind == "video" else item.name
-        for item in left_out[:shown]
-    ]
-    if len(left_out) > shown:
-        lines.append(f"and {len(left_out) - shown} more")
-    raise DataError(
-        "\n  ".join(lines)
-        + "\n  mend these, or leave them out with --skip-bad; nothing was written"
-    )
+    return Sources(questions, tuple(videos))
 
 
 def _repeated_ids(questions: dict[str, tuple[RawQuestion, ...]]) -> list[LeftOut]:

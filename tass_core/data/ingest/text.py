@@ -14,14 +14,13 @@ from tass_core.data.folder.columns import to_half
 from tass_core.data.folder.description import SPLITS
 from tass_core.data.folder.writer import DatasetWriter
 from tass_core.data.ingest.npy import read_array
-from tass_core.data.ingest.sources import LeftOut
+from tass_core.data.ingest.sources import Account, LeftOut, Say
 from tass_core.data.music_avqa.questions import RawQuestion
 from tass_core.data.music_avqa.vocabulary import ANSWERS, QUESTION_TYPES
 from tass_core.data.music_avqa.words import build_vocabulary, read_vectors, tokenise
 from tass_core.errors import DataError
 
 Array = npt.NDArray[Any]
-Say = Callable[[str], None]
 SentenceEncoder = Callable[[Sequence[str]], tuple[Array, Array | None, Array | None]]
 """Sentences in; features [S, D], words [S, N, D] or None and word counts [S] or None out."""
 
@@ -47,7 +46,7 @@ def add_questions(
     plan: TextPlan,
     questions: Mapping[str, Sequence[RawQuestion]],
     rows: Mapping[str, int],
-    left_out: list[LeftOut],
+    account: Account,
     say: Say,
 ) -> dict[str, int]:
     """Write every split's questions whose video is in the dataset, and their sentences.
@@ -57,7 +56,7 @@ def add_questions(
         plan: where the question features come from.
         questions: by split.
         rows: row by video.
-        left_out: gets the questions whose video was left out.
+        account: gets the questions whose video was left out.
         say: told remarks.
 
     Returns:
@@ -70,13 +69,16 @@ def add_questions(
         split: [question for question in asked if question.video_id in rows]
         for split, asked in questions.items()
     }
-    for split, asked in questions.items():
-        left_out += [
-            LeftOut("question", f"{split}, question_id {question.question_id}", reason)
-            for question in asked
-            if question.video_id not in rows
-            for reason in [f"its video {question.video_id} was left out"]
-        ]
+    account.add(
+        LeftOut(
+            "question",
+            f"{split}, question_id {question.question_id}",
+            f"its video {question.video_id} was left out",
+        )
+        for split, asked in questions.items()
+        for question in asked
+        if question.video_id not in rows
+    )
     askers: dict[str, list[int]] = {}
     for asked in kept.values():
         for question in asked:

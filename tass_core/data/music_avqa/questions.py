@@ -13,17 +13,12 @@ import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tass_core.data.music_avqa.vocabulary import (
-    ANSWERS,
-    QUESTION_TYPES,
-    TEMPLATES,
-    TYPE_NAMES,
-)
+from tass_core.data.music_avqa.vocabulary import ANSWERS, TEMPLATES, TYPE_NAMES
 from tass_core.errors import DataError, nearest
 
 PLACEHOLDER = re.compile(r"<[A-Za-z]+>")
@@ -83,32 +78,6 @@ class QuestionFile:
     rejected: tuple[Rejected, ...]
     notes: Mapping[str, int]
     """What was normalised or left out by rule, and how often."""
-
-    def type_counts(self) -> dict[str, int]:
-        """Return the number of questions of each type, in the tables' order."""
-        counted = Counter(question.type for question in self.questions)
-        return {name: counted[name] for name in QUESTION_TYPES}
-
-
-def read_questions(path: Path | str) -> list[RawQuestion]:
-    """Read a question file all of whose records must be usable.
-
-    Raises:
-        DataError: the file is unreadable, or any record is; the message names the first ones.
-    """
-    found = parse_questions(path)
-    if found.rejected:
-        raise DataError(rejection_message(found.rejected))
-    return list(found.questions)
-
-
-def rejection_message(rejected: Iterable[Rejected], shown: int = 5) -> str:
-    """Return one message for rejected records: the first few, and how many there are."""
-    rejected = list(rejected)
-    lines = [str(item) for item in rejected[:shown]]
-    if len(rejected) > shown:
-        lines.append(f"and {len(rejected) - shown} more records")
-    return "\n  ".join(lines) + "\n  fix these records, or leave them out with --skip-bad"
 
 
 def parse_questions(path: Path | str) -> QuestionFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from tass_core.data.folder.description import SPLITS, Description, EncoderArrays, Provenance
 from tass_core.data.folder.writer import DatasetWriter
+from tass_core.data.ingest.sources import Account
 from tass_core.data.music_avqa.vocabulary import ANSWERS, QUESTION_TYPES
 from tass_core.data.world.asking import Question
 from tass_core.data.world.presets import Size
@@ -31,6 +33,9 @@ Progress = Callable[[int, int], None]
 
 COVERED = 0.4
 """Least share of a cell a target covers for the cell to be one of its true regions."""
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ def build(
     *,
     seed: int,
     force: bool,
+    account: Account | None = None,
     progress: Progress | None,
 ) -> Path:
     """Render every video and write the dataset; memory does not grow with the feature shapes."""
@@ -95,6 +101,8 @@ def build(
             _set_questions(writer, split, videos, sentences)
             _set_truth(writer, split, videos, size)
         writer.set_scenes([scene_as_data(video) for video in videos])
+        if account is not None:
+            account.attach(writer, _log.info)
         return writer.finish()
 
 

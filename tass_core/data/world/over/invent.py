@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tass_core.data.folder.description import SPLITS
-from tass_core.data.ingest.sources import assign_splits, gather
+from tass_core.data.ingest.sources import Account, assign_splits, gather
 from tass_core.data.music_avqa.questions import RawQuestion
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.data.world.asking import Question
@@ -61,6 +61,8 @@ class OverReport:
 
     shared: int
     """Videos of train that val or test ask about as well."""
+    left_out: int
+    """Records that could not be used."""
 
     @property
     def unmet_total(self) -> int:
@@ -78,6 +80,7 @@ def make_world_over(
     split_fraction: float = SPLIT_FRACTION,
     stored_t2: int | None = STORED_T2,
     name: str | None = None,
+    skip_bad: bool = False,
     force: bool = False,
     progress: Progress | None = None,
 ) -> OverReport:
@@ -96,6 +99,7 @@ def make_world_over(
             becomes the train split.
         stored_t2: seconds to a stored segment.
         name: the dataset's name; None takes the folder's.
+        skip_bad: leave out records that cannot be used, and list them in ``left-out.csv``.
         force: replace a dataset that is already there.
         progress: called with (videos rendered, all videos).
 
@@ -104,7 +108,8 @@ def make_world_over(
             folder cannot be written.
     """
     files = assign_splits([Path(file) for file in question_files])
-    questions = _with_train(files, _read(files), split_from, split_fraction, seed)
+    account = Account(skip_bad)
+    questions = _with_train(files, _read(files, account), split_from, split_fraction, seed)
     size = resized(size_of(preset), stored_t2)
     videos, unmet = imagine_over(questions, size.seconds, size.grid, seed)
     description = describe(
@@ -122,7 +127,9 @@ def make_world_over(
             "unmet": dict(unmet),
         },
     )
-    made = build(path, description, videos, size, seed=seed, force=force, progress=progress)
+    made = build(
+        path, description, videos, size, seed=seed, force=force, account=account, progress=progress
+    )
     counts = {split: Counter(item.type for item in asked) for split, asked in questions.items()}
     return OverReport(
         path=made,
@@ -133,6 +140,7 @@ def make_world_over(
         },
         unmet=unmet,
         shared=_shared(questions),
+        left_out=len(account.items),
     )
 
 
@@ -209,8 +217,8 @@ def _settle(listener: Listener, question: RawQuestion) -> Settled | None:
     return settled if settled is not None and settled.answer == question.answer else None
 
 
-def _read(files: Mapping[str, Path]) -> dict[str, list[RawQuestion]]:
-    sources = gather(files, skip_bad=False, say=_log.info)
+def _read(files: Mapping[str, Path], account: Account) -> dict[str, list[RawQuestion]]:
+    sources = gather(files, account, _log.info)
     return {split: list(asked) for split, asked in sources.questions.items()}
 
 

@@ -17,13 +17,18 @@ from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.ingest.features import IngestPlan, ingest
 from tass_core.data.ingest.npy import recognise
 from tass_core.data.ingest.text import TextPlan
-from tass_core.data.music_avqa.questions import read_questions
+from tass_core.data.music_avqa.questions import parse_questions
 from tass_core.errors import DataError
 from tests import ROOT
 from tests.tass_core.data.ingest.feature_folders import video_names, write_arrays, write_questions
 
 GLOVE = "resnet18-glove"
 VIDEOS = video_names(3)
+
+
+def question_ids(files: dict[str, Path]) -> list[str]:
+    found = [parse_questions(path).questions for path in files.values()]
+    return [str(question.question_id) for asked in found for question in asked]
 
 
 class Folders:
@@ -43,8 +48,8 @@ class Folders:
     def ingest(self, **changes):
         text = TextPlan(tokens=(GLOVE,))
         if self.encoder == "clip":
-            ids = [q.question_id for path in self.questions.values() for q in read_questions(path)]
-            write_arrays(self.root / "text", [str(number) for number in ids], (1, 32))
+            ids = question_ids(self.questions)
+            write_arrays(self.root / "text", ids, (1, 32))
             text = TextPlan(folders={"clip": self.root / "text"})
         settings = {
             "questions": self.questions,
@@ -321,7 +326,7 @@ def test_missing_folder_and_foreign_folder_are_named(folders):
 
 def test_clip_text_and_words_come_from_question_files(folders):
     folders.visual((10, 8, 2, 2), encoder="clip")
-    ids = [str(q.question_id) for p in folders.questions.values() for q in read_questions(p)]
+    ids = question_ids(folders.questions)
     sentences = write_arrays(folders.root / "asked", ids, (1, 32))
     words = write_arrays(folders.root / "words", ids, (77, 32), seed=3)
     for name in ids:

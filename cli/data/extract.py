@@ -1,0 +1,138 @@
+"""``tass-cli data extract``: videos, through frozen encoders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.data.options import (
+    CLIP,
+    ENCODERS,
+    GLOVE,
+    print_ingested,
+    progress_bar,
+    remark,
+    source_options,
+)
+from cli.variadic import VariadicCommand
+from tass_core.data.ingest.sources import assign_splits
+from tass_core.errors import DataError
+
+
+@click.command("extract", cls=VariadicCommand)
+@source_options
+@click.option(
+    "--videos",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of <video>.mp4 (or .mkv, .webm, .avi, ...).",
+)
+@click.option(
+    "--encoder",
+    "encoders",
+    multiple=True,
+    type=click.Choice(ENCODERS),
+    default=(CLIP,),
+    show_default=True,
+    help="Visual encoders; VGGish comes with either.",
+)
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Folder with RN50.pt, resnet18-f37072fd.pth and vggish-10086976.pth. "
+    "Default: the libraries' caches.",
+)
+@click.option(
+    "--fps",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 30),
+    help="Pictures a second; the maps of a second are averaged.",
+)
+@click.option(
+    "--seconds",
+    default=60,
+    show_default=True,
+    type=click.IntRange(1, 3600),
+    help="T1. Shorter videos repeat their last second, longer ones are cut.",
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Ray workers; 1 works without Ray.",
+)
+@click.option("--address", default=None, help="Address of a Ray cluster. Default: this machine.")
+@click.option(
+    "--parts",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Where finished videos wait until all are there. Default: OUT.parts.",
+)
+@click.option(
+    "--untrained",
+    is_flag=True,
+    help="Random weights, to try the pipeline out; the features mean nothing.",
+)
+def extract_command(
+    questions: tuple[Path, ...],
+    out: Path,
+    name: str | None,
+    glove: Path | None,
+    store_t2: int,
+    skip_bad: bool,
+    force: bool,
+    videos: Path,
+    encoders: tuple[str, ...],
+    weights: Path | None,
+    fps: int,
+    seconds: int,
+    device: str,
+    workers: int,
+    address: str | None,
+    parts: Path | None,
+    untrained: bool,
+) -> None:
+    """Make a dataset from videos, through frozen CLIP-RN50 or ResNet-18 and VGGish.
+
+    A stopped run continues when the same command is given again.
+
+    \b
+    tass-cli data extract --videos videos/ --questions avqa-train.json avqa-val.json \\
+      avqa-test.json --weights weights/ --out data/music-avqa --store-t2 6 --workers 8
+    """
+    from jobs.extract import RayMap
+    from tass_core.data.extract.parts import ExtractSettings
+    from tass_core.data.extract.pipeline import ExtractPlan, extract
+
+    if seconds % store_t2:
+        raise DataError(f"--store-t2 {store_t2} does not divide the {seconds} seconds")
+    if glove is not None and GLOVE not in encoders:
+        raise DataError(f"--glove is for {GLOVE}, but it is not among the encoders: --encoder")
+    plan = ExtractPlan(
+        questions=assign_splits(questions),
+        videos=videos,
+        out=out,
+        name=name or out.name,
+        settings=ExtractSettings(
+            encoders=tuple(dict.fromkeys(encoders)),
+            seconds=seconds,
+            fps=fps,
+            store_t2=store_t2,
+            untrained=untrained,
+        ),
+        weights=weights,
+        parts=parts,
+        vectors=glove,
+        device=device,
+        skip_bad=skip_bad,
+        force=force,
+    )
+    run = map if workers == 1 and address is None else RayMap(workers, address)
+    with progress_bar("extract") as advance:
+        report = extract(plan, run, say=remark, progress=advance)
+    print_ingested(out, report)
