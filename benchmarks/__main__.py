@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tass_core.training.width import device_name
+from tass_core.devices import device_name
 
 README = Path(__file__).parent / "README.md"
 MARKDOWN = (

@@ -18,10 +18,11 @@ import torch
 
 from benchmarks.tables import print_machine, print_table
 from jobs.machine.allocator import keep_memory
-from jobs.machine.speed import CONFERENCE, PAPER, Data, best_seconds, synchronise
+from jobs.machine.speed import CONFERENCE, PAPER, Data, best_seconds
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.make import make_world
+from tass_core.devices import synchronise
 
 
 def measure(name: str, data: Data, device: str) -> tuple[str, ...]:

@@ -22,12 +22,11 @@ from jobs.machine.speed import (
     memory_bandwidth,
     product_rates,
     step_seconds,
-    synchronise,
 )
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.make import make_world
-from tass_core.training.width import device_name
+from tass_core.devices import device_name, synchronise
 
 RESNET = "resnet18 14x14x512"
 PUBLIC_CODE_GFLOP = 43.7

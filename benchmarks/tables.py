@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from tass_core.training.width import device_name
+from tass_core.devices import device_name
 
 
 def print_machine(device: str = "cpu") -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from evidence.variance import Matrix, weighted_average
 from search_spaces.columns import COLUMNS
 from tass_core.data.music_avqa.vocabulary import AVERAGES
-from tracking.reader import Predictions, Snapshot, SweepRun, TrialRun
+from tass_core.evaluation.predictions import Predictions
+from tracking.reader import Snapshot, SweepRun, TrialRun
 
 TOLERANCE = 0.01
 """Points by which a logged accuracy may differ from the one recounted from predictions."""

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import torch
 from pyarrow import fs
 
@@ -17,6 +16,7 @@ from tass_core.checkpoints import load_checkpoint
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import CheckpointError, ExportError, SweepError, TrackingError, nearest
 from tass_core.evaluation.answering import evaluate
+from tass_core.evaluation.predictions import read_predictions
 from tass_core.files import write_atomically
 from tracking.status import SweepStatus, list_sweeps
 from tracking.writer import Held, MlflowStore
@@ -254,10 +254,8 @@ def _verify(uri: str, trial: Held, folder: Path, dataset: Dataset) -> dict[str, 
     finally:
         torch.set_num_threads(threads)
     store = MlflowStore(uri, trial.tags["tass.dataset"])
-    logged = pq.read_table(store.download(trial.run_id, "predictions/test.parquet"))
-    expected = dict(
-        zip(logged["question_id"].to_pylist(), logged["predicted"].to_pylist(), strict=True)
-    )
+    logged = read_predictions(store.download(trial.run_id, "predictions/test.parquet"))
+    expected = dict(zip(logged.question_id.tolist(), logged.predicted.tolist(), strict=True))
     answers = [checkpoint.answers[index] for index in found.predicted]
     given = dict(zip(found.questions.question_id.tolist(), answers, strict=True))
     differing = [q for q in expected.keys() | given.keys() if expected.get(q) != given.get(q)]

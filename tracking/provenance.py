@@ -7,7 +7,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from tass_core.training.width import device_name
+from tass_core.devices import device_name
 
 LIBRARIES = ("tass-lab", "torch", "numpy", "ray", "optuna", "mlflow")
 

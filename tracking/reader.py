@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
-from numpy.typing import NDArray
 from requests import RequestException
 
 from tass_core.errors import TrackingError
+from tass_core.evaluation.predictions import Predictions, read_predictions
 from tracking import schema
 from tracking.connect import (
     PAGE,
@@ -97,20 +95,6 @@ class SweepRun:
         return frozenset(self.plan.get("trials", ()))
 
 
-@dataclass(frozen=True, slots=True)
-class Predictions:
-    """Test answers of one trial, by ascending question id."""
-
-    question_id: NDArray[np.int64]
-    type: NDArray[np.str_]
-    correct: NDArray[np.bool_]
-
-    def counts(self) -> dict[str, int]:
-        """Return question type -> questions."""
-        names, counts = np.unique(self.type, return_counts=True)
-        return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
-
-
 class Reader:
     """Reads one tracking store, and never writes to it.
 
@@ -157,30 +141,10 @@ class Reader:
         return sorted({point.step: point.value for point in points}.items())
 
     def predictions(self, run: TrialRun) -> Predictions | None:
-        """Return a trial's test answers, or None when the run holds none."""
-        table = self._answers(run, ["question_id", "type", "correct"])
-        if table is None:
-            return None
-        ids = table["question_id"].to_numpy().astype(np.int64)
-        order = np.argsort(ids, kind="stable")
-        return Predictions(
-            question_id=ids[order],
-            type=np.asarray(table["type"].to_pylist(), dtype=np.str_)[order],
-            correct=np.asarray(table["correct"].to_pylist(), dtype=np.bool_)[order],
-        )
-
-    def predicted(self, run: TrialRun) -> dict[int, str]:
-        """Return question id -> the answer that a trial gave; empty when the run holds none."""
-        table = self._answers(run, ["question_id", "predicted"])
-        if table is None:
-            return {}
-        ids, answers = table["question_id"].to_pylist(), table["predicted"].to_pylist()
-        return dict(zip(ids, answers, strict=True))
-
-    def _answers(self, run: TrialRun, columns: Sequence[str]) -> pa.Table | None:
+        """Return a trial's test answers, by question id, or None when the run holds none."""
         with self._reading():
             path = self._artifact(run.run_id, run.artifact_uri, schema.PREDICTIONS)
-            return None if path is None else pq.read_table(path, columns=columns)
+            return None if path is None else read_predictions(Path(path))
 
     def _experiments(self, dataset: str | None) -> list[str]:
         name = "LIKE" if dataset is None else "="

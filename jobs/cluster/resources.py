@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tass_core.errors import SweepError
 from tass_core.training import Fuse, Halving
-from tass_core.training.width import check_fuse
+from tass_core.training.fuse import check_fuse
 
 DEFAULT_SEEDS = (0, 1)
 

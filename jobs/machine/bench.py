@@ -30,11 +30,12 @@ from search_spaces.sweeps import choose_tables, find_sweep
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
+from tass_core.devices import device_name
 from tass_core.errors import ConfigError
 from tass_core.files import user_cache, write_atomically
 from tass_core.systems.protocol import Shapes
 from tass_core.training import EpochResult, train_pack
-from tass_core.training.width import best_width, device_name
+from tass_core.training.width import best_width
 from tass_core.trial import Trial
 
 Say = Callable[[str], None]

@@ -18,10 +18,11 @@ from threading import Barrier, BrokenBarrierError
 import torch
 
 from jobs.machine.allocator import keep_memory
-from jobs.machine.speed import Data, synchronise
+from jobs.machine.speed import Data
 from tass_core.config import TrialConfig
 from tass_core.cuda.graphs import WARM_UP
 from tass_core.data.folder.dataset import open_dataset
+from tass_core.devices import synchronise
 from tass_core.systems.protocol import Shapes
 from tass_core.training.groups import make_crews
 

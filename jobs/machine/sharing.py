@@ -10,8 +10,9 @@ import torch
 from jobs.cluster.resources import Resources
 from jobs.machine.bench import Bench
 from tass_core.config import TrialConfig
+from tass_core.devices import device_name
 from tass_core.systems.protocol import Shapes
-from tass_core.training.width import GAIN, device_name
+from tass_core.training.width import MIN_SPEEDUP
 
 
 def share_machine(
@@ -36,7 +37,7 @@ def share_machine(
     if resources.gpus_per_worker > 0:
         here = torch.cuda.is_available() and found.device == device_name("cuda")
         alone, shared = step.rates[step.width], layout.rate
-        if not here or resources.gpus_per_worker < 1 or shared <= GAIN * alone:
+        if not here or resources.gpus_per_worker < 1 or shared <= MIN_SPEEDUP * alone:
             return resources, None
         return resources, (
             f"tass-cli bench found {layout.packs} packs on one GPU {shared / alone:.1f} times as "

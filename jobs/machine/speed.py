@@ -19,6 +19,7 @@ from tass_core.batches.source import BatchSource
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.data.folder.records import Features, Questions
+from tass_core.devices import synchronise
 from tass_core.systems.matmuls import Linear
 from tass_core.systems.protocol import Batch, Shapes
 from tass_core.systems.tass.network import uses_match
@@ -118,12 +119,6 @@ def best_seconds(action: Callable[[], object], device: str, repeats: int) -> flo
         synchronise(device)
         times.append(time.perf_counter() - start)
     return min(times[1:])
-
-
-def synchronise(device: str) -> None:
-    """Wait for the device, so that a clock reads what happened."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class Storage:
                 self._fs.create_dir(str(Path(target).parent), recursive=True)
                 fs.copy_files(str(path), target, None, self._fs)
                 self._copied[str(path)] = mark
-        self._drop_old_states(f"{self._root}/packs/{pack_key}", {path.name for path in files})
+        self._drop_old(f"{self._root}/packs/{pack_key}", folder)
 
     def packs(self) -> Iterator[tuple[Pack, dict[str, Any]]]:
         """Yield every pack and its ``pack.json``, which is empty before the first epoch."""
@@ -187,7 +187,9 @@ class Storage:
             return {}
         return value if isinstance(value, dict) else {}
 
-    def _drop_old_states(self, path: str, kept: set[str]) -> None:
-        for info in self._fs.get_file_info(fs.FileSelector(path, allow_not_found=True)):
-            if info.base_name.startswith("state-") and info.base_name not in kept:
+    def _drop_old(self, path: str, folder: Path) -> None:
+        """Remove the files of earlier epochs, which the local folder no longer has."""
+        selector = fs.FileSelector(path, allow_not_found=True, recursive=True)
+        for info in self._fs.get_file_info(selector):
+            if info.is_file and not (folder / Path(info.path).relative_to(path)).exists():
                 self._fs.delete_file(info.path)

@@ -17,6 +17,7 @@ from jobs.machine.allocator import keep_memory
 from jobs.packs import Pack
 from jobs.storage.packs import Storage
 from tass_core.data.folder.dataset import open_dataset
+from tass_core.devices import device_for
 from tass_core.errors import SweepError
 from tass_core.training import Fuse, Shard, train_pack
 from tracking.described import Event, describe
@@ -66,7 +67,7 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
             f"{place.dataset}: this node holds dataset {dataset.fingerprint}, the sweep was "
             f"planned for {place.fingerprint}; make the same folder visible on every node"
         )
-    where = device(place.gpus)
+    where = device_for(place.gpus)
     if where == "cuda" and place.gpus < 1:
         torch.cuda.set_per_process_memory_fraction(place.gpus)
     storage = Storage(place.storage)
@@ -98,11 +99,6 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
     for result in results:
         events.append(describe(result, pack.key))
     close_epoch()
-
-
-def device(gpus: float) -> str:
-    """Return where to compute: Ray shows a worker only the GPUs that are its own."""
-    return "cuda" if gpus > 0 and torch.cuda.is_available() else "cpu"
 
 
 class _EpochClock:

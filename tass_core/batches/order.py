@@ -1,4 +1,4 @@
-"""Which questions make up each batch: pure indices, from (seed, epoch) alone."""
+"""Which questions make up each batch, and what must not match: pure indices, no features."""
 
 from __future__ import annotations
 
@@ -34,10 +34,74 @@ def epoch_order(questions: Questions, config: TrialConfig, seed: int, epoch: int
     return batches
 
 
+def whole_videos(video: Rows, videos: int) -> list[Rows]:
+    """Return the rows of a split in parts of at most ``videos`` whole videos.
+
+    Args:
+        video: [Q] each question's video.
+        videos: in a part; bounds its memory however many questions they have.
+    """
+    order = np.argsort(video, kind="stable")
+    _, starts = np.unique(video[order], return_index=True)
+    return np.split(order, starts[videos::videos])
+
+
 def slots_of(video: Rows) -> tuple[Rows, int]:
-    """Number the questions of each video: (slot of every question, the largest count)."""
+    """Number the questions of each video: (slot of every question, K, the largest count)."""
     order = np.argsort(video, kind="stable")
     _, first, count = np.unique(video[order], return_index=True, return_counts=True)
     slot = np.empty(len(video), dtype=np.int64)
     slot[order] = np.arange(len(video)) - np.repeat(first, count)
     return slot, int(count.max())
+
+
+def negatives_of_batch(
+    videos: int, segments: int, source: np.random.Generator
+) -> tuple[Rows, Rows]:
+    """Draw which question-segments look at each frame of a batch that must not match it.
+
+    One shift of the videos for each segment: every segment of every video looks at exactly one
+    frame, which is another video's.
+
+    Args:
+        videos: U, two or more.
+        segments: T.
+        source: of the random numbers.
+
+    Returns:
+        [U, T] the video that looks at the frame, and the segment of it that looks.
+    """
+    shift = source.integers(1, videos, size=segments)
+    time = np.repeat(source.permutation(segments)[None], videos, axis=0)
+    return (np.arange(videos)[:, None] - shift) % videos, time
+
+
+def negatives_of_split(
+    videos: Rows, split: Rows, segments: int, source: np.random.Generator
+) -> tuple[Rows, Rows]:
+    """Draw a frame of another video of the split for every segment of a batch's videos.
+
+    Args:
+        videos: [U] the batch's, ascending.
+        split: [V] all videos of the split, ascending, two or more.
+        segments: T.
+        source: of the random numbers.
+
+    Returns:
+        [U, T] the frame's video, and its segment there.
+    """
+    place = np.searchsorted(split, videos)
+    shift = source.integers(1, len(split), size=(len(videos), segments))
+    other = split[(place[:, None] + shift) % len(split)]
+    return other, source.integers(0, segments, size=other.shape)
+
+
+def filled_slots(video: Rows, asking: Rows) -> Rows:
+    """Return [M]: which of the slots [U', T, K] of videos ``asking`` hold a question.
+
+    Args:
+        video: [B] each question's video, 0 to U - 1.
+        asking: [U', T] videos.
+    """
+    held = np.bincount(video)
+    return np.flatnonzero(np.arange(held.max()) < held[asking][..., None])

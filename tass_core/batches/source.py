@@ -1,43 +1,47 @@
-"""Batches: which questions in which order, their features, and the mismatched frames."""
+"""The batches of a split: questions in their order, features, and mismatched frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+import copy
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tass_core.batches.order import Rows, epoch_order, slots_of
+from tass_core.batches.order import (
+    Rows,
+    epoch_order,
+    filled_slots,
+    negatives_of_batch,
+    negatives_of_split,
+    slots_of,
+    whole_videos,
+)
+from tass_core.batches.readers import Frames, HostFrames, Reader
 from tass_core.config import TrialConfig
-from tass_core.cuda.transfer import Reader, Transfer, frame_reader
+from tass_core.cuda.transfer import DeviceFrames
 from tass_core.data.folder.records import Features, Questions
 from tass_core.randomness import generator
 from tass_core.systems.protocol import Batch, Negatives
 from tass_core.systems.tass.network import uses_match
+from tass_core.workers import Shard
 
 EVALUATION_VIDEOS = 32
 """Videos in an evaluation batch; bounds its memory whatever the questions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """This worker's place among those that train one pack together."""
-
-    rank: int = 0
-    world_size: int = 1
-
-
 class BatchSource:
     """Builds the batches of one split; those of training depend on (seed, epoch) alone.
+
+    On a CPU a batch's frames stay valid until the next batch is asked for: their memory is
+    used again, by the sources that ``of`` returns too.
 
     Args:
         questions: the split's questions.
         features: the dataset's pooled features.
         config: decides batch size, batching and whether and where negatives are drawn.
-        shard: this worker's part of every batch.
+        shard: this worker's part of every batch of training, and of the batches of evaluation.
         device: where the batches are wanted.
     """
 
@@ -53,69 +57,65 @@ class BatchSource:
         self.features = features
         self.config = config
         self.shard = shard or Shard()
-        self.device = device
         self.word_target = config.canonical().model.target != "sentence"
-        self._readers: dict[torch.dtype, Reader] = {}
+        self._frames: Frames = (
+            DeviceFrames(features.visual, device)
+            if device.startswith("cuda")
+            else HostFrames(features.visual)
+        )
+
+    def of(self, questions: Questions) -> BatchSource:
+        """Return the source of another split, which reads into the same memory."""
+        other = copy.copy(self)
+        other.questions = questions
+        return other
 
     def training(self, seed: int, epoch: int, *, match: bool = True) -> Iterator[Batch]:
         """Yield the batches of an epoch in their order.
 
         Features are rounded to bfloat16 here where training is (``optimiser.precision``).
-        On a CPU a batch's frames stay valid until the next batch is asked for: their memory is
-        used again.
+        ``match`` off draws no negatives.
         """
         order = epoch_order(self.questions, self.config, seed, epoch)
         bf16 = self.config.optimiser.precision == "bf16"
-        frames = self._reader(torch.bfloat16 if bf16 else torch.float32)
+        reader = self._frames.reader(torch.bfloat16 if bf16 else torch.float32)
+        match = match and uses_match(self.config.model, self.config.loss)
 
         def build(step: int) -> Batch:
             source = generator("negatives", seed, epoch, step) if match else None
-            return self._build(order[step], frames, source, self.shard)
+            return self._build(order[step], reader, source, self.shard)
 
-        yield from self._deliver(order, frames, build)
+        def needed(step: int) -> Rows:
+            videos = np.unique(self.questions.video[order[step]])
+            return videos[self.shard.part(len(videos))]
+
+        yield from self._frames.batches(len(order), build, needed)
 
     def evaluation(self) -> Iterator[tuple[Rows, Batch]]:
-        """Yield (rows of the split, their batch), whole videos at a time, frames as above."""
-        order = np.argsort(self.questions.video, kind="stable")
-        _, starts = np.unique(self.questions.video[order], return_index=True)
-        edges = [*starts[::EVALUATION_VIDEOS], len(order)]
-        parts = [order[start:end] for start, end in pairwise(edges)]
-        frames = self._reader(torch.float32)
-
-        def build(step: int) -> Batch:
-            return self._build(parts[step], frames, None, Shard())
-
-        yield from zip(parts, self._deliver(parts, frames, build), strict=True)
-
-    def _reader(self, dtype: torch.dtype) -> Reader:
-        if dtype not in self._readers:
-            self._readers[dtype] = frame_reader(self.features.visual, dtype, self.device)
-        return self._readers[dtype]
-
-    def _deliver(
-        self, order: Sequence[Rows], frames: Reader, build: Callable[[int], Batch]
-    ) -> Iterator[Batch]:
-        """Yield every batch where it is wanted, the disk reading ahead."""
-        if self.device.startswith("cuda"):
-            yield from Transfer(self.device).batches(len(order), build)
-            return
-        # No thread reads ahead here: it would take its time from the cores that train.
-        for step in range(len(order)):
-            if step + 1 < len(order):
-                frames.expect(np.unique(self.questions.video[order[step + 1]]))
-            yield build(step)
+        """Yield this worker's (rows of the split, their batch), whole videos at a time."""
+        parts = whole_videos(self.questions.video, EVALUATION_VIDEOS)
+        mine = parts[self.shard.rank :: self.shard.world_size]
+        reader = self._frames.reader(torch.float32)
+        batches = self._frames.batches(
+            len(mine),
+            lambda step: self._build(mine[step], reader, None, Shard()),
+            lambda step: np.unique(self.questions.video[mine[step]]),
+        )
+        yield from zip(mine, batches, strict=True)
 
     def _build(
-        self, rows: Rows, frames: Reader, source: np.random.Generator | None, shard: Shard
+        self, rows: Rows, reader: Reader, source: np.random.Generator | None, shard: Shard
     ) -> Batch:
         asked = self.questions.take(rows)
         videos, video = np.unique(asked.video, return_inverse=True)
         slot, slots = slots_of(video)
-        edges = [len(videos) * rank // shard.world_size for rank in (shard.rank, shard.rank + 1)]
-        owned = slice(*edges)
+        owned = shard.part(len(videos))
         mine = np.flatnonzero((video >= owned.start) & (video < owned.stop))
+        negatives = (
+            None if source is None else self._negatives(videos, video, owned, source, reader)
+        )
         return Batch(
-            visual=frames.read(videos[owned]),
+            visual=reader.read(videos[owned]),
             audio=torch.from_numpy(np.asarray(self.features.audio[videos])).float(),
             video=torch.from_numpy(video),
             slot=torch.from_numpy(slot),
@@ -123,7 +123,7 @@ class BatchSource:
             first_video=owned.start,
             rows=torch.from_numpy(mine),
             answer=torch.from_numpy(asked.answer),
-            negatives=None if source is None else self._negatives(videos, video, owned, source),
+            negatives=negatives,
             **self._text(asked.sentence),
         )
 
@@ -141,37 +141,33 @@ class BatchSource:
         return text
 
     def _negatives(
-        self, videos: Rows, video: Rows, owned: slice, source: np.random.Generator
+        self,
+        videos: Rows,
+        video: Rows,
+        owned: slice,
+        source: np.random.Generator,
+        reader: Reader,
     ) -> Negatives | None:
-        """Draw for every frame the questions that must not match it (section 3.3)."""
+        """Draw for every owned frame the questions that must not match it (section 3.3).
+
+        None where there is no other video to draw from.
+        """
         count, segments = len(videos), self.features.audio.shape[1]
-        if not uses_match(self.config.model, self.config.loss):
-            return None
         visual = None
         if self.config.loss.negatives == "dataset":
-            asking = np.repeat(np.arange(count)[:, None], segments, axis=1)
-            time = np.repeat(np.arange(segments)[None], count, axis=0)
-            visual = self._other_frames(videos, segments, source)
+            split = np.unique(self.questions.video)
+            if len(split) < 2:
+                return None
+            other, moment = negatives_of_split(videos, split, segments, source)
+            visual = reader.pick(other[owned], moment[owned])
+            asking, time = np.indices((count, segments))
         elif count < 2:
             return None
         else:
-            shift = source.integers(1, count, size=segments)
-            time = np.repeat(source.permutation(segments)[None], count, axis=0)
-            asking = (np.arange(count)[:, None] - shift) % count
-        held = np.bincount(video, minlength=count)
-        filled = np.arange(held.max()) < held[asking[owned]][..., None]
+            asking, time = negatives_of_batch(count, segments, source)
         return Negatives(
             source_video=torch.from_numpy(asking[owned]),
             source_time=torch.from_numpy(time[owned]),
-            pairs=torch.from_numpy(np.flatnonzero(filled)),
-            visual=None if visual is None else visual[owned],
+            pairs=torch.from_numpy(filled_slots(video, asking[owned])),
+            visual=visual,
         )
-
-    def _other_frames(self, videos: Rows, segments: int, source: np.random.Generator) -> Tensor:
-        """Return [U, T, P, C]: for every segment a random frame of another video."""
-        split = np.unique(self.questions.video)
-        place = np.searchsorted(split, videos)
-        shift = source.integers(1, max(len(split), 2), size=(len(videos), segments))
-        other = split[(place[:, None] + shift) % len(split)]
-        time = source.integers(0, segments, size=other.shape)
-        return torch.from_numpy(np.asarray(self.features.visual[other, time])).float()

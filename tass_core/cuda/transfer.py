@@ -1,8 +1,4 @@
-"""Batches on their way to a CUDA device: read and copied beside the computation.
-
-A thread reads the batches that come next and copies them on a stream of its own, so that
-neither the device nor the thread that trains waits for a copy.
-"""
+"""Batches on their way to a CUDA device: read and copied beside the computation."""
 
 from __future__ import annotations
 
@@ -11,38 +7,83 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tass_core.batches.readers import RowReader, Rows, as_tensor
+from tass_core.batches.readers import Reader, Rows, as_tensor
+from tass_core.devices import memory_at_hand
 from tass_core.systems.protocol import Batch
 
-AHEAD = 3
+PREFETCH = 3
 """Batches on the device at once: in use, ready, and on the way."""
 
 
-class Reader(Protocol):
-    """Gives rows of the features where they are needed."""
+class DeviceFrames:
+    """Frames for a CUDA device: from its own memory, when they all fit there.
 
-    def expect(self, rows: Rows) -> None:
-        """Take note of what will be read next."""
+    A thread reads the batches that come next and copies them on a stream of its own, so that
+    neither the device nor the thread that trains waits for a copy.
 
-    def read(self, rows: Rows) -> Tensor:
-        """Return [len(rows), ...]."""
+    Args:
+        features: [V, T, P, C] float16.
+        device: ``cuda`` or ``cuda:N``.
+    """
 
+    def __init__(self, features: npt.NDArray[np.float16], device: str) -> None:
+        self._features, self._name = features, device
+        self._readers: dict[torch.dtype, Reader] = {}
+        self._stream = copies(device)
+        self._device = self._stream.device
 
-def frame_reader(features: npt.NDArray[np.float16], dtype: torch.dtype, device: str) -> Reader:
-    """Return what reads frames to a device: from its own memory, when they all fit there."""
-    if not device.startswith("cuda"):
-        return RowReader(features, dtype)
-    held = resident(features, device)
-    if held is not None:
-        return ResidentRows(held, dtype)
-    return PinnedRows(features, dtype, device)
+    def reader(self, dtype: torch.dtype) -> Reader:
+        """Return the one reader of a dtype."""
+        if dtype not in self._readers:
+            held = RESIDENT.find(self._features, self._name)
+            self._readers[dtype] = (
+                PinnedRows(self._features, dtype, self._name)
+                if held is None
+                else ResidentRows(held, dtype)
+            )
+        return self._readers[dtype]
+
+    def batches(
+        self,
+        count: int,
+        build: Callable[[int], Batch],
+        needed: Callable[[int], Rows],  # noqa: ARG002  (the thread reads ahead)
+    ) -> Iterator[Batch]:
+        """Yield ``build(0)``, ``build(1)``, ... on the device, in order on the current stream.
+
+        The thread that takes them is never held up by the device but by running further ahead
+        of it than ``PREFETCH`` batches, whose memory is bounded so.
+        """
+        used: deque[torch.cuda.Event] = deque(maxlen=PREFETCH - 1)
+
+        def send(step: int, free: torch.cuda.Event | None) -> tuple[Batch, torch.cuda.Event]:
+            if free is not None:
+                free.synchronize()
+            with torch.cuda.stream(self._stream):
+                batch = build(step).map(lambda tensor: to_device(tensor, self._device))
+                return batch, self._stream.record_event()
+
+        # A thread begins on the first device, whichever this one is on.
+        set_device = partial(torch.cuda.set_device, self._device)
+        with ThreadPoolExecutor(max_workers=1, initializer=set_device) as thread:
+            following = thread.submit(send, 0, None) if count else None
+            for step in range(count):
+                assert following is not None
+                batch, arrived = following.result()
+                if step + 1 < count:
+                    free = used[0] if len(used) == PREFETCH - 1 else None
+                    following = thread.submit(send, step + 1, free)
+                training = torch.cuda.current_stream(self._device)
+                training.wait_event(arrived)
+                yield batch.map(lambda tensor: _held_by(tensor, training))  # noqa: B023
+                # The reader sleeps until this is reached, and leaves its core to others.
+                used.append(training.record_event(torch.cuda.Event(blocking=True)))
 
 
 class ResidentRows:
@@ -56,13 +97,16 @@ class ResidentRows:
     def __init__(self, features: Tensor, dtype: torch.dtype) -> None:
         self._features, self._dtype = features, dtype
 
-    def expect(self, rows: Rows) -> None:
-        """Everything is there."""
-
     def read(self, rows: Rows) -> Tensor:
         """Return [len(rows), ...] on the device."""
-        places = to_device(torch.from_numpy(rows), self._features.device)
-        return self._features.index_select(0, places).to(self._dtype)
+        return self._features.index_select(0, self._places(rows)).to(self._dtype)
+
+    def pick(self, rows: Rows, segments: Rows) -> Tensor:
+        """Return [..., P, C] float32 on the device."""
+        return self._features[self._places(rows), self._places(segments)].float()
+
+    def _places(self, rows: Rows) -> Tensor:
+        return to_device(torch.from_numpy(rows), self._features.device)
 
 
 class PinnedRows:
@@ -75,12 +119,10 @@ class PinnedRows:
     """
 
     def __init__(self, features: npt.NDArray[np.float16], dtype: torch.dtype, device: str) -> None:
-        self._rows, self._dtype, self._device = as_tensor(features), dtype, device
+        self._features, self._rows = features, as_tensor(features)
+        self._dtype, self._device = dtype, device
         empty = torch.empty(0, dtype=torch.float16)
         self._buffers = deque([(empty, torch.cuda.Event()), (empty, torch.cuda.Event())])
-
-    def expect(self, rows: Rows) -> None:
-        """Rows are read ahead of their use already."""
 
     def read(self, rows: Rows) -> Tensor:
         """Return [len(rows), ...] on the device, in order on the current stream."""
@@ -96,47 +138,10 @@ class PinnedRows:
         self._buffers.append((buffer, copied))
         return found.to(self._dtype)
 
-
-class Transfer:
-    """Sends batches to a CUDA device.
-
-    Args:
-        device: ``cuda`` or ``cuda:N``.
-    """
-
-    def __init__(self, device: str) -> None:
-        self._stream = copies(device)
-        self._device = self._stream.device
-
-    def batches(self, count: int, build: Callable[[int], Batch]) -> Iterator[Batch]:
-        """Yield ``build(0)``, ``build(1)``, ... on the device, in order on the current stream.
-
-        The thread that takes them is never held up by the device but by running further ahead
-        of it than ``AHEAD`` batches, whose memory is bounded so.
-        """
-        used: deque[torch.cuda.Event] = deque(maxlen=AHEAD - 1)
-
-        def send(step: int, free: torch.cuda.Event | None) -> tuple[Batch, torch.cuda.Event]:
-            if free is not None:
-                free.synchronize()
-            with torch.cuda.stream(self._stream):
-                batch = build(step).map(lambda tensor: to_device(tensor, self._device))
-                return batch, self._stream.record_event()
-
-        # A thread begins on the first device, whichever this one is on.
-        set_device = partial(torch.cuda.set_device, self._device)
-        with ThreadPoolExecutor(max_workers=1, initializer=set_device) as reader:
-            following = reader.submit(send, 0, None)
-            for step in range(count):
-                batch, arrived = following.result()
-                if step + 1 < count:
-                    free = used[0] if len(used) == AHEAD - 1 else None
-                    following = reader.submit(send, step + 1, free)
-                training = torch.cuda.current_stream(self._device)
-                training.wait_event(arrived)
-                yield batch.map(lambda tensor: _held_by(tensor, training))  # noqa: B023
-                # The reader sleeps until this is reached, and leaves its core to others.
-                used.append(training.record_event(torch.cuda.Event(blocking=True)))
+    def pick(self, rows: Rows, segments: Rows) -> Tensor:
+        """Return [..., P, C] float32 on the device."""
+        found = torch.from_numpy(np.asarray(self._features[rows, segments]))
+        return to_device(found, torch.device(self._device)).float()
 
 
 @cache
@@ -163,24 +168,30 @@ def _held_by(tensor: Tensor, stream: torch.cuda.Stream) -> Tensor:
     return tensor
 
 
-_resident: dict[tuple[object, ...], tuple[object, Tensor | None]] = {}
+class Resident:
+    """The one array of features that this process keeps in a device's memory.
 
-
-def resident(features: npt.NDArray[np.float16], device: str) -> Tensor | None:
-    """Return features in the device's memory, or None when they would take more than half of it.
-
-    Packs of one process that train on the same features find them there; others replace them.
+    Packs that train on the same features one after another find them there; others replace
+    them.
     """
-    key = (device, *_identity(features))
-    if key not in _resident:
-        _resident.clear()
-        torch.cuda.empty_cache()
-        with torch.cuda.device(device):
-            free, total = torch.cuda.mem_get_info()
-            allowed = torch.cuda.get_per_process_memory_fraction() * total
-        fits = features.nbytes <= min(free, allowed) / 2
-        _resident[key] = features, _copied(features, device) if fits else None
-    return _resident[key][1]
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] = ()
+        self._held: tuple[object, Tensor | None] = None, None
+
+    def find(self, features: npt.NDArray[np.float16], device: str) -> Tensor | None:
+        """Return features in a device's memory; None when they would take more than half."""
+        key = (device, *_identity(features))
+        if key != self._key:
+            self._held = None, None
+            torch.cuda.empty_cache()
+            fits = features.nbytes <= memory_at_hand(device) / 2
+            # The array is held too: another one could get the id of one that is gone.
+            self._key, self._held = key, (features, _copied(features, device) if fits else None)
+        return self._held[1]
+
+
+RESIDENT = Resident()
 
 
 def _copied(features: npt.NDArray[np.float16], device: str) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +16,21 @@ from tass_core.batches.source import BatchSource
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.data.folder.records import Questions
+from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.evaluation.accuracy import accuracies
 from tass_core.evaluation.grounding import entropy, temporal_weights
+from tass_core.evaluation.predictions import Predictions
 from tass_core.systems.protocol import Batch, Output
 from tass_core.systems.tass.network import TASS
+
+Columns = dict[str, npt.NDArray[Any]]
+"""What is kept of a network's outputs: by name, one row a question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """A network's answers on one split."""
 
-    split: str
     questions: Questions
     predicted: npt.NDArray[np.int64]
     """[Q] answer indices, in the split's order."""
@@ -36,6 +41,18 @@ class Evaluation:
     """[Q, T] the region with the largest spatial weight, or None without TSG+."""
     temporal: npt.NDArray[np.float32] | None
     """[Q, T] weight of both modalities on every segment, summing to 1, or None without JTG."""
+
+    def predictions(self, split: str, answers: Sequence[str]) -> Predictions:
+        """Return the answers in words; ``answers`` are the dataset's, by index."""
+        names, asked = np.array(answers), self.questions
+        return Predictions(
+            question_id=asked.question_id,
+            type=np.array(QUESTION_TYPES)[asked.type],
+            answer=names[asked.answer],
+            predicted=names[self.predicted],
+            correct=self.predicted == asked.answer,
+            split=split,
+        )
 
 
 def evaluate(
@@ -50,55 +67,52 @@ def evaluate(
         split: ``train``, ``val`` or ``test``.
         device: where to compute.
     """
-    return evaluate_all(lambda batch: [model(batch)], dataset, config, split, device=device)[0]
+    questions, features = dataset.questions(split), dataset.features(config)
+    source = BatchSource(questions, features, config, device=device)
+    return evaluate_all(lambda batch: [model(batch)], source)[0]
 
 
 @torch.no_grad()
 def evaluate_all(
-    forward: Callable[[Batch], Sequence[Output]],
-    dataset: Dataset,
-    config: TrialConfig,
-    split: str,
-    *,
-    device: str = "cpu",
+    forward: Callable[[Batch], Sequence[Output]], source: BatchSource
 ) -> list[Evaluation]:
     """Answer every question of a split with several networks that read each batch once.
 
+    Several workers share the batches out, and each gets all answers.
+
     Args:
-        forward: returns the output of every network for a batch on ``device``.
-        dataset: where the questions and features come from.
-        config: of any of the networks; they share their structure.
-        split: ``train``, ``val`` or ``test``.
-        device: where to compute.
+        forward: returns the output of every network for a batch on the device.
+        source: of the split.
     """
-    questions = dataset.questions(split)
-    source = BatchSource(questions, dataset.features(config), config, device=device)
     order: list[npt.NDArray[np.int64]] = []
     parts: list[list[dict[str, Tensor]]] = []
     for rows, batch in source.evaluation():
         order.append(rows)
         parts.append([_answers(output, batch.answer) for output in forward(batch)])
-    back = np.argsort(np.concatenate(order))
-    return [_evaluation(split, questions, one, back) for one in zip(*parts, strict=True)]
+    mine = [_joined(one) for one in zip(*parts, strict=True)]
+    found = [(rows, one) for rows, one in source.shard.of_all((order, mine)) if rows]
+    back = np.argsort(np.concatenate([row for rows, _ in found for row in rows]))
+    networks = zip(*(one for _, one in found), strict=True)
+    return [_evaluation(source.questions, shares, back) for shares in networks]
+
+
+def _joined(parts: Sequence[dict[str, Tensor]]) -> Columns:
+    """Return what was kept of a network's batches, one after another, on the host."""
+    return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
 
 
 def _evaluation(
-    split: str,
-    questions: Questions,
-    parts: Sequence[dict[str, Tensor]],
-    back: npt.NDArray[np.int64],
+    questions: Questions, shares: Sequence[Columns], back: npt.NDArray[np.int64]
 ) -> Evaluation:
-    """Join what was kept of the batches, and bring it into the split's order by ``back``."""
-    columns = {
-        name: torch.cat([part[name] for part in parts]).cpu().numpy()[back] for name in parts[0]
-    }
+    """Join the workers' shares, and bring them into the split's order by ``back``."""
+    columns = {name: np.concatenate([share[name] for share in shares])[back] for name in shares[0]}
     predicted = columns["predicted"]
     metrics = accuracies(questions, predicted == questions.answer)
     for name in ("loss", "spatial_entropy", "temporal_entropy"):
         if name in columns:
             metrics[name] = float(columns[name].mean(dtype=np.float64))
     return Evaluation(
-        split, questions, predicted, metrics, columns.get("spatial"), columns.get("temporal")
+        questions, predicted, metrics, columns.get("spatial"), columns.get("temporal")
     )
 
 

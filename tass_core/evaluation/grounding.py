@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tass_core.config import TrialConfig
-from tass_core.data.folder.dataset import Dataset
+from tass_core.data.folder.records import Truth
 from tass_core.systems.protocol import Output
 
 if TYPE_CHECKING:
@@ -24,32 +24,38 @@ def temporal_weights(output: Output) -> Tensor | None:
     return both / both.sum(dim=-1, keepdim=True)
 
 
-def grounding(evaluation: Evaluation, dataset: Dataset, config: TrialConfig) -> dict[str, float]:
+def grounding(evaluation: Evaluation, truth: Truth | None) -> dict[str, float]:
     """Score attention against the truth, in percent; only procedural datasets have one.
 
     ``ground/spatial`` is the pointing game: how often the region with the largest weight is
     one of the question's true regions, over the true segments with such a region.
     ``ground/temporal`` is the share of temporal weight on the true segments of the questions
     that are not about the whole video. ``_uniform`` is what even weights would give.
+
+    Args:
+        evaluation: of a split.
+        truth: ``Dataset.truth`` of the same split, at the network's segments and regions.
     """
-    shapes = dataset.shapes(config)
-    truth = dataset.truth(evaluation.split, segments=shapes.segments, regions=shapes.regions)
     if truth is None:
         return {}
     scores: dict[str, float] = {}
     if evaluation.spatial is not None:
-        regions = truth.regions
-        scored = truth.segments & regions.any(axis=-1)
-        hits = np.take_along_axis(regions, evaluation.spatial[..., None], axis=-1)[..., 0]
-        scores["ground/spatial"] = 100.0 * float(hits[scored].mean())
-        scores["ground/spatial_uniform"] = 100.0 * float(regions.mean(axis=-1)[scored].mean())
+        scored = truth.segments & truth.regions.any(axis=-1)
+        hits = np.take_along_axis(truth.regions, evaluation.spatial[..., None], axis=-1)[..., 0]
+        scores["ground/spatial"] = _percent(hits[scored])
+        scores["ground/spatial_uniform"] = _percent(truth.regions.mean(axis=-1)[scored])
     if evaluation.temporal is not None:
         share = truth.segments.mean(axis=-1)
         scored = (share > 0) & (share < 1)
         weight = (evaluation.temporal * truth.segments).sum(axis=-1)
-        scores["ground/temporal"] = 100.0 * float(weight[scored].mean())
-        scores["ground/temporal_uniform"] = 100.0 * float(share[scored].mean())
+        scores["ground/temporal"] = _percent(weight[scored])
+        scores["ground/temporal_uniform"] = _percent(share[scored])
     return {name: value for name, value in scores.items() if np.isfinite(value)}
+
+
+def _percent(values: npt.NDArray[Any]) -> float:
+    """Return the mean as a percentage; not a number where there is nothing to score."""
+    return 100.0 * float(values.mean()) if values.size else float("nan")
 
 
 def entropy(weights: Tensor) -> Tensor:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-import torch.distributed
-from torch import Tensor, nn
+from torch import Tensor
 
 from tass_core.checkpoints import load_weights
 from tass_core.config import LossConfig, TrialConfig
@@ -23,7 +22,9 @@ from tass_core.systems.tass.losses import (
     renormalise,
 )
 from tass_core.systems.tass.network import TASS, uses_match
+from tass_core.training.resume import Record
 from tass_core.trial import Trial
+from tass_core.workers import Shard
 
 LOSSES = ("loss", "loss_qa", "loss_s", "loss_cms")
 
@@ -35,16 +36,23 @@ class Member:
         model: the network.
         optimiser: Adam over its parameters (section 4.1).
         uses_match: whether L_s takes part.
+        record: what the pack knows of it.
     """
 
-    def __init__(self, trial: Trial, shapes: Shapes, features: Features, device: str) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        shapes: Shapes,
+        features: Features,
+        device: str,
+        record: Record | None = None,
+    ) -> None:
+        self.trial = trial
+        self.record = record or Record(key="")
         self.config = trial.config
         self.seed = trial.seed
         self.device = device
         self.shapes = shapes
-        if device.startswith("cuda"):
-            # Products keep float32 by themselves; cuDNN's LSTMs would round to TF32.
-            torch.backends.cudnn.allow_tf32 = False
         self.model = build_model(trial, shapes, features).to(device)
         self.optimiser = self._adam()
         self.uses_match = uses_match(trial.config.model, trial.config.loss)
@@ -94,9 +102,7 @@ class Member:
         else:
             self.optimiser.zero_grad(set_to_none=True)
             values = torch.zeros(len(LOSSES), device=self.device)
-        if world_size > 1:
-            add_up([parameter.grad for parameter in self._graded()])
-            torch.distributed.all_reduce(values)
+        Shard(world_size=world_size).add_up(list(self.model.parameters()), values)
         self.finish_step(values, batch)
 
     def backward(self, batch: Batch, noise: Tensor, match_only: bool) -> Tensor:
@@ -112,14 +118,6 @@ class Member:
         """Note the step's losses (as ``LOSSES``), then move along the parameters' gradients."""
         self._sums.append(values * len(batch.answer))
         self.optimiser.step()
-
-    def _graded(self) -> list[nn.Parameter]:
-        """Return the parameters with gradients, zeros where this worker had no question."""
-        parameters = list(self.model.parameters())
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        return parameters
 
     def precision(self) -> AbstractContextManager[object]:
         """Return the context in which the forward pass runs."""
@@ -202,14 +200,3 @@ def synchrony(output: Output, loss: LossConfig) -> Tensor:
     if loss.renormalise:
         audio, visual = renormalise(audio), renormalise(visual)
     return cross_modal_synchrony(audio, visual).mean()
-
-
-def add_up(tensors: Sequence[Tensor | None]) -> None:
-    """Replace every tensor by its sum over the workers, in one exchange."""
-    present = [tensor for tensor in tensors if tensor is not None]
-    flat = torch.cat([tensor.flatten() for tensor in present])
-    torch.distributed.all_reduce(flat)
-    start = 0
-    for tensor in present:
-        tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
-        start += tensor.numel()

@@ -1,35 +1,44 @@
-"""A pack on disk: its resume state, replaced as a whole after every epoch.
+"""A pack on disk: the records of its members and their tensors, committed after every epoch.
 
 ::
 
-    pack.json                  epoch, and what is known of every member
-    state-0003.safetensors     weights and Adam's moments of the running members after epoch 3
-    trials/<key>/              checkpoint folder of the best epoch so far, and the predictions
+    pack.json                        format, epoch, width of its stacks, the members' records
+    state-0003.safetensors           weights and Adam's moments of the running members
+    trials/<key>/best-0002/          checkpoint of the member's best epoch so far
+    trials/<key>/predictions.parquet the test split's answers, when it is finished
 
-``pack.json`` is renamed into place last and names the tensors it belongs to, so a crash at
-any moment leaves the state of the epoch before.
+Tensors and checkpoints are named by epoch, so that a new one never stands in an old one's place.
+``pack.json`` is replaced last and commits them; what it does not name is removed after that. A
+kill at any moment leaves the epoch before, whole.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from tass_core.checkpoints import load_tensors, read_json, save_tensors
 from tass_core.errors import CheckpointError
-from tass_core.files import write_atomically
-from tass_core.training.member import Member
-from tass_core.training.results import Status
+from tass_core.files import is_partial, remove, write_atomically
+from tass_core.training.results import EpochResult, Status, TrialResult
+
+if TYPE_CHECKING:
+    from tass_core.training.member import Member
+
+FORMAT = 1
+"""Of ``pack.json``."""
 
 
 @dataclasses.dataclass
 class Record:
-    """What a pack's checkpoint remembers of one member."""
+    """What a pack remembers of one member."""
 
     key: str
     status: Status = "running"
@@ -44,63 +53,157 @@ class Record:
     """The most members of a stack that it was in."""
     finished_at: float = 0.0
 
+    @property
+    def running(self) -> bool:
+        """Whether the member still trains."""
+        return self.status == "running"
+
+    def note(self, metrics: Mapping[str, float]) -> bool:
+        """Add the next epoch; return whether it is the best, the later one of equals."""
+        self.history.append({**metrics, "finished_at": time.time()})
+        best = metrics["val/all"] >= self.best_accuracy
+        if best:
+            self.best_epoch, self.best_accuracy = len(self.history), metrics["val/all"]
+        return best
+
+    def end(
+        self, status: Status, reason: str | None = None, final: Mapping[str, float] | None = None
+    ) -> None:
+        """Note the trial's end, with ``final`` beside the best epoch's; a failed one has none."""
+        self.status, self.reason, self.finished_at = status, reason, time.time()
+        if status != "failed":
+            best = self.history[self.best_epoch - 1]
+            self.final = {name: value for name, value in best.items() if name.startswith("val/")}
+            self.final |= {"best_epoch": float(self.best_epoch), **(final or {})}
+
+    def weights(self, folder: Path) -> Path:
+        """Return the checkpoint folder of the best epoch, in a pack's folder."""
+        return folder / "trials" / self.key / f"best-{self.best_epoch:04d}"
+
+    def predictions(self, folder: Path) -> Path:
+        """Return the file of the test split's answers, in a pack's folder."""
+        return folder / "trials" / self.key / "predictions.parquet"
+
+    def epoch_result(self, trial: int, epoch: int) -> EpochResult:
+        """Return what is reported of an epoch of the pack's ``trial``-th member."""
+        metrics = dict(self.history[epoch - 1])
+        finished_at = metrics.pop("finished_at")
+        return EpochResult(trial, self.key, epoch, metrics, finished_at)
+
+    def trial_result(self, trial: int, folder: Path) -> TrialResult:
+        """Return what is reported of the end of the pack's ``trial``-th member."""
+        weights, predictions = self.weights(folder), self.predictions(folder)
+        return TrialResult(
+            trial=trial,
+            key=self.key,
+            status=self.status,
+            reason=self.reason,
+            best_epoch=self.best_epoch,
+            metrics=self.final,
+            weights=weights if weights.exists() else None,
+            predictions=predictions if predictions.exists() else None,
+            fused=self.fused,
+            finished_at=self.finished_at,
+        )
+
+    def results(self, trial: int, folder: Path) -> Iterator[EpochResult | TrialResult]:
+        """Yield all that was reported so far."""
+        for epoch in range(1, len(self.history) + 1):
+            yield self.epoch_result(trial, epoch)
+        if not self.running:
+            yield self.trial_result(trial, folder)
+
 
 @dataclasses.dataclass(slots=True)
 class PackState:
-    """The last finished epoch and the members' records; epochs below 1 are pre-training."""
+    """The last finished epoch (below 1: of pre-training), and what is known of the members."""
 
     epoch: int
     records: list[Record]
+    width: int | None = None
+    """Members fused at most, where a measurement chose it: a resumed pack keeps it."""
 
 
 def read_state(folder: Path, keys: Sequence[str], first_epoch: int) -> PackState:
     """Return the pack's state, or that of a new pack when the folder holds none.
 
     Raises:
-        CheckpointError: the folder belongs to other trials or is damaged.
+        CheckpointError: the folder belongs to other trials or another version, or is damaged.
     """
     path = folder / "pack.json"
     if not path.exists():
         return PackState(first_epoch - 1, [Record(key) for key in keys])
     saved = read_json(path)
-    records = [Record(**record) for record in saved["records"]]
+    if saved.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: format {saved.get('format')!r} is unknown; this version reads format "
+            f"{FORMAT}; remove {folder} to train its trials anew"
+        )
+    try:
+        records = [Record(**record) for record in saved["records"]]
+        state = PackState(int(saved["epoch"]), records, saved["width"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: damaged ({error}); remove {folder} to train its trials anew"
+        ) from None
     if [record.key for record in records] != list(keys):
         raise CheckpointError(
             f"{path}: holds the trials {', '.join(r.key for r in records)}, "
             f"not {', '.join(keys)}; give these trials a folder of their own"
         )
-    return PackState(int(saved["epoch"]), records)
+    return state
 
 
-def write_state(folder: Path, state: PackState, members: Sequence[Member | None]) -> None:
-    """Save the state after an epoch and remove the one before it."""
-    tensors: dict[str, Tensor] = {}
-    for record, member in zip(state.records, members, strict=True):
-        if member is not None and record.status == "running":
-            tensors |= {f"{record.key}/{name}": t for name, t in member_tensors(member).items()}
-    current = folder / f"state-{state.epoch:04d}.safetensors"
-    if tensors:
-        with write_atomically(current) as partial:
-            save_tensors(partial, tensors)
-    described = {
-        "epoch": state.epoch,
-        "records": [dataclasses.asdict(record) for record in state.records],
+def write_state(folder: Path, state: PackState, members: Sequence[Member]) -> None:
+    """Commit an epoch: the members' tensors, then ``pack.json``; then remove what is old."""
+    running = [member for member in members if member.record.running]
+    tensors = {
+        f"{member.record.key}/{name}": tensor
+        for member in running
+        for name, tensor in member_tensors(member).items()
     }
+    if running:
+        with write_atomically(_tensors_of(folder, state)) as partial:
+            save_tensors(partial, tensors)
     with write_atomically(folder / "pack.json") as partial:
-        partial.write_text(json.dumps(described) + "\n")
-    for path in folder.glob("state-*.safetensors"):
-        if path != current or not tensors:
-            path.unlink()
+        partial.write_text(json.dumps({"format": FORMAT, **dataclasses.asdict(state)}) + "\n")
+    _remove_old(folder, state, keep_tensors=bool(running))
 
 
-def load_members(folder: Path, state: PackState, members: Sequence[Member | None]) -> None:
-    """Give the running members the tensors that belong to ``state``."""
-    saved = load_tensors(folder / f"state-{state.epoch:04d}.safetensors")
-    for record, member in zip(state.records, members, strict=True):
-        if member is not None and record.status == "running":
-            prefix = f"{record.key}/"
-            own = {n.removeprefix(prefix): t for n, t in saved.items() if n.startswith(prefix)}
+def _tensors_of(folder: Path, state: PackState) -> Path:
+    return folder / f"state-{state.epoch:04d}.safetensors"
+
+
+def _remove_old(folder: Path, state: PackState, *, keep_tensors: bool) -> None:
+    """Remove what earlier epochs and killed processes left."""
+    kept = {record.weights(folder) for record in state.records}
+    if keep_tensors:
+        kept.add(_tensors_of(folder, state))
+    found = [*folder.glob("state-*"), *folder.glob("trials/*/best-*")]
+    partial = [*filter(is_partial, [*folder.glob(".*"), *folder.glob("trials/*/.*")])]
+    for path in [*found, *partial]:
+        if path not in kept:
+            remove(path)
+
+
+def load_members(folder: Path, state: PackState, members: Sequence[Member]) -> None:
+    """Give the running members the tensors that belong to ``state``.
+
+    Raises:
+        CheckpointError: the tensors are missing or damaged, or belong to other networks.
+    """
+    path = _tensors_of(folder, state)
+    saved = load_tensors(path)
+    for member in members:
+        prefix = f"{member.record.key}/"
+        own = {n.removeprefix(prefix): t for n, t in saved.items() if n.startswith(prefix)}
+        try:
             restore_member(member, own)
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{path}: does not fit trial {member.record.key} ({error}); remove {folder} to "
+                "train its trials anew"
+            ) from None
 
 
 def member_tensors(member: Member) -> dict[str, Tensor]:
@@ -112,7 +215,7 @@ def member_tensors(member: Member) -> dict[str, Tensor]:
     return {name: value.detach().cpu() for name, value in tensors.items()}
 
 
-def restore_member(member: Member, tensors: dict[str, Tensor]) -> None:
+def restore_member(member: Member, tensors: Mapping[str, Tensor]) -> None:
     """Put back what ``member_tensors`` returned."""
     weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
     member.model.load_state_dict(weights)

@@ -86,6 +86,18 @@ def test_ingest_takes_several_files_after_one_option_and_says_what_it_saw(folder
     assert dataset.base == {"model.encoder": "resnet18-glove"}
 
 
+def test_make_takes_several_question_files_after_one_option(folder, tass):
+    code, out, err = tass("data", "make", *QUESTIONS, "--preset", "tiny", "--out", "made")
+    assert code == 0, err
+    assert "6 train, 6 val, 6 test questions" in out
+
+
+def test_make_refuses_an_option_that_would_be_ignored(tmp_path, tass):
+    code, _out, err = tass("data", "make", "--split-fraction", 0.3, "--out", tmp_path / "made")
+    assert code == 2
+    assert "--split-fraction has no effect" in err
+
+
 def test_two_encoders_share_a_dataset(folder, tass):
     more = ("--visual", "resnet18-glove=res18", "clip=clip", "--text", "text", "--force")
     code, _out, err = tass(*INGEST[:-4], *more, "--out", "made")

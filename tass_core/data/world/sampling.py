@@ -241,10 +241,12 @@ def offstage_source(
     )
 
 
-def heard_only(rng: np.random.Generator, name: str, loudness: Floats) -> Source:
+def heard_only(
+    rng: np.random.Generator, name: str, loudness: Floats, rhythm: float | None = None
+) -> Source:
     """Return a source that is heard and never seen."""
-    silence = np.zeros_like(loudness)
-    return Source(name, 0, 0, 0, 0, 0, False, loudness, float(rng.random()), silence)
+    rhythm = float(rng.random()) if rhythm is None else rhythm
+    return Source(name, 0, 0, 0, 0, 0, False, loudness, rhythm, np.zeros_like(loudness))
 
 
 def draw_level(rng: np.random.Generator) -> float:

@@ -15,8 +15,8 @@ from jobs.machine.layouts import Layout, best_layout, measure_layout, measure_la
 from jobs.machine.sharing import share_machine
 from jobs.machine.speed import PAPER
 from tass_core.config import TrialConfig
+from tass_core.devices import device_name
 from tass_core.errors import DataError
-from tass_core.training.width import device_name
 
 CONFIG = TrialConfig().with_values({"model.width": 32, "optimiser.batch_size": 4})
 SMALL = replace(PAPER, regions=4, visual=16)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tass_core.batches.readers import RowReader
+from tass_core.batches.readers import HostFrames, RowReader
 
 FEATURES = np.random.default_rng(0).normal(size=(6, 3, 4)).astype(np.float16)
 
@@ -41,7 +41,15 @@ def test_larger_and_smaller_requests_follow_each_other():
 def test_expected_rows_are_read_as_any(tmp_path, mapped):
     path = tmp_path / "features.npy"
     np.save(path, FEATURES)
-    reader = RowReader(np.load(path, mmap_mode="r" if mapped else None))
-    rows = np.array([5, 2])
-    reader.expect(rows)
-    np.testing.assert_array_equal(reader.read(rows), FEATURES[rows])
+    frames = HostFrames(np.load(path, mmap_mode="r" if mapped else None))
+    reader, rows = frames.reader(torch.float32), [np.array([5, 2]), np.array([1])]
+    read = frames.batches(2, lambda step: reader.read(rows[step]).clone(), lambda step: rows[step])
+    for found, wanted in zip(read, rows, strict=True):
+        np.testing.assert_array_equal(found, FEATURES[wanted])
+
+
+def test_single_segments_are_picked_in_float32():
+    videos, segments = np.array([[5, 0], [2, 2]]), np.array([[1, 0], [2, 1]])
+    found = RowReader(FEATURES, torch.bfloat16).pick(videos, segments)
+    assert found.dtype == torch.float32
+    np.testing.assert_array_equal(found, FEATURES[videos, segments])

@@ -9,7 +9,8 @@ import torch
 from tass_core.batches.readers import RowReader
 from tass_core.batches.source import BatchSource
 from tass_core.cuda.graphs import Graphs, _shape, graphed
-from tass_core.cuda.transfer import PinnedRows, ResidentRows, resident
+from tass_core.cuda.transfer import RESIDENT, PinnedRows, ResidentRows
+from tass_core.devices import prepare
 from tass_core.randomness import noise_key
 from tass_core.training import EpochResult, TrialResult, train_pack
 from tass_core.training.groups import Alone, Stack
@@ -28,7 +29,7 @@ def source(dataset, config):
 
 
 def members(configs, dataset, device):
-    torch.backends.cudnn.allow_tf32 = False  # as members that begin on the device have it
+    prepare("cuda")
     found = make_members(configs, dataset)
     for member in found:
         member.model.to(device)
@@ -53,9 +54,9 @@ def test_a_variant_trains_as_on_the_cpu(name, tiny, base, tmp_path):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_frames_are_the_same_from_every_place(dtype, tiny, base):
     features = tiny.features(base).visual
-    held = resident(features, "cuda")
+    held = RESIDENT.find(features, "cuda")
     assert held is not None
-    assert resident(features, "cuda") is held
+    assert RESIDENT.find(features, "cuda") is held
     readers = [ResidentRows(held, dtype), PinnedRows(features, dtype, "cuda")]
     for rows in (np.array([3, 1, 1]), np.arange(8), np.array([0])):
         wanted = RowReader(features, dtype).read(rows)

@@ -125,7 +125,7 @@ class Draft:
         playing = part.sounds & (time >= part.start) & (time <= part.end)
         loudness = np.where(playing, part.level, 0).astype(np.float32)
         if not part.visible:
-            return heard_only(self.rng, part.instrument, loudness)
+            return heard_only(self.rng, part.instrument, loudness, part.rhythm)
         rows, columns = self.grid
         gaps = [abs(part.x - other.x) * columns for other in self.seen() if other is not part]
         width = float(np.clip(min(gaps, default=2.4) * 0.95, 1.0, 2.4))

@@ -4,9 +4,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 
-from cli.data.make import make
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.over.invent import make_world_over
 from tass_core.errors import DataError
@@ -66,6 +64,19 @@ def test_answers_that_contradict_each_other_are_counted(tmp_path):
     assert report.unmet_total == report.unmet["v_count"] == 1
 
 
+def test_sounds_from_off_the_stage_can_be_compared(tmp_path):
+    rhythm = (["Audio", "Comparative"], "Is the <Object> more rhythmic than the <Object>?")
+    asked = []
+    for video in range(5):
+        asked += [
+            record(f"v{video}", 3 * video, *PRESENCE, ["violin"], "no"),
+            record(f"v{video}", 3 * video + 1, *PRESENCE, ["piano"], "no"),
+            record(f"v{video}", 3 * video + 2, *rhythm, ["violin", "piano"], "yes"),
+        ]
+    file = write(tmp_path / "q-train.json", *asked)
+    assert make_world_over([file], tmp_path / "world", preset="tiny").unmet_total == 0
+
+
 def test_a_train_split_is_carved_by_video(tmp_path):
     _, file = small_files(tmp_path)
     make_world_over([file], tmp_path / "world", preset="tiny", split_from=file)
@@ -88,21 +99,6 @@ def test_split_from_must_be_one_of_the_files(tmp_path):
         make_world_over([test], tmp_path / "world", split_from=tmp_path / "other.json")
     with pytest.raises(DataError, match="a train file already"):
         make_world_over([train, test], tmp_path / "world", split_from=test)
-
-
-def test_the_command_takes_several_files_after_one_option(tmp_path):
-    files = [str(file) for file in small_files(tmp_path)]
-    arguments = ["--questions", *files, "--preset", "tiny", "--out", str(tmp_path / "world")]
-    result = CliRunner().invoke(make, arguments)
-    assert result.exit_code == 0, result.output
-    assert "6 train, 0 val, 6 test questions" in result.output
-
-
-def test_the_command_refuses_an_option_that_would_be_ignored(tmp_path):
-    arguments = ["--preset", "tiny", "--split-fraction", "0.3", "--out", str(tmp_path / "world")]
-    result = CliRunner().invoke(make, arguments)
-    assert isinstance(result.exception, DataError)
-    assert "--split-fraction has no effect" in str(result.exception)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="MUSIC-AVQA's files are not in ../shared/music-avqa")

@@ -1,0 +1,239 @@
+"""What a document may hold: tables with their rows, grids, ablations, a space and claims.
+
+Plain frozen data without logic of its own. ``search_spaces.load`` reads it from TOML, the
+paper's documents and anybody's alike; ``search_spaces.expand`` turns grids and ablations into
+tables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Scalar = bool | int | float | str
+Settings = Mapping[str, Scalar]
+"""Dotted config field -> value."""
+TestFile = Literal["original", "updated", "unknown"]
+"""MUSIC-AVQA's test file behind a published number: 9,185 questions, or 9,129 after the update."""
+Fidelity = Literal["exact", "adapted", "reconstructed"]
+"""A system beside its publication: the same equations and inputs; other inputs; our equations."""
+Expects = Literal["greater", "same"]
+Design = Literal["factorial", "leave-one-out", "add-one-in"]
+
+MARGIN = 0.25
+"""Points of accuracy below which a difference is called none (23 of 9,129 questions)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table."""
+
+    name: str
+    """As its source prints it."""
+    set: Settings | None
+    """What it changes in the base config; None for a method that is printed, never trained."""
+    published: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Column key -> the published number; empty for rows that nobody has published."""
+    test_file: TestFile | None = None
+    """The test file of the published numbers; None where there are none."""
+    note: str = ""
+    """What a reader should know about the published numbers."""
+    fidelity: Fidelity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the paper, or of a sweep in the same form."""
+
+    key: str
+    number: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    reference: str | None = None
+    """Name of the row that differences are taken to; None: the base config's, with the row's
+    own encoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One field of a grid and its values."""
+
+    label: str
+    """What rows call it, as in "λ = 0.5"."""
+    field: str
+    values: tuple[Scalar, ...]
+    divides: Literal["segments"] | None = None
+    """Only values that divide a video's segments T1 are meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table with a row for every combination of its axes' values."""
+
+    key: str
+    title: str
+    columns: tuple[str, ...]
+    axes: tuple[Axis, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part of the model that can be there or not."""
+
+    name: str
+    on: Settings
+    off: Settings
+    needs: tuple[str, ...] = ()
+    """Components, named before it, without which it has no effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """A table over combinations of components."""
+
+    key: str
+    title: str
+    columns: tuple[str, ...]
+    design: Design
+    components: tuple[Component, ...]
+    set: Settings = dataclasses.field(default_factory=dict)
+    """What all its rows change in the base config."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few values."""
+
+    field: str
+    values: tuple[Scalar, ...]
+    needs: Settings = dataclasses.field(default_factory=dict)
+    """The knob exists only where all these fields have these values: τ without
+    target-awareness would be a dimension without effect."""
+    divides: Literal["segments"] | None = None
+    """Only values that divide a video's segments T1 are meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A number between two bounds, both included; whole where the field is."""
+
+    field: str
+    low: float
+    high: float
+    log: bool = False
+    needs: Settings = dataclasses.field(default_factory=dict)
+
+
+Knob = Choice | Range
+Space = tuple[Knob, ...]
+"""Knobs in the order of the questions: a knob comes after those it needs."""
+
+
+class Place(NamedTuple):
+    """A row of a table."""
+
+    table: str
+    row: str
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.row}"
+
+
+class Term(NamedTuple):
+    """A row with its weight in a contrast."""
+
+    weight: float
+    table: str
+    row: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """``scale * (mean(plus) - mean(minus))`` in one column; above 0 means what its claim says."""
+
+    name: str
+    plus: tuple[Place, ...]
+    minus: tuple[Place, ...]
+    column: str = "all"
+    scale: float = 1.0
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The rows with their weights."""
+        return (
+            *(Term(self.scale / len(self.plus), *place) for place in self.plus),
+            *(Term(-self.scale / len(self.minus), *place) for place in self.minus),
+        )
+
+    def of(self, published: Mapping[Place, Mapping[str, float]]) -> float:
+        """Return the contrast of published numbers, in the column's unit.
+
+        Raises:
+            KeyError: a row has no published number in the column.
+        """
+        return sum(
+            term.weight * published[Place(term.table, term.row)][self.column] for term in self.terms
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence and what must be so for it to hold."""
+
+    key: str
+    section: str
+    sentence: str
+    expects: Expects
+    """Every contrast is above 0, or none differs from 0."""
+    contrasts: tuple[Contrast, ...]
+    margin: float = MARGIN
+    """Differences below it are called none, in the column's unit."""
+    remark: str = ""
+    """What a reader should know before weighing the verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A number in a text that the text's own tables do not give."""
+
+    section: str
+    sentence: str
+    printed: float
+    contrast: Contrast
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A set of trials somebody may ask for by name or by file."""
+
+    name: str
+    purpose: str
+    tables: tuple[Table, ...] = ()
+    grids: tuple[Grid, ...] = ()
+    ablations: tuple[Ablation, ...] = ()
+    space: Space = ()
+    """What a search explores; empty for a sweep that only enumerates."""
+    claims: tuple[Claim, ...] = ()
+    slips: tuple[Slip, ...] = ()
+    base: Settings = dataclasses.field(default_factory=dict)
+    """What it changes in the paper's config, after the dataset's own settings."""
+    seeds: tuple[int, ...] = ()
+    """Empty: what the command says, or its default."""
+    dataset: str | None = None
+    """A folder, as ``--data`` takes it."""
+    budget: int | None = None
+    """Trials of a search."""
+
+    @property
+    def enumerates(self) -> bool:
+        """Whether there is anything to train without a search."""
+        return bool(self.tables or self.grids or self.ablations)
+
+
+def published_in(tables: Sequence[Table]) -> Mapping[Place, Mapping[str, float]]:
+    """Return every row's published numbers by its place."""
+    return {Place(table.key, row.name): row.published for table in tables for row in table.rows}

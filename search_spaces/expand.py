@@ -1,0 +1,147 @@
+"""Grids and ablations as tables, and spaces as a dataset allows them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from search_spaces.document import (
+    Ablation,
+    Axis,
+    Choice,
+    Component,
+    Grid,
+    Knob,
+    Row,
+    Scalar,
+    Sweep,
+    Table,
+)
+from tass_core.errors import ConfigError
+
+
+def expand(sweep: Sweep, segments: int | None = None) -> Sweep:
+    """Return the sweep with every grid and ablation written out as a table.
+
+    Args:
+        sweep: the sweep.
+        segments: T1, segments of a video in the dataset: values that are to divide it and do
+            not are left out. None keeps them all.
+
+    Raises:
+        ConfigError: no value of a knob or an axis divides the segments.
+    """
+    return replace(
+        sweep,
+        tables=(
+            *sweep.tables,
+            *(_grid_table(grid, segments) for grid in sweep.grids),
+            *(_ablation_table(ablation) for ablation in sweep.ablations),
+        ),
+        grids=(),
+        ablations=(),
+        space=tuple(_fit(knob, segments) for knob in sweep.space),
+    )
+
+
+def narrow(sweep: Sweep, numbers: Sequence[str]) -> Sweep:
+    """Return an expanded sweep with only these tables; with all of them where none is named.
+
+    Args:
+        sweep: the sweep.
+        numbers: numbers or keys of tables, such as ``2`` or ``table2``.
+
+    Raises:
+        ConfigError: the sweep has no table of that number.
+    """
+    known = {name: table.key for table in sweep.tables for name in (table.number, table.key)}
+    for number in numbers:
+        if number not in known:
+            allowed = ", ".join(table.number for table in sweep.tables) or "none"
+            raise ConfigError(
+                f"--tables {number}: sweep '{sweep.name}' has no such table; allowed: {allowed}"
+            )
+    wanted = {known[number] for number in numbers} or set(known.values())
+    return replace(sweep, tables=tuple(table for table in sweep.tables if table.key in wanted))
+
+
+def active(knob: Knob, chosen: Mapping[str, Scalar]) -> bool:
+    """Whether a knob exists, given the values chosen so far."""
+    return all(chosen.get(name) == value for name, value in knob.needs.items())
+
+
+def _fit(knob: Knob, segments: int | None) -> Knob:
+    return replace(knob, values=_fitting(knob, segments)) if isinstance(knob, Choice) else knob
+
+
+def _fitting(part: Choice | Axis, segments: int | None) -> tuple[Scalar, ...]:
+    if part.divides is None or segments is None:
+        return part.values
+    found = tuple(v for v in part.values if isinstance(v, int) and v > 0 and segments % v == 0)
+    if not found:
+        raise ConfigError(
+            f"{part.field}: none of {', '.join(map(str, part.values))} divides the dataset's "
+            f"{segments} segments"
+        )
+    return found
+
+
+def _grid_table(grid: Grid, segments: int | None) -> Table:
+    choices = [[(axis, value) for value in _fitting(axis, segments)] for axis in grid.axes]
+    rows = tuple(
+        Row(
+            ", ".join(f"{axis.label} = {value}" for axis, value in chosen),
+            {axis.field: value for axis, value in chosen},
+        )
+        for chosen in itertools.product(*choices)
+    )
+    return Table(grid.key, grid.key, grid.title, grid.columns, rows)
+
+
+def _ablation_table(ablation: Ablation) -> Table:
+    rows = []
+    for name, kept in _combinations(ablation):
+        settings = dict(ablation.set)
+        for component in ablation.components:
+            settings |= component.on if component.name in kept else component.off
+        rows.append(Row(name, settings))
+    return Table(ablation.key, ablation.key, ablation.title, ablation.columns, tuple(rows))
+
+
+def _combinations(ablation: Ablation) -> Iterator[tuple[str, Collection[str]]]:
+    """Yield the name of each row and the components that it keeps."""
+    parts = ablation.components
+    names = [part.name for part in parts]
+    if ablation.design == "factorial":
+        for switches in itertools.product((True, False), repeat=len(parts)):
+            kept = [name for name, on in zip(names, switches, strict=True) if on]
+            if _standing(parts, kept) == kept:
+                yield " + ".join(kept) or "none", kept
+    elif ablation.design == "leave-one-out":
+        yield "all", names
+        for name in names:
+            yield f"w/o {name}", _standing(parts, [other for other in names if other != name])
+    else:
+        yield "none", []
+        for part in parts:
+            kept = _needed(parts, part)
+            yield " + ".join(kept), kept
+
+
+def _standing(parts: Sequence[Component], kept: Collection[str]) -> list[str]:
+    """Return those of the kept components that have all they need."""
+    found: list[str] = []
+    for part in parts:
+        if part.name in kept and set(part.needs) <= set(found):
+            found.append(part.name)
+    return found
+
+
+def _needed(parts: Sequence[Component], part: Component) -> list[str]:
+    """Return a component and all that it needs, in the order in which they are named."""
+    wanted = {part.name}
+    for other in reversed(parts):
+        if other.name in wanted:
+            wanted |= set(other.needs)
+    return [other.name for other in parts if other.name in wanted]

@@ -1,0 +1,160 @@
+"""Sweeps from documents: the built-in ones by name, anybody's by file, all by the same rules."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from search_spaces.document import Claim, Contrast, Slip, Sweep, Table, published_in
+from search_spaces.expand import expand
+from search_spaces.parse import (
+    parse_ablation,
+    parse_claims,
+    parse_grid,
+    parse_slips,
+    parse_space,
+    parse_table,
+)
+from search_spaces.section import Section, show
+from tass_core.errors import ConfigError, nearest
+
+BUILT_IN = ("ablations", "tau", "lambda", "t2", "ordering", "modules", "joint")
+"""Names of the built-in sweeps, in the order in which they are listed."""
+PAPER = tuple(f"table{number}" for number in range(1, 8))
+"""Keys of the paper's tables."""
+
+_HERE = Path(__file__).parent
+
+
+def load(source: str | Path) -> Sweep:
+    """Return a sweep: a built-in one by its name, or the one that a TOML file describes.
+
+    Raises:
+        ConfigError: there is no such sweep or file, or a mistake in it.
+    """
+    if source in BUILT_IN:
+        return _built_in(str(source))
+    path = Path(source)
+    if path.suffix != ".toml":
+        raise ConfigError(
+            f"sweep '{source}' is not one of {', '.join(BUILT_IN)}, nor a file that ends in .toml"
+            f"{nearest(str(source), BUILT_IN)}"
+        )
+    sweep = parse_sweep(str(source), _read(path, str(source)), path.stem)
+    for table in expand(sweep).tables:
+        if table.key in PAPER and table not in paper_tables():
+            raise ConfigError(
+                f"{source}: the paper has a table with the key '{table.key}'; give yours another, "
+                f'or fill the paper\'s with paper = ["{table.key}"]'
+            )
+    return sweep
+
+
+@cache
+def _built_in(name: str) -> Sweep:
+    return parse_sweep(*_packaged(f"sweeps/{name}.toml"), name)
+
+
+@cache
+def paper_tables() -> tuple[Table, ...]:
+    """Return the paper's Tables 1 to 7."""
+    return tuple(parse_table(key, Section(*_packaged(f"paper/{key}.toml"))) for key in PAPER)
+
+
+@cache
+def paper_claims() -> tuple[tuple[Claim, ...], tuple[Slip, ...]]:
+    """Return what the paper claims, and where its text and its tables disagree."""
+    top = Section(*_packaged("paper/claims.toml"))
+    found = _claims(top, paper_tables())
+    top.end()
+    return found
+
+
+@cache
+def built_in_tables() -> tuple[Table, ...]:
+    """Return every table that a built-in sweep fills, the paper's first."""
+    tables = {table.key: table for name in BUILT_IN for table in expand(load(name)).tables}
+    return tuple(tables.values())
+
+
+def parse_sweep(file: str, data: Mapping[str, Any], name: str) -> Sweep:
+    """Return the sweep that a document's content describes.
+
+    Args:
+        file: what messages call the document.
+        data: the content, as TOML or JSON give it.
+        name: the sweep's name, unless the document says another.
+
+    Raises:
+        ConfigError: a mistake in it, with its place, what is allowed and what to do.
+    """
+    top = Section(file, dict(data))
+    name = top.text("name", name)
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise top.error("name", f"{show(name)} may hold letters, digits, '-', '_' and '.' only")
+    paper = [top.one_of("paper", key, PAPER) for key in top.texts("paper")]
+    base, epochs = top.settings("base"), top.whole("epochs", 1)
+    sweep = Sweep(
+        name=name,
+        purpose=top.text("purpose", name),
+        tables=(
+            *(paper_tables()[PAPER.index(key)] for key in paper),
+            *(parse_table(*item) for item in top.section("tables").sections()),
+        ),
+        grids=tuple(parse_grid(*item) for item in top.section("grids").sections()),
+        ablations=tuple(parse_ablation(*item) for item in top.section("ablations").sections()),
+        space=parse_space(top.section("space")),
+        base={**base, **({} if epochs is None else {"optimiser.epochs": epochs})},
+        seeds=top.wholes("seeds", 0),
+        dataset=top.text("dataset", "") or None,
+        budget=top.whole("budget", 1),
+    )
+    if not (sweep.enumerates or sweep.space):
+        raise top.error("", "nothing to train; write paper, tables, grids, ablations or space")
+    tables = expand(sweep).tables
+    _once(top, "table", [table.key for table in tables])
+    claims, slips = _claims(top, (*paper_tables(), *tables))
+    top.end()
+    if paper:
+        known, mistakes = paper_claims()
+        claims += tuple(claim for claim in known if _about(claim.contrasts, paper))
+        slips += tuple(slip for slip in mistakes if _about([slip.contrast], paper))
+    _once(top, "claim", [claim.key for claim in claims])
+    return replace(sweep, claims=claims, slips=slips)
+
+
+def _packaged(path: str) -> tuple[str, dict[str, Any]]:
+    return path, _read(_HERE / path, path)
+
+
+def _read(path: Path, name: str) -> dict[str, Any]:
+    """Return a TOML file's content; ``name`` stands for it in messages."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name}: byte {error.start} is not UTF-8; save it as UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{name}: not TOML: {error}") from None
+
+
+def _claims(top: Section, tables: Sequence[Table]) -> tuple[tuple[Claim, ...], tuple[Slip, ...]]:
+    places = frozenset(published_in(tables))
+    slips = [Section(top.file, item, "slips") for item in top.items("slips")]
+    return parse_claims(top.section("claims"), places), parse_slips(slips, places)
+
+
+def _once(top: Section, what: str, keys: Sequence[str]) -> None:
+    twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
+    if twice is not None:
+        raise top.error("", f"two {what}s have the key '{twice}'; give one of them another")
+
+
+def _about(contrasts: Sequence[Contrast], tables: Sequence[str]) -> bool:
+    """Whether contrasts are about these tables alone."""
+    return all(term.table in tables for contrast in contrasts for term in contrast.terms)

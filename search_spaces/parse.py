@@ -1,0 +1,321 @@
+"""From the tables of a TOML document to tables of results, grids, ablations, spaces and claims."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, get_args
+
+from search_spaces.columns import COLUMNS
+from search_spaces.document import (
+    MARGIN,
+    Ablation,
+    Axis,
+    Choice,
+    Claim,
+    Component,
+    Contrast,
+    Design,
+    Expects,
+    Fidelity,
+    Grid,
+    Knob,
+    Place,
+    Range,
+    Row,
+    Scalar,
+    Settings,
+    Slip,
+    Space,
+    Table,
+    TestFile,
+)
+from search_spaces.section import Section, show
+from tass_core.config import FIELDS
+from tass_core.errors import nearest
+
+AVERAGES = ("a_avg", "v_avg", "av_avg", "all")
+"""Columns of grids and ablations that name none."""
+PUBLISHED_ONLY = "published only"
+"""What stands for the settings of a row that is printed and never trained."""
+NO_NUMBER = "-"
+"""What stands where a row has no published number."""
+
+Published = tuple[Mapping[str, float], TestFile | None]
+
+
+def parse_table(key: str, section: Section) -> Table:
+    """Return a table of rows that are written out."""
+    columns = _columns(section)
+    settings = _rows(section.section("rows"))
+    published = _published(section.section("published"), columns, list(settings))
+    notes, fidelity = section.section("notes"), section.section("fidelity")
+    rows = []
+    for name, changes in settings.items():
+        numbers, test_file = published.get(name, ({}, None))
+        if changes is None and not numbers:
+            raise section.error(
+                "rows", f"'{name}' is published only, but no numbers of it are below [published]"
+            )
+        note, near = notes.text(name, ""), fidelity.word(name, get_args(Fidelity))
+        rows.append(Row(name, changes, numbers, test_file, note, near))
+    reference = section.text("reference", "") or None
+    if reference is not None:
+        section.one_of("reference", reference, [row.name for row in rows if row.set is not None])
+    table = Table(
+        key, section.text("number", key), section.text("title"), columns, tuple(rows), reference
+    )
+    for part in (notes, fidelity, section):
+        part.end()
+    return table
+
+
+def parse_grid(key: str, section: Section) -> Grid:
+    """Return a grid."""
+    axes = tuple(_axis(*item) for item in section.section("axes").sections())
+    if not axes:
+        raise section.error(
+            "",
+            "the grid has no axes; write for instance "
+            'axes."τ" = { field = "model.tau", values = [0.0, 0.02] }',
+        )
+    grid = Grid(key, section.text("title"), _columns(section, AVERAGES), axes)
+    section.end()
+    return grid
+
+
+def parse_ablation(key: str, section: Section) -> Ablation:
+    """Return an ablation."""
+    components: dict[str, Component] = {}
+    for name, part in section.section("components").sections():
+        needs = part.texts("needs")
+        for need in needs:
+            if need not in components:
+                near = nearest(need, components)
+                raise part.error("needs", f"no component above this one is '{need}'{near}")
+        on, off = part.settings("on"), part.settings("off")
+        if on == off:
+            raise part.error("", "'on' and 'off' set the same; write on = {...}, off = {...}")
+        components[name] = Component(name, on, off, needs)
+        part.end()
+    if not components:
+        raise section.error(
+            "",
+            "the ablation has no components; write for instance "
+            'components."L_s" = { on = { loss.match = true }, off = { loss.match = false } }',
+        )
+    ablation = Ablation(
+        key=key,
+        title=section.text("title"),
+        columns=_columns(section, AVERAGES),
+        design=section.word("design", get_args(Design)) or "leave-one-out",
+        components=tuple(components.values()),
+        set=section.settings("set"),
+    )
+    section.end()
+    return ablation
+
+
+def parse_space(section: Section) -> Space:
+    """Return a space's knobs, in the order in which they stand."""
+    knobs: dict[str, Knob] = {}
+    for name in section.names():
+        if name not in FIELDS and "." not in name:
+            raise section.error(
+                name, 'write the whole field in quotes, as "model.tau": knobs keep their order'
+            )
+        knobs[name] = _knob(name, section.section(name), knobs)
+    return tuple(knobs.values())
+
+
+def parse_claims(section: Section, places: Collection[Place]) -> tuple[Claim, ...]:
+    """Return claims about rows; ``places`` are all the rows there are."""
+    return tuple(_claim(key, part, places) for key, part in section.sections())
+
+
+def parse_slips(sections: Sequence[Section], places: Collection[Place]) -> tuple[Slip, ...]:
+    """Return slips about rows; ``places`` are all the rows there are."""
+    return tuple(_slip(section, places) for section in sections)
+
+
+def _columns(section: Section, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+    columns = section.texts("columns") or default
+    if not columns:
+        raise section.error("", 'the table has no columns; write columns = ["a_avg", "all"]')
+    return tuple(_column(section, "columns", column) for column in columns)
+
+
+def _column(section: Section, key: str, column: str) -> str:
+    if column not in COLUMNS and "/" not in column:
+        raise section.error(
+            key,
+            f"{show(column)} is not one of {', '.join(COLUMNS)}, nor a metric such as val/all"
+            f"{nearest(column, COLUMNS)}",
+        )
+    return column
+
+
+def _rows(section: Section) -> dict[str, Settings | None]:
+    """Return what each row sets; None for a row that is published only."""
+    found: dict[str, Settings | None] = {}
+    for name in section.names():
+        value = section.take(name)
+        if isinstance(value, str):
+            section.one_of(name, value, [PUBLISHED_ONLY])
+            found[name] = None
+        else:
+            found[name] = section.as_settings(name, value)
+    if not found:
+        raise section.error("", 'there are no rows; write "my row" = { model.tau = 0.02 }')
+    return found
+
+
+def _published(
+    section: Section, columns: tuple[str, ...], rows: Sequence[str]
+) -> dict[str, Published]:
+    """Return each row's published numbers and the test file that they are about."""
+    found: dict[str, Published] = {}
+    for file in section.names():
+        test_file: TestFile = section.one_of(file, file, get_args(TestFile))
+        part = section.section(file)
+        for name in part.names():
+            part.one_of(name, name, rows)
+            if name in found:
+                raise part.error(name, f"the row also has numbers below '{found[name][1]}'")
+            values = part.items(name)
+            if len(values) != len(columns):
+                raise part.error(
+                    name,
+                    f"{len(values)} numbers for {len(columns)} columns ({', '.join(columns)}); "
+                    f'write "{NO_NUMBER}" where there is none',
+                )
+            numbers = {
+                column: part.as_number(name, value)
+                for column, value in zip(columns, values, strict=True)
+                if value != NO_NUMBER
+            }
+            found[name] = numbers, test_file
+    return found
+
+
+def _axis(label: str, section: Section) -> Axis:
+    field = section.text("field")
+    axis = Axis(label, field, _values(section, field), _divides(section, field))
+    section.end()
+    return axis
+
+
+def _knob(name: str, section: Section, before: Mapping[str, Knob]) -> Knob:
+    if name not in FIELDS:
+        raise section.error("", f"unknown field{nearest(name, FIELDS)}")
+    needs = section.settings("needs")
+    for need, value in needs.items():
+        if need not in before:
+            near = nearest(need, before)
+            raise section.error("needs", f"no knob above this one is '{need}'{near}")
+        knob = before[need]
+        if isinstance(knob, Choice) and value not in knob.values:
+            raise section.error("needs", f"'{need}' is never {show(value)} in this space")
+    found: Knob
+    if FIELDS[name].kind in (bool, str) or "values" in section.names():
+        found = Choice(name, _values(section, name), needs, _divides(section, name))
+    else:
+        found = _range(name, section, needs)
+    section.end()
+    return found
+
+
+def _range(name: str, section: Section, needs: Settings) -> Range:
+    low, high = (_bound(name, section, key) for key in ("low", "high"))
+    log = section.flag("log")
+    if low >= high:
+        raise section.error("", f"low = {low} is not below high = {high}")
+    if log and low <= 0:
+        raise section.error("low", f"{low} has no logarithm; take a low above 0, or no log")
+    return Range(name, low, high, log, needs)
+
+
+def _bound(name: str, section: Section, key: str) -> float:
+    value = section.take(key)
+    if value is None:
+        raise section.error("", f"'{key}' is missing; write low and high, or values = [...]")
+    section.as_number(key, value)
+    bound = section.as_value(key, name, value)
+    assert isinstance(bound, int | float)
+    return bound
+
+
+def _values(section: Section, field: str) -> tuple[Scalar, ...]:
+    found = tuple(section.as_value("values", field, value) for value in section.items("values"))
+    if not found:
+        raise section.error("", "'values' is missing or empty; write values = [...]")
+    return section.different("values", found)
+
+
+def _divides(section: Section, field: str) -> Literal["segments"] | None:
+    if section.word("divides", ("segments",)) is None:
+        return None
+    if FIELDS[field].kind is not int:
+        raise section.error("divides", f"only whole numbers divide, and '{field}' is none")
+    return "segments"
+
+
+def _claim(key: str, section: Section, places: Collection[Place]) -> Claim:
+    contrasts = []
+    for name, part in section.section("contrasts").sections():
+        contrasts.append(_contrast(name, part, places))
+        part.end()
+    if not contrasts:
+        raise section.error(
+            "",
+            "the claim has no contrasts; write for instance "
+            'contrasts."mine" = { plus = "mine: with it", minus = "mine: without it" }',
+        )
+    claim = Claim(
+        key=key,
+        section=section.text("section", ""),
+        sentence=section.text("sentence"),
+        expects=section.word("expects", get_args(Expects)) or "greater",
+        contrasts=tuple(contrasts),
+        margin=section.number("margin", MARGIN),
+        remark=section.text("remark", ""),
+    )
+    if claim.margin <= 0:
+        raise section.error("margin", f"{claim.margin} is not above 0")
+    section.end()
+    return claim
+
+
+def _slip(section: Section, places: Collection[Place]) -> Slip:
+    slip = Slip(
+        section=section.text("section", ""),
+        sentence=section.text("sentence"),
+        printed=section.number("printed"),
+        contrast=_contrast(section.text("name"), section, places),
+        remark=section.text("remark", ""),
+    )
+    section.end()
+    return slip
+
+
+def _contrast(name: str, section: Section, places: Collection[Place]) -> Contrast:
+    plus, minus = (_places(section, key, places) for key in ("plus", "minus"))
+    scale = section.number("scale", 1.0)
+    if scale <= 0:
+        raise section.error("scale", f"{scale} is not above 0; exchange plus and minus")
+    column = _column(section, "column", section.text("column", "all"))
+    return Contrast(name, plus, minus, column, scale)
+
+
+def _places(section: Section, key: str, places: Collection[Place]) -> tuple[Place, ...]:
+    """Return rows named as "table: row": one, or a list."""
+    texts = section.texts(key, single=True)
+    if not texts:
+        raise section.error("", f"'{key}' is missing; write {key} = \"table2: TASS\"")
+    found = []
+    for text in texts:
+        table, _, row = text.partition(": ")
+        if Place(table, row) not in places:
+            near = nearest(text, map(str, places))
+            raise section.error(key, f"no row is '{text}'; write \"table: row\"{near}")
+        found.append(Place(table, row))
+    return tuple(found)
