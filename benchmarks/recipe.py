@@ -30,7 +30,8 @@ from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset, open_dataset
 from tass_core.data.world.make import make_world
 from tass_core.trial import Trial
-from tracking.writer import MlflowStore, connect
+from tracking.connect import connect
+from tracking.reader import Reader
 
 
 class Quiet:
@@ -77,8 +78,8 @@ def run_sweep(plan: Plan, dataset: Dataset, folder: Path) -> dict[str, float]:
     wall = time.perf_counter() - start
     assert outcome.trained == len(plan.trials), outcome
     training = sum(
-        float(trial.tags["tass.seconds_per_epoch"]) * int(trial.params["optimiser.epochs"])
-        for trial in MlflowStore(uri, dataset.name).held().values()
+        (trial.seconds_per_epoch or 0.0) * int(trial.params["optimiser.epochs"])
+        for trial in Reader(uri).held(dataset.name).values()
     )
     return {"wall": wall, "training": training}
 

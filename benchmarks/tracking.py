@@ -15,8 +15,9 @@ from pathlib import Path
 from mlflow.entities import Metric
 
 from benchmarks.tables import print_machine, print_table
-from tracking.outbox import Journal
-from tracking.writer import connect
+from tracking.connect import connect
+from tracking.events import EpochDone, Origin
+from tracking.outbox import Outbox
 
 METRICS = 20
 """Metrics of one epoch of one trial, as many as the platform logs."""
@@ -31,7 +32,7 @@ def measure(write: Callable[[int], None], epochs: int) -> float:
 
 
 def main() -> None:
-    """Measure single calls, batches and the journal, and print values per second."""
+    """Measure single calls, batches and the outbox, and print values per second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tracking-uri")
     parser.add_argument("--epochs", type=int, default=50)
@@ -41,7 +42,7 @@ def main() -> None:
         client = connect(uri)
         experiment = client.create_experiment(f"benchmark-{time.time_ns()}")
         runs = [client.create_run(experiment).info.run_id for _ in range(2)]
-        journal = Journal(Path(name), uri)
+        outbox, origin = Outbox(Path(name), uri), Origin("demo", "f", name)
 
         def points(epoch: int) -> list[Metric]:
             at = int(time.time() * 1000)
@@ -54,14 +55,17 @@ def main() -> None:
         def batched(epoch: int) -> None:
             client.log_batch(runs[1], metrics=points(epoch))
 
-        def journalled(epoch: int) -> None:
+        def posted(epoch: int) -> None:
             values = {point.key: point.value for point in points(epoch)}
-            journal.append([{"kind": "epoch", "key": "k", "epoch": epoch, "metrics": values}])
+            done = EpochDone(
+                key="k", attempt=0, epoch=epoch, metrics=values, seconds=1.0, at=time.time()
+            )
+            outbox.post(origin, [done])
 
         rates = {
             "one call a metric": measure(single, options.epochs),
             "one batch an epoch": measure(batched, options.epochs),
-            "journal (fsync)": measure(journalled, options.epochs),
+            "outbox (fsync)": measure(posted, options.epochs),
         }
         client.delete_experiment(experiment)
     print_machine()

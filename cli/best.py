@@ -19,7 +19,7 @@ from cli.options import (
     tracking_option,
 )
 from jobs.export import Ranking, export, rank
-from tracking.writer import resolve_uri
+from tracking.connect import resolve_uri
 
 SHOWN = 20
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.driver.progress import Progress
-from tracking.described import Event
+from tracking.events import TrialEnded
 
 
 class Display:
@@ -57,9 +57,9 @@ class Display:
         """Show the present state."""
         self._progress = progress
 
-    def ended(self, progress: Progress, event: Event) -> None:
+    def ended(self, progress: Progress, event: TrialEnded) -> None:
         """Say how a trial ended: always without a terminal, otherwise only if it failed."""
-        if self._live is None or event["status"] == "failed":
+        if self._live is None or event.status == "failed":
             self.console.print(trial_line(progress, event), highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
@@ -81,21 +81,21 @@ class Display:
         if progress.best is not None:
             lines.append(Text(f"best validation {progress.best[0]:.2f} %  {progress.best[1]}"))
         if progress.trouble:
-            text = f"MLflow does not answer; results wait in the journal ({progress.trouble})"
+            text = f"MLflow does not answer; results wait in the outbox ({progress.trouble})"
             lines.append(Text(text, style="yellow"))
         lines.append(Text(look(self._uri), style="dim"))
         return Group(*lines)
 
 
-def trial_line(progress: Progress, event: Event) -> str:
+def trial_line(progress: Progress, event: TrialEnded) -> str:
     """Return the one line about a trial's end."""
     ended = progress.held + progress.done + progress.pruned + len(progress.failed)
-    head = f"[{ended}/{progress.total}] {progress.label(event['key'])}: {event['status']}"
+    head = f"[{ended}/{progress.total}] {progress.label(event.key)}: {event.status}"
     head = head.replace("[", "\\[", 1)
-    metrics = event["metrics"]
-    if event["status"] == "finished":
+    metrics = event.metrics
+    if event.status == "finished":
         return f"{head}, val {metrics['val/all']:.2f} %, test {metrics['test/all']:.2f} %"
-    return f"{head} ({event['reason']})"
+    return f"{head} ({event.reason})"
 
 
 def look(uri: str) -> str:

@@ -21,7 +21,7 @@ from search_spaces.sweeps import SWEEPS, Sweep, choose_tables, find_sweep
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
 from tass_core.training import Halving, parse_fuse
-from tracking.writer import resolve_uri
+from tracking.connect import resolve_uri
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from cli.options import format_option, results, tracking_option
 from jobs.storage.packs import Storage
+from tracking.connect import resolve_uri
 from tracking.status import list_sweeps
-from tracking.writer import resolve_uri
 
 
 @click.command()

@@ -20,7 +20,8 @@ from reports.render import FORMATS, render
 from reports.render.terminal import show_tables
 from tass_core.errors import ReportError, SweepError, TrackingError
 from tracking.reader import Reader
-from tracking.writer import attach
+from tracking.schema import TABLES
+from tracking.writer import attach_text
 
 HOUR = 3600.0
 INTERRUPTED = 130
@@ -127,7 +128,7 @@ def _tables(request: SweepRequest, outcome: Outcome) -> list[ResultTable]:
     except (ReportError, TrackingError) as error:
         console.print(f"The tables cannot be rendered: {error}", highlight=False)
         return []
-    attach(request.tracking_uri, outcome.sweep_run, "tables.md", text)
+    attach_text(request.tracking_uri, outcome.sweep_run, TABLES, text)
     return tables
 
 
@@ -144,7 +145,7 @@ def _close(request: SweepRequest, outcome: Outcome) -> None:
         console.print(f"  failed: {name}: {reason}", highlight=False, soft_wrap=True)
     if outcome.behind is not None:
         console.print(
-            f"MLflow is behind ({outcome.behind}). Everything is in the journal; run the same "
+            f"MLflow is behind ({outcome.behind}). Everything is in the outbox; run the same "
             "command when the store is back.",
             highlight=False,
         )

@@ -16,10 +16,9 @@ from tass_core.checkpoints import load_checkpoint
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import CheckpointError, ExportError, SweepError, TrackingError, nearest
 from tass_core.evaluation.answering import evaluate
-from tass_core.evaluation.predictions import read_predictions
 from tass_core.files import write_atomically
-from tracking.status import SweepStatus, list_sweeps
-from tracking.writer import Held, MlflowStore
+from tracking import schema
+from tracking.reader import Reader, Snapshot, SweepRun, TrialRun, chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Ranked:
     values: dict[int, float]
     test: float
     """Mean test accuracy in percent, for information: it does not rank."""
-    trials: dict[int, Held]
+    trials: dict[int, TrialRun]
 
     @property
     def best_seed(self) -> int:
@@ -46,7 +45,7 @@ class Ranked:
 class Ranking:
     """Variants from best to worst."""
 
-    sweep: SweepStatus
+    sweep: SweepRun
     metric: str
     seeds: tuple[int, ...]
     rows: tuple[Ranked, ...]
@@ -58,7 +57,7 @@ def rank(
     uri: str,
     *,
     sweep: str | None = None,
-    metric: str = "val/all",
+    metric: str = schema.VALIDATION,
     variant: str | None = None,
     seed: int | None = None,
 ) -> Ranking:
@@ -82,20 +81,20 @@ def rank(
             f"--metric {metric}: variants are selected on validation; allowed are metrics that "
             "begin with val/, such as val/all or val/av_avg"
         )
-    source = _source(uri, sweep)
-    store = MlflowStore(uri, source.dataset)
+    snapshot = Reader(uri).snapshot()
+    source = _source(snapshot, sweep)
     trials = [
         trial
-        for trial in store.held().values()
+        for trial in map(chosen, snapshot.trials.values())
         if trial.state == "finished"
         and trial.fingerprint == source.fingerprint
-        and trial.tags.get("tass.training_version") == str(TRAINING_VERSION)
+        and trial.training_version == str(TRAINING_VERSION)
         and (sweep is None or trial.key in source.keys)
     ]
     seeds = source.seeds if seed is None else (seed,)
     groups = _choose(_by_variant(trials), variant)
     complete = {h: group for h, group in groups.items() if set(seeds) <= set(group)}
-    rows = [_ranked(store, group, seeds, metric) for group in complete.values()]
+    rows = [_ranked(snapshot, group, seeds, metric) for group in complete.values()]
     rows.sort(key=lambda row: (-row.value, row.trials[row.best_seed].key))
     if not rows:
         raise SweepError(f"no variant is finished with the seeds {list(seeds)} in {uri}")
@@ -146,7 +145,7 @@ Audio-visual question answering with the TASS model (PyTorch weights in safetens
   {chosen.value:.2f} % on average over seeds {sorted(chosen.values)}
 - Dataset: {dataset.name} ({dataset.provenance}), fingerprint {dataset.fingerprint}
 - Answers: {len(dataset.answers)}; encoder features: {trial.params.get("model.encoder")}
-- Training code version: {trial.tags.get("tass.training_version")}
+- Training code version: {trial.training_version}
 
 Evaluate it with `tass-cli evaluate FOLDER --data DATASET`.
 
@@ -164,25 +163,27 @@ def _caveat(dataset: Dataset) -> str:
     return "; it is procedural, so they are not MUSIC-AVQA results" if dataset.procedural else ""
 
 
-def _source(uri: str, sweep: str | None) -> SweepStatus:
-    sweeps = list_sweeps(uri)
+def _source(snapshot: Snapshot, sweep: str | None) -> SweepRun:
     if sweep is not None:
-        found = [s for s in sweeps if s.run_id.startswith(sweep)]
-        sweeps = found or [s for s in sweeps if s.name == sweep]
+        return snapshot.sweep(sweep)
+    sweeps = snapshot.readable()
     if not sweeps:
-        what = f"no sweep '{sweep}'" if sweep else "no sweep"
-        raise TrackingError(f"tracking URI {uri}: it holds {what}; see `tass-cli status`")
+        raise TrackingError(
+            f"tracking URI {snapshot.address}: it holds no sweep; see `tass-cli status`"
+        )
     return sweeps[0]
 
 
-def _by_variant(trials: Sequence[Held]) -> dict[str, dict[int, Held]]:
-    groups: dict[str, dict[int, Held]] = defaultdict(dict)
+def _by_variant(trials: Sequence[TrialRun]) -> dict[str, dict[int, TrialRun]]:
+    groups: dict[str, dict[int, TrialRun]] = defaultdict(dict)
     for trial in trials:
         groups[trial.config_hash][trial.seed] = trial
     return groups
 
 
-def _choose(groups: dict[str, dict[int, Held]], variant: str | None) -> dict[str, dict[int, Held]]:
+def _choose(
+    groups: dict[str, dict[int, TrialRun]], variant: str | None
+) -> dict[str, dict[int, TrialRun]]:
     if variant is None:
         return groups
     names = {h: next(iter(group.values())).variant for h, group in groups.items()}
@@ -195,10 +196,10 @@ def _choose(groups: dict[str, dict[int, Held]], variant: str | None) -> dict[str
 
 
 def _ranked(
-    store: MlflowStore, group: dict[int, Held], seeds: Sequence[int], metric: str
+    snapshot: Snapshot, group: dict[int, TrialRun], seeds: Sequence[int], metric: str
 ) -> Ranked:
     trials = {seed: group[seed] for seed in seeds}
-    values = {seed: _value(store, trial, metric) for seed, trial in trials.items()}
+    values = {seed: _value(snapshot, trial, metric) for seed, trial in trials.items()}
     first = next(iter(trials.values()))
     return Ranked(
         variant=first.variant,
@@ -211,11 +212,11 @@ def _ranked(
     )
 
 
-def _value(store: MlflowStore, trial: Held, metric: str) -> float:
-    if metric == "val/all" and "best_val" in trial.metrics:
-        return trial.metrics["best_val"]
-    points = dict(store.history(trial.run_id, metric))
-    best = int(trial.metrics["best_epoch"])
+def _value(snapshot: Snapshot, trial: TrialRun, metric: str) -> float:
+    if metric == schema.VALIDATION and schema.BEST in trial.metrics:
+        return trial.metrics[schema.BEST]
+    points = dict(snapshot.history(trial.run_id, metric))
+    best = int(trial.metrics[schema.BEST_EPOCH])
     if best not in points:
         raise SweepError(
             f"--metric {metric}: trial {trial.key} has no value of it at its best epoch {best}"
@@ -223,9 +224,9 @@ def _value(store: MlflowStore, trial: Held, metric: str) -> float:
     return points[best]
 
 
-def _copy(trial: Held, target: Path) -> None:
+def _copy(trial: TrialRun, target: Path) -> None:
     """Copy a trial's checkpoint folder from wherever it was kept."""
-    place = trial.tags.get("tass.checkpoint", "")
+    place = trial.checkpoint or ""
     gone = ExportError(
         f"trial {trial.key} ({trial.variant}, seed {trial.seed}) has no checkpoint"
         + (f" at {place} any more" if place else ": its sweep did not keep it (--keep)")
@@ -241,7 +242,7 @@ def _copy(trial: Held, target: Path) -> None:
     fs.copy_files(path, str(target), system, None)
 
 
-def _verify(uri: str, trial: Held, folder: Path, dataset: Dataset) -> dict[str, float]:
+def _verify(uri: str, trial: TrialRun, folder: Path, dataset: Dataset) -> dict[str, float]:
     """Answer the test split with the copy and compare with the logged answers."""
     threads = torch.get_num_threads()
     # Trials of a sweep train on one thread, and sums round differently with their number.
@@ -253,8 +254,9 @@ def _verify(uri: str, trial: Held, folder: Path, dataset: Dataset) -> dict[str, 
         found = evaluate(checkpoint.model, dataset, checkpoint.trial.config, "test")
     finally:
         torch.set_num_threads(threads)
-    store = MlflowStore(uri, trial.tags["tass.dataset"])
-    logged = read_predictions(store.download(trial.run_id, "predictions/test.parquet"))
+    logged = Reader(uri).predictions(trial)
+    if logged is None:
+        raise ExportError(f"trial {trial.key}: MLflow has no predictions to compare with")
     expected = dict(zip(logged.question_id.tolist(), logged.predicted.tolist(), strict=True))
     answers = [checkpoint.answers[index] for index in found.predicted]
     given = dict(zip(found.questions.question_id.tolist(), answers, strict=True))

@@ -30,10 +30,6 @@ class TrackingError(TassError):
     """The tracking store cannot be reached or does not hold what is asked for."""
 
 
-class OrphanError(TrackingError):
-    """An event belongs to a run that the tracking store does not have."""
-
-
 class ExportError(TassError):
     """A checkpoint cannot be exported, or is not what was logged."""
 

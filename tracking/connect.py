@@ -45,6 +45,12 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(unquote(uri.removeprefix("sqlite:///").split("?")[0])).absolute()
 
 
+def store_name(uri: str) -> str:
+    """Return what a store is called whatever the working directory is."""
+    database = sqlite_path(uri)
+    return uri if database is None else f"sqlite:///{database}"
+
+
 def shown(uri: str) -> str:
     """Return a URI as it may be shown: user and password are left out."""
     parts = urlsplit(uri)
@@ -119,8 +125,10 @@ def every_page(ask: Callable[[str | None], PagedList]) -> list[Item]:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, without passwords, or its type."""
-    text = re.sub(r"//[^/@\s]+@", "//", str(error).strip())
-    return text.splitlines()[0] if text else type(error).__name__
+    lines = re.sub(r"//[^/@\s]+@", "//", str(error).strip()).splitlines()
+    # SQLAlchemy puts advice to its own users before what happened.
+    told = [line for line in lines if not line.startswith("(raised as a result of")]
+    return told[0] if told else type(error).__name__
 
 
 @contextlib.contextmanager

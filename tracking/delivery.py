@@ -1,64 +1,79 @@
-"""The tracker: a thread of the driver that carries the journal to MLflow.
+"""The delivery: a thread of the driver that carries the outbox to MLflow.
 
-It may lag, fail and try again for as long as the sweep runs; nobody waits for it but the end.
+It may lag, fail and try again for as long as the sweep runs; nobody waits for it but the start
+and the end. Of several drivers with one outbox, one at a time carries for all.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 
-from mlflow.exceptions import MlflowException
-from requests import RequestException
+from filelock import FileLock, Timeout
 
-from tass_core.errors import OrphanError, TrackingError
-from tracking.described import Event
-from tracking.outbox import Journal
-from tracking.writer import MlflowStore, first_line
+from tracking.events import Event, Origin, TrialOpened
+from tracking.outbox import Outbox, Posted
+from tracking.writer import OrphanError, RefusedError, Writer
 
 logger = logging.getLogger(__name__)
 
 _PAUSES = (0.5, 1.0, 2.0, 5.0)
-_REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST"}
+_LATE = 10.0
+"""Seconds until a lane that could not be delivered is tried again."""
 
 
-class Tracker:
-    """Applies a journal to a store in the background.
+class Delivery:
+    """Carries an outbox to a tracking store in the background.
 
     Args:
-        journal: what to apply.
-        store: where to.
-        fetch: returns a local path for a path relative to the storage.
+        outbox: what to carry.
+        writer: where to.
     """
 
-    def __init__(
-        self, journal: Journal, store: MlflowStore, fetch: Callable[[str], Path | None]
-    ) -> None:
-        self._journal, self._store, self._fetch = journal, store, fetch
+    def __init__(self, outbox: Outbox, writer: Writer) -> None:
+        self._outbox, self._writer = outbox, writer
+        self._carrier = FileLock(outbox.path.with_suffix(".lock"), timeout=0)
+        self._before = {letter.number for letter in outbox.dead_letters()}
         self._wake = threading.Event()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
-        self.trouble: str | None = None
-        """Why the store does not take events at the moment, or None."""
-        self.refused: list[str] = []
-        """What the store answered to events that it will never take."""
+        self.away: str | None = None
+        """Why the store takes nothing at the moment, or None."""
+        self._late: dict[str, tuple[float, str]] = {}
+        """Lane -> when it is tried again, and why it waits."""
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the store does not take everything at the moment, or None when it does."""
+        return self.away or next((reason for _, reason in self._late.values()), None)
+
+    @property
+    def refused(self) -> list[str]:
+        """What became a dead letter since this delivery was made."""
+        letters = self._outbox.dead_letters()
+        return [f"{it.lane}: {it.reason}" for it in letters if it.number not in self._before]
 
     def start(self) -> None:
         """Start carrying; the first thing is what an earlier driver left behind."""
         self._thread.start()
 
-    def record(self, events: list[Event]) -> None:
+    def post(self, origin: Origin, events: Sequence[Event]) -> None:
         """Put events on disk, and carry them when there is time."""
-        self._journal.append(events)
+        self._outbox.post(origin, events)
         self._wake.set()
 
-    def drain(self, patience: float) -> bool:
-        """Wait until the store has everything; give up when it stays away for ``patience`` s."""
+    def drain(self, patience: float, lane: str | None = None) -> bool:
+        """Wait until the store has everything, or everything of one lane.
+
+        Args:
+            patience: seconds after which to give up when the store takes nothing.
+            lane: key of a trial or sweep.
+        """
         deadline = time.monotonic() + patience
-        while self._journal.backlog():
+        while self._outbox.backlog(lane):
             if self.trouble is None:
                 deadline = time.monotonic() + patience
             if time.monotonic() > deadline or not self._thread.is_alive():
@@ -68,60 +83,83 @@ class Tracker:
         return True
 
     def close(self) -> None:
-        """Stop carrying; what is left stays in the journal for the next driver."""
+        """Stop carrying; what is left stays in the outbox for the next driver."""
         self._closing = True
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=60)
-        self._journal.close()
+        self._outbox.close()
 
     def _run(self) -> None:
         failures = 0
         while not self._closing:
             try:
-                carried = self._carry()
-                self.trouble, failures = None, 0
-            except (MlflowException, TrackingError, RequestException, OSError) as error:
-                self.trouble = first_line(error)
-                logger.warning("MLflow does not take events: %s", self.trouble)
+                with self._carrier:
+                    while not self._closing:
+                        carried = self._carry()
+                        self.away, failures = None, 0
+                        if not carried:
+                            self._sleep(1.0)
+            except Timeout:
+                self._sleep(1.0)
+            except Exception as error:
+                # Whatever it is, it must not end the thread: nothing would be carried any more.
+                self.away = str(error) or type(error).__name__
+                logger.warning("MLflow does not take events: %s", self.away)
                 self._pause(_PAUSES[min(failures, len(_PAUSES) - 1)])
                 failures += 1
-                continue
-            if not carried:
-                self._wake.wait(timeout=1.0)
-                self._wake.clear()
 
     def _carry(self) -> bool:
-        """Apply the next events and move the cursor; return whether there were any."""
-        events, position = self._journal.pending()
-        if not events:
-            return False
+        """Deliver the next events; return whether there were any."""
+        now = time.monotonic()
+        waiting = {lane for lane, (until, _) in self._late.items() if until > now}
+        taken = self._outbox.take(without=waiting)
         try:
-            self._store.apply(events, self._fetch)
-        except (MlflowException, OrphanError) as error:
-            if not _is_final(error):
-                raise
-            self._apply_singly(events)
-        self._journal.confirm(position)
-        return True
+            for origin, group in itertools.groupby(taken, lambda posted: posted.origin):
+                self._writer.apply(origin, [posted.event for posted in group])
+        except Exception as error:
+            logger.info("events are delivered one by one: %s", error)
+            self._carry_singly(taken)
+        else:
+            self._arrived(taken)
+        return bool(taken)
 
-    def _apply_singly(self, events: list[Event]) -> None:
-        """Apply events one by one, so that one the store refuses for good stops no other."""
-        for event in events:
+    def _carry_singly(self, taken: Sequence[Posted]) -> None:
+        """Find the events that cannot be delivered, so that no other waits for them."""
+        stuck: dict[str, str] = {}
+        for posted in taken:
+            if posted.lane in stuck:
+                continue
             try:
-                self._store.apply([event], self._fetch)
-            except (MlflowException, OrphanError) as error:
-                if not _is_final(error):
-                    raise
-                self.refused.append(f"{event['kind']} {event.get('key', '')}: {first_line(error)}")
-                logger.error("MLflow refuses an event for good: %s", self.refused[-1])
+                self._writer.apply(posted.origin, [posted.event])
+            except RefusedError as error:
+                if isinstance(error, OrphanError) and self._may_come(posted.event):
+                    stuck[posted.lane] = str(error)
+                else:
+                    logger.error("MLflow refuses an event for good: %s", error)
+                    self._outbox.refuse(posted, str(error))
+            except Exception as error:
+                self._writer.ping()
+                stuck[posted.lane] = str(error) or type(error).__name__
+            else:
+                self._arrived([posted])
+        until = time.monotonic() + _LATE
+        self._late.update((lane, (until, reason)) for lane, reason in stuck.items())
+
+    def _may_come(self, event: Event) -> bool:
+        """Whether the sweep's run that an event misses is still in the outbox."""
+        return isinstance(event, TrialOpened) and self._outbox.backlog(event.sweep) > 0
+
+    def _arrived(self, posted: Sequence[Posted]) -> None:
+        self._outbox.confirm(posted)
+        for item in posted:
+            self._late.pop(item.lane, None)
+
+    def _sleep(self, seconds: float) -> None:
+        self._wake.wait(timeout=seconds)
+        self._wake.clear()
 
     def _pause(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not self._closing and time.monotonic() < deadline:
             time.sleep(0.05)
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether the same event would be refused again; otherwise the store is merely away."""
-    return isinstance(error, OrphanError) or getattr(error, "error_code", "") in _REFUSALS

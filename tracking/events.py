@@ -126,6 +126,8 @@ class WeightsDropped:
 Event: TypeAlias = (
     SweepOpened | PlanGrew | SweepClosed | TrialOpened | EpochDone | TrialEnded | WeightsDropped
 )
+Result: TypeAlias = EpochDone | TrialEnded
+"""What a worker reports."""
 _KINDS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 

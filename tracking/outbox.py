@@ -1,94 +1,164 @@
-"""The journal: a durable, append-only file of everything MLflow is to be told.
+"""The outbox: everything a tracking store is still to be told, safe on the driver's disk.
 
-One JSON object a line, synchronised to disk before a call returns. A cursor beside it marks
-how much of it MLflow has confirmed, so whatever is killed, nothing is lost.
+One SQLite file holds the events of all sweeps that use a storage folder and a tracking store.
+Several drivers may use it at once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
+import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tass_core.files import write_atomically
+from tass_core.errors import TrackingError
+from tracking.events import Event, Origin, from_json, lane, to_json
 
-Event = dict[str, Any]
+_TABLE = """
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    origin TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    event TEXT NOT NULL,
+    refused TEXT
+)
+"""
+_BUSY = 60.0
+"""Seconds to wait for another driver that is writing."""
 
 
-class Journal:
-    """The events of one tracking store in one folder.
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An event in the outbox."""
 
-    Only one process may hold it at a time; the sweep's lock sees to that.
+    number: int
+    origin: Origin
+    lane: str
+    """Key of the trial or sweep whose run it belongs to; events of one lane keep their order."""
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that can never be delivered as it is; it stays in the outbox."""
+
+    number: int
+    lane: str
+    text: str
+    """The event as it was written down."""
+    reason: str
+
+
+class Outbox:
+    """The events of one tracking store in one folder; any thread may call it.
+
+    Args:
+        folder: made when it is not there.
+        store: which tracking store the events are for: its URI, which is not written down.
+
+    Raises:
+        TrackingError: an older version of TASS left events here.
     """
 
-    def __init__(self, folder: Path, tracking_uri: str) -> None:
-        name = hashlib.sha256(tracking_uri.encode()).hexdigest()[:12]
+    def __init__(self, folder: Path, store: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"journal-{name}.jsonl"
-        self._cursor_path = folder / f"journal-{name}.cursor"
+        _refuse_journals(folder)
+        self.path = folder / f"outbox-{hashlib.sha256(store.encode()).hexdigest()[:12]}.db"
         self._lock = threading.Lock()
-        self._drop_torn_line()
-        self._file = self.path.open("ab")
-        if self._cursor() > self.path.stat().st_size:
-            self._cursor_path.unlink()
+        self._database = sqlite3.connect(
+            self.path, timeout=_BUSY, isolation_level=None, check_same_thread=False
+        )
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.execute(_TABLE)
 
-    def append(self, events: Sequence[Event]) -> None:
-        """Write events and return once they are on disk."""
-        if not events:
-            return
-        text = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
-        with self._lock:
-            self._file.write(text.encode())
-            self._file.flush()
-            os.fsync(self._file.fileno())
+    def post(self, origin: Origin, events: Sequence[Event]) -> None:
+        """Add events to the end, and return once they are on disk."""
+        where = json.dumps(asdict(origin))
+        rows = [(where, lane(event), to_json(event)) for event in events]
+        self._write("INSERT INTO events (origin, lane, event) VALUES (?, ?, ?)", rows)
 
-    def pending(self, limit: int = 500) -> tuple[list[Event], int]:
-        """Return the oldest unconfirmed events and the position that confirms them all."""
-        position = self._cursor()
-        events: list[Event] = []
-        with self.path.open("rb") as file:
-            file.seek(position)
-            for line in file:
-                if len(events) == limit or not line.endswith(b"\n"):
-                    break
-                events.append(json.loads(line))
-                position += len(line)
-        return events, position
+    def take(self, limit: int = 500, without: Collection[str] = ()) -> list[Posted]:
+        """Return the oldest events; they stay until they are confirmed or refused.
 
-    def confirm(self, position: int) -> None:
-        """Remember that everything before ``position`` has reached MLflow."""
-        with write_atomically(self._cursor_path) as partial:
-            partial.write_text(str(position))
+        A damaged event becomes a dead letter here and stops no other.
 
-    def backlog(self) -> int:
-        """Return how many bytes MLflow has not confirmed."""
-        return self.path.stat().st_size - self._cursor()
+        Args:
+            limit: the most events to return.
+            without: lanes to leave out.
+        """
+        marks = ", ".join("?" * len(without))
+        rows = self._read(
+            f"SELECT number, origin, lane, event FROM events WHERE refused IS NULL "
+            f"AND lane NOT IN ({marks}) ORDER BY number LIMIT ?",
+            (*without, limit),
+        )
+        taken: list[Posted] = []
+        for number, origin, name, text in rows:
+            try:
+                taken.append(Posted(number, Origin(**json.loads(origin)), name, from_json(text)))
+            except (TrackingError, ValueError, TypeError) as error:
+                self._refuse(number, str(error))
+        return taken
+
+    def confirm(self, posted: Sequence[Posted]) -> None:
+        """Forget events that have arrived."""
+        self._write("DELETE FROM events WHERE number = ?", [(item.number,) for item in posted])
+
+    def refuse(self, posted: Posted, reason: str) -> None:
+        """Put an event aside that will never be taken; the next one of its lane is free."""
+        self._refuse(posted.number, reason)
+
+    def backlog(self, lane: str | None = None) -> int:
+        """Return how many events, or events of a lane, have neither arrived nor been refused."""
+        count = "SELECT count(*) FROM events WHERE refused IS NULL AND lane = coalesce(?, lane)"
+        return int(self._read(count, (lane,))[0][0])
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the events that were refused, the oldest first."""
+        rows = self._read(
+            "SELECT number, lane, event, refused FROM events WHERE refused IS NOT NULL "
+            "ORDER BY number"
+        )
+        return [DeadLetter(*row) for row in rows]
 
     def close(self) -> None:
-        """Close the file, and remove it when MLflow has confirmed all of it."""
+        """Close the file; what is in it waits for the next driver."""
         with self._lock:
-            self._file.close()
-            if self.backlog() == 0:
-                self.path.unlink()
-                self._cursor_path.unlink(missing_ok=True)
+            self._database.close()
 
-    def _cursor(self) -> int:
-        try:
-            return int(self._cursor_path.read_text())
-        except (FileNotFoundError, ValueError):
-            return 0
+    def _refuse(self, number: int, reason: str) -> None:
+        self._write("UPDATE events SET refused = ? WHERE number = ?", [(reason, number)])
 
-    def _drop_torn_line(self) -> None:
-        """Cut off a last line that a crash left half written."""
-        if not self.path.exists():
-            self.path.touch()
+    def _read(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._database.execute(statement, values).fetchall()
+
+    def _write(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
+        """Apply a statement to every row, or to none."""
+        if not rows:
             return
-        content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with self.path.open("r+b") as file:
-                file.truncate(whole)
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                self._database.executemany(statement, rows)
+                self._database.execute("COMMIT")
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+
+
+def _refuse_journals(folder: Path) -> None:
+    """Refuse a folder in which the journal of an older version has unwritten events."""
+    for journal in folder.glob("journal-*.jsonl"):
+        cursor = journal.with_suffix(".cursor")
+        confirmed = int(cursor.read_text()) if cursor.is_file() else 0
+        if confirmed < journal.stat().st_size:
+            raise TrackingError(
+                f"{journal}: results that an older version of tass-lab could not write to MLflow; "
+                "run its last sweep with that version once more, or delete the file to give them up"
+            )

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
-from tracking.writer import Held, MlflowStore, datasets, require_store
+from tracking.reader import Reader, Snapshot, SweepRun, chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,51 +64,32 @@ def list_sweeps(uri: str, home: Path | None = None) -> list[SweepStatus]:
     Raises:
         TrackingError: the store is not there or cannot be reached.
     """
-    require_store(uri)
-    found: list[SweepStatus] = []
+    snapshot = Reader(uri).snapshot()
     alive = home is None or _is_locked(home)
-    for dataset in datasets(uri):
-        store = MlflowStore(uri, dataset)
-        held = store.held()
-        found += [_status(store, run, held, alive, dataset) for run in store.sweeps()]
-    return sorted(found, key=lambda sweep: -sweep.started)
+    return [_status(snapshot, sweep, alive) for sweep in snapshot.sweeps]
 
 
-def _status(
-    store: MlflowStore, run: Run, held: Mapping[str, Held], alive: bool, dataset: str
-) -> SweepStatus:
-    tags = run.data.tags
-    plan = _plan(store, run.info.run_id)
-    keys = frozenset(plan.get("trials", {}))
-    states = [held[key].state if key in held else "missing" for key in keys]
-    status = tags.get("tass.status", "running")
-    if status == "running" and not alive:
-        status = "interrupted"
-    open_trials = states.count("running")
+def _status(snapshot: Snapshot, sweep: SweepRun, alive: bool) -> SweepStatus:
+    found = [snapshot.trials[key] for key in sweep.keys if key in snapshot.trials]
+    states = [chosen(runs).state for runs in found]
+    missing, unended = len(sweep.keys) - len(found), states.count("running")
+    status = "interrupted" if sweep.status == "running" and not alive else sweep.status
     return SweepStatus(
-        run_id=run.info.run_id,
-        name=tags.get("tass.sweep", run.info.run_name),
-        dataset=dataset,
-        fingerprint=tags.get("tass.fingerprint", ""),
+        run_id=sweep.run_id,
+        name=sweep.name,
+        dataset=sweep.dataset,
+        fingerprint=sweep.fingerprint,
         status=status,
-        started=run.info.start_time / 1000,
-        seeds=tuple(int(seed) for seed in plan.get("seeds", ())),
-        keys=keys,
+        started=sweep.started / 1000,
+        seeds=sweep.seeds,
+        keys=sweep.keys,
         finished=states.count("finished"),
         failed=states.count("failed"),
         pruned=states.count("pruned"),
-        running=open_trials if status == "running" else 0,
-        missing=states.count("missing") + (0 if status == "running" else open_trials),
-        command=tags.get("tass.command", ""),
+        running=unended if status == "running" else 0,
+        missing=missing + (0 if status == "running" else unended),
+        command=sweep.command,
     )
-
-
-def _plan(store: MlflowStore, run_id: str) -> dict[str, Any]:
-    try:
-        plan = json.loads(store.download(run_id, "plan.json").read_text())
-    except (MlflowException, OSError, ValueError):
-        return {}
-    return plan if isinstance(plan, dict) else {}
 
 
 def _is_locked(home: Path) -> bool:

@@ -60,6 +60,7 @@ class Keep:
 
     policy: str = "best"
     top: int = 0
+    """How many stay unless all do."""
 
     @classmethod
     def parse(cls, text: str) -> Keep:

@@ -1,6 +1,6 @@
 """The conductor: the driver's side of a running sweep.
 
-It hands packs to Ray Tune, writes every result into the journal exactly once, starts failed
+It hands packs to Ray Tune, puts every result into the outbox exactly once, starts failed
 trials again, and keeps checkpoints within bounds.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from jobs.cluster.resources import Keep
@@ -16,12 +16,13 @@ from jobs.driver.progress import Progress, Watcher
 from jobs.driver.sources import Queue, Source
 from jobs.packs import Pack
 from jobs.storage.packs import Storage
-from tracking.described import Event, failure
+from tracking import schema
+from tracking.events import Event, Result, TrialEnded, TrialOpened, WeightsDropped
 
 logger = logging.getLogger(__name__)
 
-Record = Callable[[list[Event]], None]
-Start = Callable[[str], Event]
+Record = Callable[[Sequence[Event]], None]
+Start = Callable[[str], TrialOpened]
 
 
 class Conductor:
@@ -30,7 +31,7 @@ class Conductor:
     Args:
         source: decides which pack trains next.
         storage: where packs live.
-        record: puts events into the journal.
+        record: puts events into the outbox.
         start: returns the event that opens a trial's run, by trial key.
         progress: updated with every event.
         watcher: shown every change.
@@ -59,8 +60,7 @@ class Conductor:
         self._flying: dict[str, Pack] = {}
         self._seen: set[tuple[str, int]] = set()
         self._ended: set[str] = set()
-        self._failures: dict[str, list[str]] = {}
-        self._seconds: dict[str, list[float]] = {}
+        self._failures: dict[str, list[str | None]] = {}
         self._kept: dict[str, tuple[float, str]] = {}
 
     def suggest(self) -> Pack | Literal["done"] | None:
@@ -80,24 +80,15 @@ class Conductor:
         self._show()
         return pack
 
-    def receive(self, pack: Pack, events: list[Event]) -> None:
+    def receive(self, pack: Pack, events: Sequence[Result]) -> None:
         """Take the results of an epoch of a pack; repeated ones are dropped."""
-        fresh = [event for event in events if self._is_fresh(event)]
-        again = [event for event in fresh if self._may_try_again(event)]
-        fresh = [event for event in fresh if event not in again]
-        for event in fresh:
-            self._complete(event)
-        self.record(fresh)
-        self.source.observe(fresh)
-        for event in fresh:
-            self.progress.take(event)
-            if event["kind"] == "end":
-                self._ended.add(event["key"])
-                self.watcher.ended(self.progress, event)
-                self._bound_checkpoints(event)
-        for event in again:
-            self._restart(pack, event)
-        self._show()
+        new: list[Result] = []
+        for event in filter(self._is_fresh, events):
+            if isinstance(event, TrialEnded) and self._may_try_again(event):
+                self._restart(pack, event)
+            else:
+                new.append(event)
+        self._take(new)
 
     def retrying(self, pack: Pack, reason: str) -> None:
         """Take note that Ray starts a pack's process again."""
@@ -119,7 +110,7 @@ class Conductor:
                 for key in open_members:
                     self._again.add(self.storage.split(pack, key))
             else:
-                self.receive(pack, [failure(key, reason, time.time()) for key in open_members])
+                self._take([self._failure(pack, key, reason) for key in open_members])
         self.source.close(pack, reason)
         self._show()
 
@@ -133,82 +124,70 @@ class Conductor:
         self.progress.packs = len(self._flying)
         self.watcher.update(self.progress)
 
-    def _is_fresh(self, event: Event) -> bool:
-        key = event["key"]
-        if key in self._ended:
+    def _take(self, events: Sequence[Result]) -> None:
+        """Record what is new and stays so."""
+        self.record(events)
+        self.source.observe(events)
+        for event in events:
+            self.progress.take(event)
+            if isinstance(event, TrialEnded):
+                self._ended.add(event.key)
+                self.watcher.ended(self.progress, event)
+                self._bound_checkpoints(event)
+        self._show()
+
+    def _failure(self, pack: Pack, key: str, reason: str) -> TrialEnded:
+        return TrialEnded(
+            key=key, attempt=pack.attempt, status="failed", reason=reason, at=time.time()
+        )
+
+    def _is_fresh(self, event: Result) -> bool:
+        if event.key in self._ended:
             return False
-        if event["kind"] == "end":
+        if isinstance(event, TrialEnded):
             # A failure of an earlier run: the trial has been put into another pack since.
-            return bool(event["status"] != "failed" or event["at"] >= self._started)
-        if "seconds" in event:
-            self._seconds.setdefault(key, []).append(event["seconds"])
-        mark = (key, event["epoch"])
+            return event.status != "failed" or event.at >= self._started
+        mark = (event.key, event.epoch)
         fresh = mark not in self._seen
         self._seen.add(mark)
         return fresh
 
-    def _may_try_again(self, event: Event) -> bool:
+    def _may_try_again(self, event: TrialEnded) -> bool:
         """Whether a failed trial deserves another attempt.
 
         Not after ``max_failures``, and not when it failed twice in the same way: a trial is a
         pure function, and a third time would be no different.
         """
-        if event["kind"] != "end" or event["status"] != "failed" or self.stopping:
+        if event.status != "failed" or self.stopping:
             return False
-        reasons = self._failures.setdefault(event["key"], [])
-        alike = event["reason"] in reasons
-        reasons.append(event["reason"])
-        final = alike or bool(event.get("final"))
-        return not final and len(reasons) <= self.max_failures
+        reasons = self._failures.setdefault(event.key, [])
+        alike = event.reason in reasons
+        reasons.append(event.reason)
+        return not alike and len(reasons) <= self.max_failures
 
-    def _restart(self, pack: Pack, event: Event) -> None:
-        key = event["key"]
+    def _restart(self, pack: Pack, event: TrialEnded) -> None:
+        key = event.key
         attempt = len(self._failures[key])
-        self.watcher.note(f"{self.progress.label(key)} starts again ({event['reason']})")
+        self.watcher.note(f"{self.progress.label(key)} starts again ({event.reason})")
         again = Pack({key: pack.members[key]}, attempt=attempt)
         self.storage.delete(f"packs/{again.key}")
         self._again.add(again)
 
-    def _complete(self, event: Event) -> None:
-        """Add what only the driver knows."""
-        if event["kind"] == "end":
-            seconds = self._seconds.get(event["key"], [])
-            event["seconds_per_epoch"] = sum(seconds) / len(seconds) if seconds else None
-            if event["weights"]:
-                event["checkpoint"] = f"{self.storage.place}/{event['weights']}"
-                if event["status"] != "finished" or self.keep.policy == "none":
-                    event["checkpoint"] = ""
-
-    def _bound_checkpoints(self, event: Event) -> None:
-        if not event["weights"]:
+    def _bound_checkpoints(self, event: TrialEnded) -> None:
+        if event.weights is None:
             return
-        if not event["checkpoint"]:
-            self.storage.delete(event["weights"])
+        if event.status != "finished":
+            self.storage.delete(event.weights)
             return
-        self._kept[event["key"]] = (event["metrics"].get("val/all", 0.0), event["weights"])
-        if self.keep.policy == "top" and len(self._kept) > self.keep.top:
+        self._kept[event.key] = (event.metrics.get(schema.VALIDATION, 0.0), event.weights)
+        if self.keep.policy != "best" and len(self._kept) > self.keep.top:
             worst = min(self._kept, key=lambda key: (self._kept[key][0], key))
             _, weights = self._kept.pop(worst)
             self.storage.delete(weights)
-            self.record([{"kind": "dropped", "key": worst, "at": time.time()}])
+            self.record([WeightsDropped(key=worst, at=time.time())])
 
     def _clear_failures(self, pack: Pack) -> None:
         """Start from nothing where an earlier run left the pack failed for good."""
         states = set(self.storage.records(pack.key).values())
         if "failed" in states and "running" not in states:
             self.storage.delete(f"packs/{pack.key}")
-
-
-def opening(
-    sweep_key: str, key: str, variant: str, params: Mapping[str, object], tags: Mapping[str, str]
-) -> Event:
-    """Return the event that opens a trial's run in MLflow."""
-    return {
-        "kind": "start",
-        "key": key,
-        "sweep_key": sweep_key,
-        "name": f"{variant} · seed {params['seed']}",
-        "params": dict(params),
-        "tags": {"tass.kind": "trial", "tass.trial_key": key, "tass.variant": variant, **tags},
-        "at": time.time(),
-    }

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tass_core.trial import Trial
-from tracking.described import Event
+from tracking import schema
+from tracking.events import EpochDone, Result, TrialEnded
 
 
 @dataclass(slots=True)
@@ -41,24 +42,23 @@ class Progress:
     """Why MLflow does not take events at the moment."""
     started: float = field(default_factory=time.monotonic)
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Result) -> None:
         """Fold in one event that is new."""
-        key = event["key"]
-        if event["kind"] == "epoch":
-            self.epochs += "seconds" in event
+        if isinstance(event, EpochDone):
+            self.epochs += event.seconds is not None
             return
-        self.running.discard(key)
-        if event["status"] == "failed":
-            self.failed[key] = event["reason"]
-        elif event["status"] == "pruned":
+        self.running.discard(event.key)
+        if event.status == "failed":
+            self.failed[event.key] = event.reason or ""
+        elif event.status == "pruned":
             self.pruned += 1
         else:
             self.done += 1
-            self.finished.add(key)
-            self._take_best(key, event["metrics"])
+            self.finished.add(event.key)
+            self._take_best(event.key, event.metrics)
 
     def _take_best(self, key: str, metrics: Mapping[str, float]) -> None:
-        value = metrics.get("val/all")
+        value = metrics.get(schema.VALIDATION)
         if value is not None and (self.best is None or value > self.best[0]):
             self.best = (value, self.label(key))
 
@@ -91,7 +91,7 @@ class Watcher(Protocol):
     def update(self, progress: Progress) -> None:
         """Show the present state."""
 
-    def ended(self, progress: Progress, event: Event) -> None:
+    def ended(self, progress: Progress, event: TrialEnded) -> None:
         """Show that a trial ended."""
 
     def note(self, text: str) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
 from jobs.cluster.resources import Keep, Resources
 from jobs.cluster.session import Slots, check_machine, quiet_log, ray_session
-from jobs.driver.conductor import Conductor, opening
+from jobs.driver.conductor import Conductor
 from jobs.driver.progress import Progress, Watcher
 from jobs.driver.sources import Queue, Source
 from jobs.packs import Pack, adopt, choose_size, make_packs
@@ -24,11 +25,22 @@ from tass_core import TRAINING_VERSION
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
 from tass_core.trial import Trial
-from tracking.delivery import Tracker
-from tracking.described import Event
-from tracking.outbox import Journal
+from tracking import schema
+from tracking.connect import shown, store_name
+from tracking.delivery import Delivery
+from tracking.events import (
+    EpochDone,
+    Event,
+    Origin,
+    PlanGrew,
+    SweepClosed,
+    SweepOpened,
+    TrialOpened,
+)
+from tracking.outbox import Outbox
 from tracking.provenance import describe_environment, environment
-from tracking.writer import Held, MlflowStore
+from tracking.reader import Reader, TrialRun
+from tracking.writer import Writer
 
 PATIENCE = 20.0
 """Seconds that the end of a sweep waits for a tracking store that is away."""
@@ -63,12 +75,12 @@ class Outcome:
     missing: int = 0
     """Trials that the next run will train."""
     behind: str | None = None
-    """Why MLflow lacks what is in the journal, or None when it has everything."""
+    """Why MLflow lacks what is in the outbox, or None when it has everything."""
     seconds: float = 0.0
     log: Path | None = None
 
     @property
-    def status(self) -> str:
+    def status(self) -> Literal["finished", "failed", "stopped"]:
         """``finished``, ``failed`` or ``stopped``, as MLflow calls it."""
         if self.interrupted:
             return "stopped"
@@ -76,56 +88,66 @@ class Outcome:
 
 
 class Session:
-    """An open sweep: the lock, the journal and the tracker of one driver.
+    """An open sweep: the lock, the outbox and the delivery of one driver.
 
     Use it as a context manager; leaving it closes the sweep's run in MLflow.
     """
 
     def __init__(self, plan: Plan, setting: Setting, watcher: Watcher) -> None:
         self.plan, self.setting, self.watcher = plan, setting, watcher
-        self.store = MlflowStore(setting.tracking_uri, str(plan.dataset["name"]))
-        home = setting.storage.home
+        uri, home = setting.tracking_uri, setting.storage.home
+        self.origin = Origin(str(plan.dataset["name"]), plan.fingerprint, setting.storage.place)
         self.log = home / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-        self.tracker = Tracker(
-            Journal(home, setting.tracking_uri), self.store, setting.storage.fetch
-        )
+        self.writer = Writer(uri, fetch)
+        self.writer.open(self.origin.dataset)
+        self.reader = Reader(uri)
+        self.delivery = Delivery(Outbox(home, store_name(uri)), self.writer)
         self.started = time.monotonic()
         self.startup: float | None = None
         self.interrupted = False
         self.progress = Progress(plan.sweep, {}, {})
         self.opened = False
 
-    def held(self) -> dict[str, Held]:
-        """Return the finished trials that MLflow holds, after what earlier drivers left."""
-        self.tracker.start()
-        if not self.tracker.drain(PATIENCE):
-            raise SweepError(
-                f"tracking URI {self.setting.tracking_uri}: an earlier sweep's results wait in "
-                f"the journal and cannot be written ({self.tracker.trouble})"
-            )
-        return {key: trial for key, trial in self.store.held().items() if trial.state == "finished"}
+    def held(self) -> dict[str, TrialRun]:
+        """Return the finished trials that MLflow holds, after what earlier drivers left.
+
+        Raises:
+            SweepError: the store does not take what they left.
+        """
+        self.delivery.start()
+        if not self.delivery.drain(PATIENCE) and self.delivery.away:
+            raise self._unwritable("an earlier sweep's results wait in the outbox")
+        held = self.reader.held(self.origin.dataset)
+        return {key: trial for key, trial in held.items() if trial.state == "finished"}
 
     def open(self) -> None:
-        """Open the sweep's run in MLflow."""
+        """Open the sweep's run in MLflow.
+
+        Raises:
+            SweepError: the store does not take it; so nothing is trained.
+        """
         self.opened = True
-        self.tracker.record(
-            [
-                {
-                    "kind": "sweep",
-                    "sweep_key": self.plan.key,
-                    "name": self.plan.sweep,
-                    "tags": {
-                        "tass.sweep": self.plan.sweep,
-                        "tass.command": self.setting.command,
-                        "tass.status": "running",
-                        **_origin(self.plan),
-                        **{f"tass.environment.{k}": v for k, v in environment().items()},
-                    },
-                    "plan": self.plan.to_dict(),
-                    "at": time.time(),
-                }
-            ]
+        tags = {
+            schema.SWEEP: self.plan.sweep,
+            schema.COMMAND: self.setting.command,
+            schema.STATUS: "running",
+            **_origin(self.plan),
+            **{f"{schema.ENVIRONMENT}.{name}": text for name, text in environment().items()},
+        }
+        opening = SweepOpened(
+            sweep=self.plan.key,
+            name=self.plan.sweep,
+            plan=self.plan.to_dict(),
+            tags=tags,
+            at=time.time(),
         )
+        self.delivery.post(self.origin, [opening])
+        if not self.delivery.drain(PATIENCE, self.plan.key) or self.delivery.refused:
+            raise self._unwritable("the sweep cannot be opened")
+
+    def _unwritable(self, what: str) -> SweepError:
+        reason = self.delivery.trouble or "; ".join(self.delivery.refused) or "no answer"
+        return SweepError(f"tracking URI {shown(self.setting.tracking_uri)}: {what} ({reason})")
 
     def run(self, source: Source, slots: Slots) -> None:
         """Run what a source wants."""
@@ -166,58 +188,54 @@ class Session:
             missing=progress.remaining,
             log=self.log if self.log.exists() else None,
         )
-        self.tracker.record(
-            [
-                {"kind": "plan", "sweep_key": self.plan.key, "plan": self.plan.to_dict()},
-                self._ending(outcome.status),
-            ]
-        )
-        if self.tracker.drain(PATIENCE):
-            outcome.sweep_run = self.store.sweep_run(self.plan.key)
+        growth = PlanGrew(sweep=self.plan.key, plan=self.plan.to_dict(), at=time.time())
+        self.delivery.post(self.origin, [growth, self._closing(outcome.status)])
+        if self.delivery.drain(PATIENCE):
+            outcome.sweep_run = self.writer.sweep_run(self.origin, self.plan.key)
         else:
-            outcome.behind = self.tracker.trouble or "the tracking store does not answer"
-        if self.tracker.refused:
-            outcome.failed |= {f"MLflow, {text}": "refused" for text in self.tracker.refused}
+            outcome.behind = self.delivery.trouble or "the tracking store does not answer"
+        outcome.failed |= {f"MLflow, {text}": "refused" for text in self.delivery.refused}
         outcome.seconds = time.monotonic() - self.started
         return outcome
 
     def abandon(self) -> None:
         """Close the sweep's run after an error that the sweep cannot mend."""
         if self.opened:
-            self.tracker.record([self._ending("failed")])
-            self.tracker.drain(PATIENCE / 4)
+            self.delivery.post(self.origin, [self._closing("failed")])
+            self.delivery.drain(PATIENCE / 4)
 
-    def _ending(self, status: str) -> Event:
-        return {
-            "kind": "sweep-end",
-            "sweep_key": self.plan.key,
-            "status": status,
-            "startup": self.startup,
-            "at": time.time(),
-        }
+    def _closing(self, status: Literal["finished", "failed", "stopped"]) -> SweepClosed:
+        return SweepClosed(sweep=self.plan.key, status=status, startup=self.startup, at=time.time())
 
-    def _record(self, events: list[Event]) -> None:
-        spent = [event["seconds"] for event in events if "seconds" in event]
+    def _record(self, events: Sequence[Event]) -> None:
+        spent = [e.seconds for e in events if isinstance(e, EpochDone) and e.seconds is not None]
         if spent and self.startup is None:
             self.startup = time.monotonic() - self.started - sum(spent)
-        self.tracker.record(events)
-        self.progress.trouble = self.tracker.trouble
+        self.delivery.post(self.origin, events)
+        self.progress.trouble = self.delivery.trouble
 
-    def _opening(self, key: str) -> Event:
-        trial = self.plan.trials[key]
-        self.progress.names[key] = self.plan.name(key)
-        params = {
-            **trial.config.flat(),
-            "seed": trial.seed,
-            "fingerprint": self.plan.fingerprint,
-        }
+    def _opening(self, key: str) -> TrialOpened:
+        trial, name = self.plan.trials[key], self.plan.name(key)
+        self.progress.names[key] = name
         tags = {
-            "tass.config_hash": trial.config.hash(),
-            "tass.seed": str(trial.seed),
-            "tass.environment": describe_environment(),
+            schema.VARIANT: name,
+            schema.CONFIG_HASH: trial.config.hash(),
+            schema.SEED: str(trial.seed),
+            schema.ENVIRONMENT: describe_environment(),
             **_origin(self.plan),
         }
-        return opening(self.plan.key, key, self.plan.name(key), params, tags)
+        return TrialOpened(
+            key=key,
+            sweep=self.plan.key,
+            name=f"{name} · seed {trial.seed}",
+            params={
+                **trial.config.flat(),
+                "seed": trial.seed,
+                "fingerprint": self.plan.fingerprint,
+            },
+            tags=tags,
+            at=time.time(),
+        )
 
 
 @contextmanager
@@ -249,8 +267,20 @@ def session(plan: Plan, setting: Setting, watcher: Watcher) -> Iterator[Session]
         raise
     finally:
         if opened is not None:
-            opened.tracker.close()
+            opened.delivery.close()
         lock.release()
+
+
+def fetch(place: str, relative: str) -> Path:
+    """Return a local path of something in a storage.
+
+    Raises:
+        FileNotFoundError: it is gone.
+    """
+    path = Storage(place).fetch(relative)
+    if path is None:
+        raise FileNotFoundError(f"{place}/{relative}")
+    return path
 
 
 def run_grid(plan: Plan, setting: Setting, watcher: Watcher) -> Outcome:
@@ -268,7 +298,7 @@ def run_grid(plan: Plan, setting: Setting, watcher: Watcher) -> Outcome:
         return opened.close()
 
 
-def register(opened: Session, held: Mapping[str, Held]) -> dict[str, Trial]:
+def register(opened: Session, held: Mapping[str, TrialRun]) -> dict[str, Trial]:
     """Tell the progress what is wanted and held; return what is missing."""
     plan, progress = opened.plan, opened.progress
     progress.trials = plan.trials
@@ -305,8 +335,8 @@ def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
 
 def _origin(plan: Plan) -> dict[str, str]:
     return {
-        "tass.fingerprint": plan.fingerprint,
-        "tass.training_version": str(TRAINING_VERSION),
-        "tass.dataset": str(plan.dataset["name"]),
-        "tass.provenance": str(plan.dataset["provenance"]),
+        schema.FINGERPRINT: plan.fingerprint,
+        schema.TRAINING_VERSION: str(TRAINING_VERSION),
+        schema.DATASET: str(plan.dataset["name"]),
+        schema.PROVENANCE: str(plan.dataset["provenance"]),
     }

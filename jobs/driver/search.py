@@ -15,7 +15,8 @@ from jobs.driver.study import PackStudy, open_study
 from search_spaces.plan import FULL_MODEL, SEARCH, Plan, PlannedRow, PlannedTable
 from search_spaces.spaces import Space
 from tass_core.trial import Trial
-from tracking.writer import Held
+from tracking.reader import TrialRun
+from tracking.schema import BEST, VALIDATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def run_search(
 
         def known(key: str) -> Mapping[int, float] | None:
             trial = held.get(key)
-            return dict(opened.store.history(trial.run_id, "val/all")) if trial else None
+            return dict(opened.reader.history(trial.run_id, VALIDATION)) if trial else None
 
         size = setting.resources.pack_size
         source = PackStudy(study, space, plan, search, size, known)
@@ -75,17 +76,17 @@ def run_search(
                 packs = choose_packs(missing, missing, setting.storage, setting.resources, slots)
                 opened.run(Queue(packs), slots)
         outcome = opened.close()
-        return outcome, judge(plan, opened.store.held(), study.study_name)
+        return outcome, judge(plan, opened.reader.held(opened.origin.dataset), study.study_name)
 
 
-def judge(plan: Plan, held: Mapping[str, Held], study: str) -> Verdict:
+def judge(plan: Plan, held: Mapping[str, TrialRun], study: str) -> Verdict:
     """Compare the confirmed variants with the base config, by mean over all the seeds."""
     means: dict[str, float] = {}
     for row in plan.tables[0].rows if plan.tables else ():
         values = [
-            held[key].metrics["best_val"]
+            held[key].metrics[BEST]
             for key in row.trials.values()
-            if key in held and "best_val" in held[key].metrics
+            if key in held and BEST in held[key].metrics
         ]
         if row.trials and len(values) == len(row.trials):
             means[row.name] = sum(values) / len(values)
@@ -97,7 +98,7 @@ def judge(plan: Plan, held: Mapping[str, Held], study: str) -> Verdict:
 
 
 def _plan_confirmation(
-    opened: Session, source: PackStudy, search: Search, held: Mapping[str, Held]
+    opened: Session, source: PackStudy, search: Search, held: Mapping[str, TrialRun]
 ) -> dict[str, Trial]:
     """Plan the best variants and the base config with all the seeds; return what is missing."""
     plan, progress = opened.plan, opened.progress

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol
 
 from ray.tune.search import Searcher
 
 from jobs.packs import Pack
-from tracking.described import Event
+from tracking.events import Result
 
 
 class Source(Protocol):
@@ -22,7 +22,7 @@ class Source(Protocol):
     def exhausted(self) -> bool:
         """Whether there will be no pack any more, unless one in flight fails."""
 
-    def observe(self, events: list[Event]) -> None:
+    def observe(self, events: Sequence[Result]) -> None:
         """Take note of results."""
 
     def close(self, pack: Pack, reason: str | None) -> None:
@@ -43,7 +43,7 @@ class Queue:
         """Whether the queue is empty."""
         return not self._waiting
 
-    def observe(self, events: list[Event]) -> None:
+    def observe(self, events: Sequence[Result]) -> None:
         """Results do not change a queue."""
 
     def close(self, pack: Pack, reason: str | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import optuna
@@ -23,12 +23,12 @@ from search_spaces.spaces import Choice, Knob, Scalar, Space, active, complete
 from tass_core.config import TrialConfig, digest
 from tass_core.errors import ConfigError, SweepError
 from tass_core.trial import Trial, structure_key, trial_key
-from tracking.described import Event
-from tracking.writer import sqlite_path
+from tracking.connect import sqlite_path
+from tracking.events import EpochDone, Result
+from tracking.schema import VALIDATION as METRIC
 
 logger = logging.getLogger(__name__)
 
-METRIC = "val/all"
 _KEY, _PACK = "trial_key", "pack"
 
 
@@ -77,14 +77,14 @@ class PackStudy:
         """Whether the budget is spent."""
         return not self._left and self._asked >= self.search.trials
 
-    def observe(self, events: list[Event]) -> None:
+    def observe(self, events: Sequence[Result]) -> None:
         """Tell the study what happened."""
         for event in events:
-            for number in self._numbers.get(event["key"], ()):
-                if event["kind"] == "epoch":
-                    self._report(number, event["epoch"], event["metrics"][METRIC])
+            for number in self._numbers.get(event.key, ()):
+                if isinstance(event, EpochDone):
+                    self._report(number, event.epoch, event.metrics[METRIC])
                 else:
-                    self._tell(number, event["status"], event["metrics"].get(METRIC))
+                    self._tell(number, event.status, event.metrics.get(METRIC))
 
     def close(self, pack: Pack, reason: str | None) -> None:
         """Nothing: a failed pack's members go on alone, and their ends are observed."""
@@ -279,7 +279,7 @@ def open_study(plan: Plan, space: Space, search: Search, tracking_uri: str) -> o
 def default_storage(tracking_uri: str) -> str:
     """Return the SQLite file beside the tracking database, or in the working directory."""
     database = sqlite_path(tracking_uri)
-    folder = database.absolute().parent if database else Path.cwd()
+    folder = database.parent if database else Path.cwd()
     return f"sqlite:///{folder / 'optuna.db'}"
 
 

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from jobs.packs import Pack
 from tass_core.config import TrialConfig
 from tass_core.trial import Trial
-from tracking.writer import Held
+from tracking.reader import TrialRun
+from tracking.schema import PARAMETERS
 
 _SHAPE = (
     "model.encoder",
@@ -46,7 +47,7 @@ class Estimate:
 
 
 def estimate(
-    packs: Sequence[Pack], held: Mapping[str, Held], slots: int, startup: float | None = None
+    packs: Sequence[Pack], held: Mapping[str, TrialRun], slots: int, startup: float | None = None
 ) -> Estimate | None:
     """Return the expected wall-clock of packs on ``slots`` equal places, or None without a past.
 
@@ -99,12 +100,12 @@ def makespan(loads: Iterable[float], slots: int) -> float:
     return max(ends)
 
 
-def checkpoint_bytes(trials: Iterable[Trial], held: Mapping[str, Held]) -> int | None:
+def checkpoint_bytes(trials: Iterable[Trial], held: Mapping[str, TrialRun]) -> int | None:
     """Return the bytes of the trials' kept weights, or None when no past trial tells."""
     sizes: dict[tuple[str, ...], float] = {}
     for past in held.values():
-        if "params_m" in past.metrics and past.params:
-            sizes[_shape(past.params)] = past.metrics["params_m"]
+        if PARAMETERS in past.metrics and past.params:
+            sizes[_shape(past.params)] = past.metrics[PARAMETERS]
     if not sizes:
         return None
     typical = statistics.mean(sizes.values())
@@ -112,13 +113,12 @@ def checkpoint_bytes(trials: Iterable[Trial], held: Mapping[str, Held]) -> int |
     return int(millions * 4e6)
 
 
-def _paces(held: Iterable[Held]) -> dict[tuple[str, ...], list[float]]:
+def _paces(held: Iterable[TrialRun]) -> dict[tuple[str, ...], list[float]]:
     """Return shape -> seconds that a trial's epochs took."""
     paces: dict[tuple[str, ...], list[float]] = {}
     for trial in held:
-        seconds = trial.tags.get("tass.seconds_per_epoch")
-        if seconds and trial.params:
-            paces.setdefault(_shape(trial.params), []).append(float(seconds))
+        if trial.seconds_per_epoch and trial.params:
+            paces.setdefault(_shape(trial.params), []).append(trial.seconds_per_epoch)
     return paces
 
 

@@ -16,7 +16,8 @@ from jobs.planning.estimate import Estimate, checkpoint_bytes, estimate, estimat
 from jobs.storage.packs import Storage
 from search_spaces.plan import Plan
 from tass_core.config import TrialConfig
-from tracking.writer import Held, MlflowStore, sqlite_path
+from tracking.connect import sqlite_path
+from tracking.reader import Reader, TrialRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +141,13 @@ def preview(
     )
 
 
-def _past(plan: Plan, tracking_uri: str) -> tuple[Mapping[str, Held], float | None]:
+def _past(plan: Plan, tracking_uri: str) -> tuple[Mapping[str, TrialRun], float | None]:
     """Return the trials that MLflow holds of the plan's dataset, and the last start-up."""
     database = sqlite_path(tracking_uri)
     if database is not None and not database.exists():
         return {}, None
-    store = MlflowStore(tracking_uri, str(plan.dataset["name"]))
-    return store.held(), store.startup()
+    reader, dataset = Reader(tracking_uri), str(plan.dataset["name"])
+    return reader.held(dataset), reader.startup(dataset)
 
 
 def _slots(resources: Resources, cpus: int) -> Slots:

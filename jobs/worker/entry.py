@@ -9,14 +9,14 @@ from typing import Any
 from jobs.cluster.session import Slots
 from jobs.packs import Pack
 from jobs.worker.train import Workplace, train
-from tracking.described import Event
+from tracking.events import Result
 
 
 def run_pack(config: dict[str, Any], place: Workplace) -> None:
     """Train a pack in the Tune trial's own process."""
     from ray import tune
 
-    def report(events: list[Event]) -> None:
+    def report(events: list[Result]) -> None:
         tune.report({"events": events})
 
     train(Pack.from_dict(json.loads(config["pack"])), place, report)
@@ -55,7 +55,7 @@ def _train_worker(config: dict[str, Any]) -> None:
 
     from tass_core.training import Shard
 
-    def report(events: list[Event]) -> None:
+    def report(events: list[Result]) -> None:
         ray.train.report({"events": events})
 
     context = ray.train.get_context()

@@ -6,8 +6,10 @@ that is ``ray.tune.report``, in a worker of ``TorchTrainer`` it is ``ray.train.r
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +21,11 @@ from jobs.storage.packs import Storage
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.devices import device_for
 from tass_core.errors import SweepError
-from tass_core.training import Fuse, Shard, train_pack
-from tracking.described import Event, describe
+from tass_core.training import EpochResult, Fuse, Shard, TrialResult, train_pack
+from tracking.events import EpochDone, Result, TrialEnded
+from tracking.provenance import describe_environment
 
-Report = Callable[[list[Event]], None]
+Report = Callable[[list[Result]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +76,18 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
     storage = Storage(place.storage)
     writes = shard is None or shard.rank == 0
     folder = storage.open_pack(pack)
-    events: list[Event] = []
-    clock = _EpochClock()
+    results: list[EpochResult | TrialResult] = []
+    reporter = _Reporter(pack)
 
     def close_epoch() -> bool:
         if writes:
             storage.publish(pack.key)
-        if events:
-            clock.share(events)
-            report(list(events))
-            events.clear()
+        if results:
+            report(reporter.events(results))
+            results.clear()
         return False
 
-    results = train_pack(
+    trained = train_pack(
         [pack.members[key] for key in sorted(pack.members)],
         dataset,
         folder=folder,
@@ -96,21 +98,63 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
         stop=close_epoch,
         replay=True,
     )
-    for result in results:
-        events.append(describe(result, pack.key))
+    for result in trained:
+        results.append(result)
     close_epoch()
 
 
-class _EpochClock:
-    """Shares out the wall-clock of an epoch, all that belongs to it, among those who ran."""
+class _Reporter:
+    """Makes events of a pack's results, and shares out each epoch's wall-clock.
 
-    def __init__(self) -> None:
+    All that belongs to an epoch counts. Results that this process did not train take no time.
+    """
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
         self._started = self._last = time.time()
+        self._seconds: dict[str, list[float]] = defaultdict(list)
 
-    def share(self, events: list[Event]) -> None:
-        """Note the seconds of each epoch that this call trained; repeated ones get none."""
+    def events(self, results: Sequence[EpochResult | TrialResult]) -> list[Result]:
+        """Return the events of one epoch of all members."""
         now = time.time()
-        fresh = [e for e in events if e["kind"] == "epoch" and e["at"] >= self._started]
-        for event in fresh:
-            event["seconds"] = (now - self._last) / len(fresh)
+        fresh = [it for it in results if isinstance(it, EpochResult) and self._is_fresh(it)]
+        share = (now - self._last) / max(len(fresh), 1)
         self._last = now
+        for result in fresh:
+            self._seconds[result.key].append(share)
+        return [
+            self._epoch(result, share) if isinstance(result, EpochResult) else self._end(result)
+            for result in results
+        ]
+
+    def _is_fresh(self, result: EpochResult) -> bool:
+        return result.finished_at >= self._started
+
+    def _epoch(self, result: EpochResult, share: float) -> EpochDone:
+        return EpochDone(
+            key=result.key,
+            attempt=self._pack.attempt,
+            epoch=result.epoch,
+            metrics=dict(result.metrics),
+            seconds=share if self._is_fresh(result) else None,
+            at=result.finished_at,
+        )
+
+    def _end(self, result: TrialResult) -> TrialEnded:
+        place = f"packs/{self._pack.key}/trials/{result.key}"
+        seconds = self._seconds[result.key]
+        assert result.status != "running"
+        return TrialEnded(
+            key=result.key,
+            attempt=self._pack.attempt,
+            status=result.status,
+            reason=result.reason,
+            best_epoch=result.best_epoch,
+            metrics=dict(result.metrics),
+            weights=f"{place}/{result.weights.name}" if result.weights else None,
+            predictions=f"{place}/{result.predictions.name}" if result.predictions else None,
+            fused=result.fused,
+            seconds_per_epoch=statistics.mean(seconds) if seconds else None,
+            environment=describe_environment(),
+            at=result.finished_at,
+        )

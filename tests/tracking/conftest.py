@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
+from tass_core.evaluation.predictions import Predictions, write_predictions
 from tracking.connect import connect
 
 
@@ -74,3 +76,28 @@ def server(template, tmp_path):
     found = Server(tmp_path, template)
     yield found
     found.stop()
+
+
+@pytest.fixture
+def storage(tmp_path):
+    """A storage folder with one trial's predictions, and what finds files in it."""
+    folder = tmp_path / "storage"
+    path = folder / "packs/p/trials/k1/predictions.parquet"
+    path.parent.mkdir(parents=True)
+    answers = Predictions(
+        question_id=np.array([2, 1]),
+        type=np.array(["a_count", "v_loc"]),
+        answer=np.array(["two", "right"]),
+        predicted=np.array(["two", "left"]),
+        correct=np.array([True, False]),
+        split="test",
+    )
+    write_predictions(path, answers)
+
+    def fetch(_place, relative):
+        found = folder / relative
+        if not found.exists():
+            raise FileNotFoundError(found)
+        return found
+
+    return fetch

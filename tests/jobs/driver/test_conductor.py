@@ -12,7 +12,7 @@ from jobs.packs import Pack
 from jobs.storage.packs import Storage
 from jobs.worker.train import Workplace, train
 from tass_core.trial import Trial, trial_key
-from tracking.described import failure
+from tracking.events import EpochDone, TrialEnded, TrialOpened, WeightsDropped
 
 
 class Silent:
@@ -25,7 +25,7 @@ class Silent:
         self.progress = progress
 
     def ended(self, _progress, event):
-        self.notes.append((event["key"], event["status"]))
+        self.notes.append((event.key, event.status))
 
     def note(self, text):
         self.notes.append(text)
@@ -46,7 +46,7 @@ class Stage:
             Queue(packs),
             self.storage,
             self.recorded.extend,
-            lambda key: {"kind": "start", "key": key},
+            lambda key: TrialOpened(key=key, sweep="s", name=key, params={}, tags={}, at=0.0),
             self.progress,
             Silent(),
             Keep.parse(keep),
@@ -61,10 +61,10 @@ class Stage:
         self.conductor.close(pack)
 
     def ends(self):
-        return {e["key"]: e["status"] for e in self.recorded if e["kind"] == "end"}
+        return {e.key: e.status for e in self.recorded if isinstance(e, TrialEnded)}
 
     def epochs(self, key):
-        return [e["epoch"] for e in self.recorded if e["kind"] == "epoch" and e["key"] == key]
+        return [e.epoch for e in self.recorded if isinstance(e, EpochDone) and e.key == key]
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def configs(base):
 
 
 def broken(stage, key, reason="the training loss was not finite at epoch 1, step 3"):
-    return {**failure(key, reason, time.time()), "final": False}
+    return TrialEnded(key=key, attempt=0, status="failed", reason=reason, at=time.time())
 
 
 def test_each_result_is_recorded_once_however_often_it_is_reported(world, configs, tmp_path):
@@ -210,13 +210,13 @@ def test_checkpoints_are_bounded(world, configs, tmp_path, keep, kept):
 
     left = list(tmp_path.glob("packs/*/trials/*/best-*/model.safetensors"))
     assert len(left) == kept
-    ends = [event for event in stage.recorded if event["kind"] == "end"]
-    dropped = [event["key"] for event in stage.recorded if event["kind"] == "dropped"]
-    named = {e["key"] for e in ends if e["checkpoint"]} - set(dropped)
+    ends = [event for event in stage.recorded if isinstance(event, TrialEnded)]
+    dropped = {event.key for event in stage.recorded if isinstance(event, WeightsDropped)}
+    named = {end.key for end in ends if end.weights} - dropped
     assert named == {path.parents[1].name for path in left}
     if keep == "top:1":
-        best = max(ends, key=lambda e: (e["metrics"]["val/all"], e["key"]))
-        assert named == {best["key"]}
+        best = max(ends, key=lambda end: (end.metrics["val/all"], end.key))
+        assert named == {best.key}
 
 
 def test_stopping_hands_out_nothing_more_and_counts_what_is_missing(world, configs, tmp_path):

@@ -10,6 +10,7 @@ from search_spaces.plan import empty_plan
 from search_spaces.spaces import SPACES, Choice, Range, fit_space
 from tass_core.training import Halving
 from tass_core.trial import structure_key
+from tracking.events import EpochDone, TrialEnded
 
 
 @pytest.fixture
@@ -31,18 +32,24 @@ def accuracy(trial, epoch):
     return 50 + epoch - 1000 * abs(config.model.tau - 0.03) - 100 * config.optimiser.learning_rate
 
 
+def epoch_done(key, epoch, value):
+    metrics = {"val/all": value}
+    return EpochDone(key=key, attempt=0, epoch=epoch, metrics=metrics, seconds=1.0, at=0.0)
+
+
+def ended(key, status, value):
+    metrics = {} if value is None else {"val/all": value}
+    return TrialEnded(key=key, attempt=0, status=status, reason=None, metrics=metrics, at=0.0)
+
+
 def finish(source, pack, epochs=3, pruned=0):
     """Tell what training would have told: the first ``pruned`` members stop after epoch 1."""
     for place, (key, trial) in enumerate(pack.members.items()):
         last = 1 if place < pruned else epochs
         values = {epoch: accuracy(trial, epoch) for epoch in range(1, last + 1)}
-        events = [
-            {"kind": "epoch", "key": key, "epoch": epoch, "metrics": {"val/all": value}}
-            for epoch, value in values.items()
-        ]
+        events = [epoch_done(key, epoch, value) for epoch, value in values.items()]
         status = "pruned" if place < pruned else "finished"
-        end = {"kind": "end", "key": key, "status": status, "metrics": {"val/all": values[last]}}
-        source.observe([*events, end])
+        source.observe([*events, ended(key, status, values[last])])
     source.close(pack, None)
 
 
@@ -89,7 +96,7 @@ def test_failed_member_is_told_as_failed(world, base, url):
     pack = source.next()
     (key,) = pack.members
 
-    source.observe([{"kind": "end", "key": key, "status": "failed", "metrics": {}}])
+    source.observe([ended(key, "failed", None)])
 
     assert [trial.state for trial in source.study.trials] == [TrialState.FAIL]
 
@@ -114,7 +121,7 @@ def test_pack_interrupted_between_two_tells_is_completed(world, base, url):
     before = searcher(world, base, url)
     pack = before.next()
     first = next(iter(pack.members))
-    before.observe([{"kind": "end", "key": first, "status": "pruned", "metrics": {"val/all": 1.0}}])
+    before.observe([ended(first, "pruned", 1.0)])
 
     after = searcher(world, base, url)
 

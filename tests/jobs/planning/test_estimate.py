@@ -7,23 +7,30 @@ from jobs.packs import Pack
 from jobs.planning.estimate import checkpoint_bytes, estimate, makespan
 from tass_core.config import TrialConfig
 from tass_core.trial import Trial
-from tracking.writer import Held
+from tracking.reader import TrialRun
 
 BASE = TrialConfig().replace("optimiser.epochs", 10)
 
 
 def past(key, seconds_per_epoch, config=BASE, params_m=2.0):
-    return Held(
+    return TrialRun(
         key=key,
         run_id=key,
+        experiment_id="1",
         state="finished",
         seed=0,
         config_hash=config.hash(),
         variant="v",
+        dataset="toy",
         fingerprint="f",
-        sweep="s",
+        training_version="1",
+        reason=None,
+        checkpoint=None,
+        parent="s",
+        started=0,
+        artifact_uri="",
         metrics={"params_m": params_m},
-        tags={"tass.seconds_per_epoch": str(seconds_per_epoch)},
+        seconds_per_epoch=seconds_per_epoch,
         params={name: str(value) for name, value in config.flat().items()},
     )
 

@@ -1,0 +1,146 @@
+"""The outbox empties into MLflow, whatever stands in the way of some of it."""
+
+import shutil
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.tracking.stories import ORIGIN, STORY, contents, ended, epoch, opened, trial
+from tracking.delivery import Delivery
+from tracking.events import Origin
+from tracking.outbox import Outbox
+from tracking.reader import Reader
+from tracking.writer import Writer
+
+PATIENCE = 60
+
+
+@pytest.fixture
+def start(tmp_path, storage):
+    """Return what starts a delivery over the same outbox, each with a writer of its own."""
+    started = []
+
+    def begin(uri):
+        delivery = Delivery(Outbox(tmp_path / "home", "store"), Writer(uri, storage))
+        delivery.start()
+        started.append(delivery)
+        return delivery
+
+    yield begin
+    for delivery in started:
+        delivery.close()
+
+
+def test_what_an_earlier_driver_left_is_carried_to_its_own_experiment(uri, start, tmp_path):
+    Outbox(tmp_path / "home", "store").post(ORIGIN, STORY)
+    Outbox(tmp_path / "home", "store").post(Origin("other", "f2", "/elsewhere"), STORY)
+
+    delivery = start(uri)
+
+    assert delivery.drain(PATIENCE)
+    assert len(contents(uri)) == 2
+    assert {run.dataset for run in Reader(uri).snapshot().sweeps} == {"tiny"}
+    assert len(Reader(uri).snapshot("other").trials["k1"]) == 1
+    assert delivery.refused == []
+
+
+def test_an_event_refused_for_good_stops_no_other_and_is_kept(uri, start, tmp_path):
+    delivery = start(uri)
+
+    delivery.post(ORIGIN, [epoch(1, 1.0, 1.0, key="nobody"), *STORY])
+
+    assert delivery.drain(PATIENCE)
+    assert len(contents(uri)) == 2
+    assert [text.partition(":")[0] for text in delivery.refused] == ["nobody"]
+    assert [letter.lane for letter in Outbox(tmp_path / "home", "store").dead_letters()] == [
+        "nobody"
+    ]
+
+
+def test_only_the_lane_in_trouble_waits(uri, start, tmp_path):
+    delivery = start(uri)
+    delivery.post(ORIGIN, [opened(), trial()])
+    assert delivery.drain(PATIENCE)
+    blocked = tmp_path / "mlartifacts/tass/tiny" / Reader(uri).held("tiny")["k1"].run_id
+    blocked.mkdir(parents=True)
+    (blocked / "artifacts").write_text("a file where the artifacts belong")
+
+    end = [ended(), trial("k2"), epoch(1, 50.0, 102.0, key="k2"), ended("k2", "failed")]
+    delivery.post(ORIGIN, end)
+
+    assert delivery.drain(PATIENCE, lane="k2")
+    assert not delivery.drain(0.2)
+    assert delivery.away is None
+    assert "artifacts" in delivery.trouble
+    assert {key: run.state for key, run in Reader(uri).held("tiny").items()} == {
+        "k1": "running",
+        "k2": "failed",
+    }
+    (blocked / "artifacts").unlink()
+    assert delivery.drain(PATIENCE)
+    assert delivery.trouble is None
+    assert Reader(uri).held("tiny")["k1"].state == "finished"
+
+
+def test_trials_wait_for_the_run_of_a_sweep_that_is_late(uri, start, tmp_path):
+    delivery = start(uri)
+    delivery.post(ORIGIN, [opened("s0")])
+    assert delivery.drain(PATIENCE)
+    shutil.rmtree(tmp_path / "mlartifacts/tass/tiny")
+    (tmp_path / "mlartifacts/tass/tiny").write_text("a file where the artifacts belong")
+
+    delivery.post(ORIGIN, STORY[:3])
+    assert not delivery.drain(0.5)
+    (tmp_path / "mlartifacts/tass/tiny").unlink()
+
+    assert delivery.drain(PATIENCE)
+    assert delivery.refused == []
+    assert Reader(uri).held("tiny").keys() == {"k1"}
+
+
+def test_two_drivers_with_one_outbox_deliver_everything_once(uri, start):
+    first, second = start(uri), start(uri)
+
+    for number in range(1, 6):
+        first.post(ORIGIN, [opened(), trial(), epoch(number, 50.0, 100.0 + number)])
+        second.post(ORIGIN, [opened(), trial("k2"), epoch(number, 50.0, 100.0 + number, "k2")])
+
+    assert first.drain(PATIENCE)
+    assert second.drain(PATIENCE)
+    sweep, *trials = contents(uri)
+    assert sweep[2]["tass.sweep_key"] == "s1"
+    assert len(trials) == 2
+    for found in trials:
+        assert [step for step, _, _ in found[4]["val/all"]] == [1, 2, 3, 4, 5]
+
+
+def test_a_server_that_goes_and_comes_back_gets_everything(server, start):
+    delivery = start(server.uri)
+    delivery.post(ORIGIN, STORY[:3])
+    assert delivery.drain(PATIENCE)
+
+    server.stop()
+    delivery.post(ORIGIN, STORY[3:])
+    assert not delivery.drain(1)
+    assert delivery.away
+    server.start()
+
+    assert delivery.drain(PATIENCE)
+    run = Reader(server.uri).held("tiny")["k1"]
+    assert run.state == "finished"
+    assert Reader(server.uri).predictions(run).correct.tolist() == [False, True]
+    assert MlflowClient(server.uri).get_metric_history(run.run_id, "val/all")[-1].value == 60.0
+
+
+def test_reading_says_that_the_server_is_gone_and_takes_no_silence_for_absence(server, start):
+    delivery = start(server.uri)
+    delivery.post(ORIGIN, STORY)
+    assert delivery.drain(PATIENCE)
+    snapshot = Reader(server.uri).snapshot()
+    [run] = snapshot.trials["k1"]
+    server.stop()
+
+    with pytest.raises(Exception, match="tracking URI") as error:
+        snapshot.predictions(run)
+
+    assert type(error.value).__name__ == "TrackingError"
