@@ -10,8 +10,8 @@ COMMANDS = {
     "make": Place("cli.data.make", "make", "Make a procedural music world."),
     "ingest": Place("cli.data.ingest", "ingest_command", "Make a dataset from feature folders."),
     "extract": Place("cli.data.extract", "extract_command", "Make a dataset from videos."),
-    "info": Place("cli.data.inspect", "info_command", "Show what is in a dataset."),
-    "check": Place("cli.data.inspect", "check_command", "Report what is wrong with a dataset."),
+    "info": Place("cli.data.info", "info_command", "Show what is in a dataset."),
+    "check": Place("cli.data.info", "check_command", "Report what is wrong with a dataset."),
 }
 
 

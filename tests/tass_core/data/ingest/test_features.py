@@ -15,7 +15,6 @@ import pytest
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.ingest.features import IngestPlan, ingest
-from tass_core.data.ingest.npy import recognise
 from tass_core.data.ingest.text import TextPlan
 from tass_core.data.music_avqa.questions import parse_questions
 from tass_core.errors import DataError
@@ -109,36 +108,6 @@ def test_every_float_type_gives_the_same_numbers(folders, kind):
     maps = dataset.features(TrialConfig().replace("model.encoder", GLOVE)).visual
     np.testing.assert_array_equal(maps[0], regions_last(folders.maps[VIDEOS[0]]).astype(np.float16))
     assert any(kind in text for text in folders.said)
-
-
-@pytest.mark.parametrize(
-    ("shape", "axes", "grid", "channels", "token"),
-    [
-        ((60, 512, 14, 14), "TCHW", (14, 14), 512, False),
-        ((60, 14, 14, 512), "THWC", (14, 14), 512, False),
-        ((60, 2048, 7, 7), "TCHW", (7, 7), 2048, False),
-        ((60, 512, 9, 16), "TCHW", (9, 16), 512, False),
-        ((10, 50, 512), "TPC", (7, 7), 512, True),
-        ((10, 49, 2048), "TPC", (7, 7), 2048, False),
-        ((10, 2048, 49), "TCP", (7, 7), 2048, False),
-        ((10, 14, 1024), "TPC", (1, 14), 1024, False),
-        ((60, 768), "TC", (1, 1), 768, False),
-    ],
-)
-def test_shape_tells_the_layout(shape, axes, grid, channels, token):
-    found = recognise(shape)
-    assert (found.axes, found.grid, found.channels, found.class_token) == (
-        axes,
-        grid,
-        channels,
-        token,
-    )
-
-
-@pytest.mark.parametrize("shape", [(60,), (1, 2, 3, 4, 5), (60, 7, 7, 7), (60, 0, 14, 14)])
-def test_shape_that_tells_nothing_is_refused(shape):
-    with pytest.raises(DataError, match="shape"):
-        recognise(shape)
 
 
 def test_ingested_dataset_trains_with_its_own_settings(folders):
