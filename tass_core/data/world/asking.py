@@ -31,14 +31,15 @@ MIDDLE = 0.15
 class Question:
     """A question of a world and what settles it."""
 
-    asked: RawQuestion
+    record: RawQuestion
+    """As a question file would have it."""
     settled: Settled | None
     """None when the scene does not give this answer (real questions only)."""
 
     @property
     def target(self) -> str | None:
         """The instruments it names, or None."""
-        named = [value for value in self.asked.values if value in INSTRUMENTS]
+        named = [value for value in self.record.values if value in INSTRUMENTS]
         return ", ".join(named) or None
 
 
@@ -70,10 +71,10 @@ class QuestionSampler:
             if found is not None:
                 values, settled = found
                 identity = first_id + len(questions)
-                asked = RawQuestion(
+                record = RawQuestion(
                     video_id, identity, template.type, template.content, values, settled.answer
                 )
-                questions.append(Question(asked, settled))
+                questions.append(Question(record, settled))
         return questions
 
     def _behind(self) -> dict[Template, float]:

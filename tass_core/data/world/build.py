@@ -125,7 +125,7 @@ def _set_texts(
     texts: dict[str, list[str]] = {split: [] for split in SPLITS}
     for video in videos:
         for split, questions in video.questions.items():
-            texts[split] += [question.asked.text for question in questions]
+            texts[split] += [question.record.text for question in questions]
     sentences = read_sentences(texts["train"], texts["val"] + texts["test"])
     for name in prototypes.visual:
         if name == "clip":
@@ -144,15 +144,15 @@ def _set_questions(
     writer: DatasetWriter, split: str, videos: Sequence[Video], sentences: Mapping[str, int]
 ) -> None:
     rows = [(row, item) for row, video in enumerate(videos) for item in video.asked(split)]
-    asked = [question.asked for _, question in rows]
+    records = [question.record for _, question in rows]
     writer.set_questions(
         split,
-        question_id=[question.question_id for question in asked],
+        question_id=[record.question_id for record in records],
         video=[row for row, _ in rows],
-        sentence=[sentences[question.text] for question in asked],
-        answer=[ANSWERS.index(question.answer) for question in asked],
-        type=[QUESTION_TYPES.index(question.type) for question in asked],
-        text=[question.text for question in asked],
+        sentence=[sentences[record.text] for record in records],
+        answer=[ANSWERS.index(record.answer) for record in records],
+        type=[QUESTION_TYPES.index(record.type) for record in records],
+        text=[record.text for record in records],
         target=[question.target for _, question in rows],
     )
 

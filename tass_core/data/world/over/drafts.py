@@ -73,6 +73,11 @@ class Draft:
         self.parts.append(part)
         return part
 
+    def add_any(self, *, visible: bool = True, sounds: bool = True) -> Part:
+        """Add a part of any instrument, as often as not one that the draft has already."""
+        name = self.any_name(known=bool(self.rng.random() < 0.5))
+        return self.add(name, visible=visible, sounds=sounds)
+
     def any_name(self, known: bool = False) -> str:
         """Return an instrument, one of the draft's own if asked for and there is one."""
         names = [part.instrument for part in self.parts] if known else []

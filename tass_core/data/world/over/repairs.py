@@ -73,16 +73,13 @@ def _heard_count(draft: Draft, answer: str) -> None:
         if silent and draft.rng.random() < 0.5:
             silent.pop().sounds = True
         else:
-            draft.add(draft.any_name(known=draft.rng.random() < 0.5))
+            draft.add_any()
 
     _resize(draft, draft.heard(), _wanted(answer), add)
 
 
 def _played_count(draft: Draft, answer: str) -> None:
-    def add() -> None:
-        draft.add(draft.any_name(known=draft.rng.random() < 0.5))
-
-    _resize(draft, draft.played(), _wanted(answer), add)
+    _resize(draft, draft.played(), _wanted(answer), draft.add_any)
 
 
 def _silent_count(draft: Draft, answer: str) -> None:
@@ -93,7 +90,7 @@ def _silent_count(draft: Draft, answer: str) -> None:
         if len(sounding) > 1 and draft.rng.random() < 0.5:
             draft.pick(sounding).sounds = False
         else:
-            draft.add(draft.any_name(known=draft.rng.random() < 0.5), sounds=False)
+            draft.add_any(sounds=False)
     for part in silent[wanted:]:
         if draft.rng.random() < 0.5:
             part.sounds = True
@@ -235,7 +232,7 @@ def _from_stage(draft: Draft, answer: str) -> None:
     for part in draft.played():
         part.sounds = False
     if not draft.heard():
-        draft.add(draft.any_name(known=draft.rng.random() < 0.5), visible=False)
+        draft.add_any(visible=False)
 
 
 def _always(draft: Draft, answer: str, name: str) -> None:
@@ -252,7 +249,7 @@ def _always(draft: Draft, answer: str, name: str) -> None:
 def _voiceover(draft: Draft, answer: str) -> None:
     unseen = [part for part in draft.heard() if not part.visible]
     if answer == "yes" and not unseen:
-        draft.add(draft.any_name(known=draft.rng.random() < 0.5), visible=False)
+        draft.add_any(visible=False)
     if answer == "no":
         for part in unseen:
             draft.parts.remove(part)

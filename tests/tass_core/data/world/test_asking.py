@@ -27,7 +27,7 @@ def ask(listeners, answer_bias=0.5, count=8):
 
 
 def test_types_occur_as_often_as_in_the_real_test_file(listeners):
-    asked = Counter(item.asked.type for found in ask(listeners) for item in found)
+    asked = Counter(item.record.type for found in ask(listeners) for item in found)
     total, real = sum(asked.values()), sum(item.share for item in TEMPLATES)
     for kind in QUESTION_TYPES:
         share = sum(item.share for item in TEMPLATES if item.type == kind) / real
@@ -36,14 +36,14 @@ def test_types_occur_as_often_as_in_the_real_test_file(listeners):
 
 def test_no_question_is_asked_twice_of_a_scene_and_their_numbers_follow(listeners):
     for found in ask(listeners[:50]):
-        assert len({item.asked.text for item in found}) == len(found)
-        assert [item.asked.question_id for item in found] == list(range(len(found)))
+        assert len({item.record.text for item in found}) == len(found)
+        assert [item.record.question_id for item in found] == list(range(len(found)))
 
 
 def test_the_prior_covers_every_answer_the_rules_give(listeners):
     for found in ask(listeners):
         for item in found:
-            assert item.asked.answer in find_template(item.asked.content).prior
+            assert item.record.answer in find_template(item.record.content).prior
 
 
 def test_answer_bias_turns_the_answer_prior(listeners):
@@ -52,7 +52,7 @@ def test_answer_bias_turns_the_answer_prior(listeners):
         answers = defaultdict(Counter)
         for found in ask(listeners, answer_bias):
             for item in found:
-                answers[item.asked.content][item.asked.answer] += 1
+                answers[item.record.content][item.record.answer] += 1
         right = sum(max(counts.values()) for counts in answers.values())
         return right / sum(sum(counts.values()) for counts in answers.values())
 
@@ -62,5 +62,5 @@ def test_answer_bias_turns_the_answer_prior(listeners):
 def test_a_target_names_the_instruments_of_the_sentence(listeners):
     for found in ask(listeners[:50]):
         for item in found:
-            named = item.asked.content.count("<Object>")
+            named = item.record.content.count("<Object>")
             assert len(item.target.split(", ") if item.target else []) == named
