@@ -207,15 +207,11 @@ def _cutaway_as_data(cutaway: Cutaway | None) -> dict[str, Any] | None:
 
 
 def _source_as_data(source: Source) -> dict[str, Any]:
+    numbers = ("x", "y", "width", "height", "drift", "rhythm")
     return {
         "instrument": source.instrument,
         "visible": source.visible,
-        "x": round(source.x, 3),
-        "y": round(source.y, 3),
-        "width": round(source.width, 3),
-        "height": round(source.height, 3),
-        "drift": round(source.drift, 3),
-        "rhythm": round(source.rhythm, 3),
+        **{name: round(getattr(source, name), 3) for name in numbers},
         "loudness": [round(float(value), 3) for value in source.loudness],
         "fidget": [round(float(value), 3) for value in source.fidget],
     }

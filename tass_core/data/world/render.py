@@ -131,9 +131,9 @@ def _weights(scene: Scene, covered: list[Floats], basis: VisualBasis, clarity: C
         gesture = clarity.gesture * cover * play[:, None, None]
         tempo = clarity.tempo * (2 * source.rhythm - 1) * cover * (play > 0)[:, None, None]
         moving *= 1 - 0.7 * cover[..., None] * _background(basis)
-        moving[..., _identity(kind)] += clarity.identity * cover
-        moving[..., _placed(kind)] += clarity.placed * cover * _across(columns)
-        moving[..., _playing(kind)] += clarity.playing * cover * play[:, None, None]
+        moving[..., _IDENTITY + kind] += clarity.identity * cover
+        moving[..., _PLACED + kind] += clarity.placed * cover * _across(columns)
+        moving[..., _PLAYING + kind] += clarity.playing * cover * play[:, None, None]
         moving[..., _MOTION] += gesture
         moving[..., _MOTION + 1] += gesture * _across(columns)
         moving[..., _MOTION + 2] += tempo
@@ -174,18 +174,6 @@ _PLAYING = _PLACED + len(INSTRUMENTS)
 _MOTION = _PLAYING + len(INSTRUMENTS)
 
 
-def _identity(kind: int) -> int:
-    return _IDENTITY + kind
-
-
-def _placed(kind: int) -> int:
-    return _PLACED + kind
-
-
-def _playing(kind: int) -> int:
-    return _PLAYING + kind
-
-
 def _across(columns: int) -> Floats:
     """Return every column's place from -1 (left) to 1 (right)."""
     return np.linspace(-1, 1, columns, dtype=np.float32)
@@ -214,8 +202,8 @@ def _still(scene: Scene, basis: VisualBasis, clarity: Clarity) -> Floats:
             kind = patch.kind - TEXTURES
             across = _across(columns)[cells[1]]
             look = clarity.lookalike * patch.strength
-            weights[(*cells, _identity(kind))] += look * clarity.identity
-            weights[(*cells, _placed(kind))] += look * clarity.placed * across
+            weights[(*cells, _IDENTITY + kind)] += look * clarity.identity
+            weights[(*cells, _PLACED + kind)] += look * clarity.placed * across
     return weights
 
 

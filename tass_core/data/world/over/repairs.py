@@ -55,10 +55,6 @@ def _seen(draft: Draft, answer: str, *names: str) -> None:
             draft.parts.remove(part)
 
 
-def _wanted(answer: str) -> int:
-    return 11 if answer == NUMBERS[-1] else NUMBERS.index(answer)
-
-
 def _resize(draft: Draft, found: list[Part], wanted: int, add: Callable[[], object]) -> None:
     for _ in range(wanted - len(found)):
         add()
@@ -75,16 +71,16 @@ def _heard_count(draft: Draft, answer: str) -> None:
         else:
             draft.add_any()
 
-    _resize(draft, draft.heard(), _wanted(answer), add)
+    _resize(draft, draft.heard(), NUMBERS.index(answer), add)
 
 
 def _played_count(draft: Draft, answer: str) -> None:
-    _resize(draft, draft.played(), _wanted(answer), draft.add_any)
+    _resize(draft, draft.played(), NUMBERS.index(answer), draft.add_any)
 
 
 def _silent_count(draft: Draft, answer: str) -> None:
     silent = [part for part in draft.seen() if not part.sounds]
-    wanted = _wanted(answer)
+    wanted = NUMBERS.index(answer)
     for _ in range(wanted - len(silent)):
         sounding = draft.played()
         if len(sounding) > 1 and draft.rng.random() < 0.5:
@@ -99,7 +95,7 @@ def _silent_count(draft: Draft, answer: str) -> None:
 
 
 def _object_count(draft: Draft, answer: str, name: str) -> None:
-    found, wanted = draft.seen(name), _wanted(answer)
+    found, wanted = draft.seen(name), NUMBERS.index(answer)
     for _ in range(wanted - len(found)):
         draft.add(name)
     for part in found[wanted:]:
@@ -107,12 +103,12 @@ def _object_count(draft: Draft, answer: str, name: str) -> None:
 
 
 def _sounding_object_count(draft: Draft, answer: str, name: str) -> None:
-    _resize(draft, draft.played(name), _wanted(answer), lambda: draft.add(name))
+    _resize(draft, draft.played(name), NUMBERS.index(answer), lambda: draft.add(name))
 
 
 def _types(draft: Draft, answer: str, found: list[Part]) -> None:
     names = list(dict.fromkeys(part.instrument for part in found))
-    wanted = _wanted(answer)
+    wanted = NUMBERS.index(answer)
     for _ in range(wanted - len(names)):
         draft.add(draft.any_name())
     surplus = names[wanted:] if draft.rng.random() < 0.5 else names[: max(len(names) - wanted, 0)]
@@ -133,26 +129,28 @@ def _sounding_types(draft: Draft, answer: str) -> None:
     _types(draft, answer, draft.played())
 
 
-def _compare(draft: Draft, answer: str, field: str, one: Part, other: Part) -> None:
-    more, less = (one, other) if answer == "yes" else (other, one)
-    if field == "level":
-        more.level = max(more.level, 0.9)
-        less.level = more.level / float(draft.rng.uniform(1.5, 2.2))
-    else:
-        more.rhythm = float(draft.rng.uniform(0.6, 1.0))
-        less.rhythm = float(draft.rng.uniform(0.0, 0.25))
+def _comparison(
+    find: Callable[..., tuple[Part, Part]], make: Callable[[Draft, Part, Part], None]
+) -> Repair:
+    def repair(draft: Draft, answer: str, *values: str) -> None:
+        one, other = find(draft, *values)
+        make(draft, *((one, other) if answer == "yes" else (other, one)))
+
+    return repair
 
 
-def _louder(draft: Draft, answer: str, one: str, other: str) -> None:
-    _compare(draft, answer, "level", draft.only_heard(one), draft.only_heard(other))
+def _louder(draft: Draft, more: Part, less: Part) -> None:
+    more.level = max(more.level, 0.9)
+    less.level = more.level / float(draft.rng.uniform(1.5, 2.2))
 
 
-def _more_rhythmic(draft: Draft, answer: str, one: str, other: str) -> None:
-    _compare(draft, answer, "rhythm", draft.only_heard(one), draft.only_heard(other))
+def _more_rhythmic(draft: Draft, more: Part, less: Part) -> None:
+    more.rhythm = float(draft.rng.uniform(0.6, 1.0))
+    less.rhythm = float(draft.rng.uniform(0.0, 0.25))
 
 
 def _longer(draft: Draft, answer: str, one: str, other: str) -> None:
-    first, second = draft.only_heard(one), draft.only_heard(other)
+    first, second = _named(draft, one, other)
     long, short = (first, second) if answer == "yes" else (second, first)
     if answer == "no" and draft.rng.random() < 0.5:
         short.start, short.end = long.start, long.end
@@ -161,12 +159,16 @@ def _longer(draft: Draft, answer: str, one: str, other: str) -> None:
     short.start, short.end = 0.0, float(draft.rng.uniform(0.3, 0.7))
 
 
-def _side_louder(draft: Draft, answer: str, one: str, other: str) -> None:
-    _compare(draft, answer, "level", _standing(draft, one), _standing(draft, other))
+def _named(draft: Draft, one: str, other: str) -> tuple[Part, Part]:
+    return draft.only_heard(one), draft.only_heard(other)
 
 
-def _side_more_rhythmic(draft: Draft, answer: str, one: str, other: str) -> None:
-    _compare(draft, answer, "rhythm", _standing(draft, one), _standing(draft, other))
+def _sided(draft: Draft, side: str, elsewhere: str) -> tuple[Part, Part]:
+    return _standing(draft, side), _standing(draft, elsewhere)
+
+
+def _named_sided(draft: Draft, one: str, at: str, two: str, by: str) -> tuple[Part, Part]:
+    return draft.alone_at(at, one), draft.alone_at(by, two)
 
 
 def _standing(draft: Draft, side: str) -> Part:
@@ -181,14 +183,6 @@ def _standing(draft: Draft, side: str) -> Part:
         part.x = float(np.clip(part.x, 0.25, 0.9) if side == "left" else np.clip(part.x, 0.1, 0.75))
     ordered[0].sounds = True
     return ordered[0]
-
-
-def _named_side_louder(draft: Draft, answer: str, one: str, at: str, two: str, by: str) -> None:
-    _compare(draft, answer, "level", draft.alone_at(at, one), draft.alone_at(by, two))
-
-
-def _named_side_rhythmic(draft: Draft, answer: str, one: str, at: str, two: str, by: str) -> None:
-    _compare(draft, answer, "rhythm", draft.alone_at(at, one), draft.alone_at(by, two))
 
 
 def _place(draft: Draft, answer: str) -> None:
@@ -348,8 +342,8 @@ def _next_to(draft: Draft, answer: str, order: str, name: str) -> None:
 _REPAIRS: dict[Rule, Repair] = {
     presence.heard: _heard,
     counting.heard: _heard_count,
-    comparing.louder: _louder,
-    comparing.more_rhythmic: _more_rhythmic,
+    comparing.louder: _comparison(_named, _louder),
+    comparing.more_rhythmic: _comparison(_named, _more_rhythmic),
     comparing.longer: _longer,
     presence.seen: _seen,
     counting.seen_kinds: _seen_types,
@@ -369,10 +363,10 @@ _REPAIRS: dict[Rule, Repair] = {
     counting.played_kinds: _sounding_types,
     counting.silent: _silent_count,
     counting.played_of: _sounding_object_count,
-    comparing.side_louder: _side_louder,
-    comparing.side_more_rhythmic: _side_more_rhythmic,
-    comparing.named_side_louder: _named_side_louder,
-    comparing.named_side_more_rhythmic: _named_side_rhythmic,
+    comparing.side_louder: _comparison(_sided, _louder),
+    comparing.side_more_rhythmic: _comparison(_sided, _more_rhythmic),
+    comparing.named_side_louder: _comparison(_named_sided, _louder),
+    comparing.named_side_more_rhythmic: _comparison(_named_sided, _more_rhythmic),
     entering.side: _entrance_side,
     entering.which_of: _which_first,
     entering.ranked: _comes_in,

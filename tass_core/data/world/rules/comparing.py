@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tass_core.data.world.listening import Listener, Settled, level, only, yes_or_no
+from collections.abc import Callable
+
+from tass_core.data.world.listening import Listener, Rule, Settled, level, only, yes_or_no
 from tass_core.data.world.scene import Source
 
 LOUDER = 1.35
@@ -17,61 +19,26 @@ LONGER = 0.15
 Pair = tuple[Source, Source]
 
 
-def louder(listener: Listener, one: str, other: str) -> Settled | None:
-    """Answer for the only sounding ones of two instruments."""
-    return _louder(listener, _named(listener, one, other))
-
-
-def more_rhythmic(listener: Listener, one: str, other: str) -> Settled | None:
-    """Answer for the only sounding ones of two instruments."""
-    return _more_rhythmic(listener, _named(listener, one, other))
-
-
-def longer(listener: Listener, one: str, other: str) -> Settled | None:
-    """Answer for the only sounding ones of two instruments; equal times are not longer."""
-    pair = _named(listener, one, other)
-    if pair is None:
-        return None
-    difference = (int(pair[0].sounding.sum()) - int(pair[1].sounding.sum())) / listener.seconds
-    if 0 < abs(difference) < LONGER:
-        return None
-    return Settled(yes_or_no(difference > 0), pair, listener.while_sounding(*pair))
-
-
-def side_louder(listener: Listener, place: str, elsewhere: str) -> Settled | None:
-    """Answer for whoever stands on two sides."""
-    return _louder(listener, _sided(listener, place, elsewhere))
-
-
-def side_more_rhythmic(listener: Listener, place: str, elsewhere: str) -> Settled | None:
-    """Answer for whoever stands on two sides."""
-    return _more_rhythmic(listener, _sided(listener, place, elsewhere))
-
-
-def named_side_louder(listener: Listener, *values: str) -> Settled | None:
-    """Answer for two instruments by name and side."""
-    return _louder(listener, _named_sided(listener, *values))
-
-
-def named_side_more_rhythmic(listener: Listener, *values: str) -> Settled | None:
-    """Answer for two instruments by name and side."""
-    return _more_rhythmic(listener, _named_sided(listener, *values))
-
-
-def _louder(listener: Listener, pair: Pair | None) -> Settled | None:
-    if pair is None:
-        return None
+def _louder(listener: Listener, pair: Pair) -> Settled | None:
     ratio = level(pair[0]) / level(pair[1])
     if 1 / LOUDER < ratio < LOUDER:
         return None
     return Settled(yes_or_no(ratio > 1), pair, listener.while_sounding(*pair))
 
 
-def _more_rhythmic(listener: Listener, pair: Pair | None) -> Settled | None:
-    if pair is None or abs(pair[0].rhythm - pair[1].rhythm) < MORE_RHYTHMIC:
+def _more_rhythmic(listener: Listener, pair: Pair) -> Settled | None:
+    if abs(pair[0].rhythm - pair[1].rhythm) < MORE_RHYTHMIC:
         return None
     more = pair[0].rhythm > pair[1].rhythm
     return Settled(yes_or_no(more), pair, listener.while_sounding(*pair))
+
+
+def _longer(listener: Listener, pair: Pair) -> Settled | None:
+    """Equal times are settled, too: neither is longer."""
+    difference = (int(pair[0].sounding.sum()) - int(pair[1].sounding.sum())) / listener.seconds
+    if 0 < abs(difference) < LONGER:
+        return None
+    return Settled(yes_or_no(difference > 0), pair, listener.while_sounding(*pair))
 
 
 def _named(listener: Listener, one: str, other: str) -> Pair | None:
@@ -101,3 +68,27 @@ def _pair(first: Source | None, second: Source | None) -> Pair | None:
     if first is None or second is None or first is second:
         return None
     return (first, second) if first.sounds and second.sounds else None
+
+
+def _comparison(
+    find: Callable[..., Pair | None], judge: Callable[[Listener, Pair], Settled | None]
+) -> Rule:
+    def rule(listener: Listener, *values: str) -> Settled | None:
+        pair = find(listener, *values)
+        return None if pair is None else judge(listener, pair)
+
+    return rule
+
+
+louder = _comparison(_named, _louder)
+more_rhythmic = _comparison(_named, _more_rhythmic)
+longer = _comparison(_named, _longer)
+"""Of two instruments by name, the only sounding ones of their kinds."""
+
+side_louder = _comparison(_sided, _louder)
+side_more_rhythmic = _comparison(_sided, _more_rhythmic)
+"""Of whoever stands on two sides."""
+
+named_side_louder = _comparison(_named_sided, _louder)
+named_side_more_rhythmic = _comparison(_named_sided, _more_rhythmic)
+"""Of two instruments by name and side."""
