@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
 
 from tass_core.config import TrialConfig, parse_overrides
-from tass_core.data.folder.dataset import Dataset, open_dataset
-from tass_core.data.world.make import make_world
 from tass_core.errors import ReportError
 from tass_core.files import write_atomically
+
+if TYPE_CHECKING:
+    from tass_core.data.folder.dataset import Dataset
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -91,6 +92,10 @@ def resolve_dataset(path: Path | None) -> Dataset:
     Raises:
         DataError: there is no usable dataset at ``path``.
     """
+    # Here, not above: commands that only read MLflow start without torch.
+    from tass_core.data.folder.dataset import open_dataset
+    from tass_core.data.world.make import make_world
+
     if path is not None:
         return open_dataset(path)
     if not DEMO.exists():

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search_spaces.plan import SEARCH
 from search_spaces.spaces import Scalar
 from search_spaces.sweeps import SWEEPS
 from tass_core.config import TrialConfig
 from tass_core.errors import ReportError
+from tracking import schema
 from tracking.reader import Snapshot, SweepRun
 
 ORDER = tuple(dict.fromkeys(table.key for sweep in SWEEPS.values() for table in sweep.tables))
@@ -71,7 +71,7 @@ def same_data(one: SweepRun, other: SweepRun) -> bool:
 def is_search(sweep: SweepRun) -> bool:
     """Whether a sweep searched a space; it has a table once its best variants are confirmed."""
     tables = sweep.plan.get("tables", ())
-    return all(table["key"].startswith(SEARCH) for table in tables)
+    return all(table["key"].startswith(schema.SEARCH_TABLE) for table in tables)
 
 
 def base(sweep: SweepRun) -> Mapping[str, Scalar]:

@@ -16,8 +16,6 @@ from tass_core.trial import Trial, trial_key
 
 FULL_MODEL = "TASS"
 """The name of the base config's variant."""
-SEARCH = "search-"
-"""Beginning of the key of a search's own table: the grid of that name keeps its key."""
 
 
 @dataclass(frozen=True, slots=True)

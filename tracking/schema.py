@@ -70,6 +70,8 @@ FINAL = (TEST, GROUNDING, PARAMETERS, SPEED, BEST_EPOCH)
 
 # Artifacts
 PLAN = "plan.json"
+SEARCH_TABLE = "search-"
+"""Beginning of the key of a search's own table in its plan: the grid's of its name stays free."""
 PREDICTIONS = "predictions/test.parquet"
 TABLES = "tables.md"
 

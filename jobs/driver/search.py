@@ -12,11 +12,11 @@ from jobs.driver.progress import Watcher
 from jobs.driver.run import Outcome, Session, Setting, choose_packs, register, session
 from jobs.driver.sources import Queue
 from jobs.driver.study import PackStudy, open_study
-from search_spaces.plan import FULL_MODEL, SEARCH, Plan, PlannedRow, PlannedTable
+from search_spaces.plan import FULL_MODEL, Plan, PlannedRow, PlannedTable
 from search_spaces.spaces import Space
 from tass_core.trial import Trial
 from tracking.reader import TrialRun
-from tracking.schema import BEST, VALIDATION
+from tracking.schema import BEST, SEARCH_TABLE, VALIDATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _plan_confirmation(
         if address != rows[0].variant:
             rows.append(_row(plan, plan.variants[address].name, address))
     title = f"Best of sweep {plan.sweep}, confirmed with {len(plan.seeds)} seeds"
-    key = f"{SEARCH}{plan.sweep}"
+    key = f"{SEARCH_TABLE}{plan.sweep}"
     plan.tables = [PlannedTable(key, key, title, tuple(rows))]
     progress.names |= {key: plan.name(key) for key in plan.trials}
     wanted = {key for row in rows for key in row.trials.values()}

@@ -1,6 +1,8 @@
-"""Imports point one way, and nothing shadows the libraries."""
+"""Imports point one way, each library has its home, and nothing shadows the libraries."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,16 +18,41 @@ ALLOWED = {
     "reports": {"evidence", "tracking", "search_spaces", "tass_core"},
     "cli": {"reports", "jobs", "evidence", "tracking", "search_spaces", "tass_core"},
 }
-FOREIGN = {
-    "tass_core": {"ray", "mlflow", "optuna", "click"},
-    "search_spaces": {"ray", "mlflow", "click"},
-    "reports": {"ray", "click"},
+"""Package -> those below it."""
+
+HOMES = {
+    "ray": ("jobs",),
+    "mlflow": ("tracking",),
+    "optuna": ("jobs/driver", "reports/searches.py"),
+    "matplotlib": ("reports",),
+    "jinja2": ("reports/render",),
+    "markupsafe": ("reports/render",),
+    "rich": ("cli", "reports/render/terminal.py"),
+    "click": ("cli",),
+    "torch": ("tass_core", "tracking", "jobs", "reports/attention", "cli"),
 }
+"""Library -> the folders and files that may import it."""
+
+WITHOUT_TORCH = (
+    *("evidence.claims", "evidence.ranking", "evidence.tables", "tracking.reader"),
+    *("cli.tables", "cli.claims"),
+)
+"""Modules that start without torch: reading results takes no second of loading it."""
+
+FILES = [path for package in ALLOWED for path in sorted((ROOT / package).rglob("*.py"))]
 
 
 def imported(path: Path) -> set[str]:
+    """Return the packages that a file imports, those for type checking alone left out."""
+    tree = ast.parse(path.read_text())
+    typing = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in set(ast.walk(tree)) - typing:
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -38,8 +65,27 @@ def test_a_package_imports_only_those_below_it(package):
     for path in (ROOT / package).rglob("*.py"):
         ours = imported(path) & ALLOWED.keys() - {package}
         assert ours <= ALLOWED[package], f"{path} imports {ours - ALLOWED[package]}"
-        strange = imported(path) & FOREIGN.get(package, set())
-        assert not strange, f"{path} imports {strange}"
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_is_imported_only_where_it_is_at_home(library):
+    homes = [ROOT / home for home in HOMES[library]]
+    for path in FILES:
+        if library in imported(path):
+            assert any(path.is_relative_to(home) for home in homes), f"{path} imports {library}"
+
+
+def test_results_are_read_without_torch():
+    program = (
+        f"import importlib, sys\n"
+        f"for name in {WITHOUT_TORCH}:\n"
+        f"    importlib.import_module(name)\n"
+        f"    assert 'torch' not in sys.modules, name"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_deployment_folder_is_no_package():
