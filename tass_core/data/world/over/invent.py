@@ -180,7 +180,7 @@ def invent(
     A local search: take a question with a wrong answer, change the scene to mend it, keep the
     change unless it breaks more than it mends (or, now and then, all the same).
     """
-    known = [question for question in questions if question.known_template]
+    known = [question for question in questions if _answerable(question)]
     best, best_score = Draft(rng, seconds, grid), -1
     for _ in range(ATTEMPTS):
         draft = Draft(rng, seconds, grid)
@@ -202,6 +202,11 @@ def invent(
             break
     sources = [best.source(part) for part in best.parts]
     return dress(rng, sources, seconds=seconds, grid=grid, place=best.place)
+
+
+def _answerable(question: RawQuestion) -> bool:
+    """Whether some scene may give a question its answer: a side cannot be "piano"."""
+    return question.known_template and question.answer in find_template(question.content).prior
 
 
 def _wrong(draft: Draft, questions: Sequence[RawQuestion]) -> list[RawQuestion]:

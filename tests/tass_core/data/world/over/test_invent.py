@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tass_core.data.folder.dataset import open_dataset
+from tass_core.data.music_avqa.vocabulary import ANSWERS
 from tass_core.data.world.over.invent import make_world_over
 from tass_core.errors import DataError
 from tests import SHARED
@@ -62,6 +63,15 @@ def test_answers_that_contradict_each_other_are_counted(tmp_path):
     )
     report = make_world_over([file], tmp_path / "world", preset="tiny")
     assert report.unmet_total == report.unmet["v_count"] == 1
+
+
+def test_answers_that_a_template_never_has_are_counted(tmp_path):
+    where = (["Audio-Visual", "Temporal"], "Where is the <FL> sounding instrument?")
+    asked = [record(f"v{n}", n, *where, ["first"], answer) for n, answer in enumerate(ANSWERS)]
+    file = write(tmp_path / "q-train.json", *asked)
+    report = make_world_over([file], tmp_path / "world", preset="tiny")
+    given = {"left", "middle", "right", "simultaneously"}
+    assert len(ANSWERS) - len(given) <= report.unmet_total <= len(ANSWERS) - 3
 
 
 def test_sounds_from_off_the_stage_can_be_compared(tmp_path):
