@@ -14,7 +14,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks.recipe import make_plan, run_sweep
+from benchmarks.recipe import run_sweep, taus
 from benchmarks.tables import print_machine, print_table
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.make import make_world
@@ -37,7 +37,7 @@ def main() -> None:
         for trials in (short, long):
             place = folder / str(trials)
             place.mkdir()
-            figures = run_sweep(make_plan(dataset, trials, options.epochs), dataset, place)
+            figures = run_sweep(taus(dataset, trials, options.epochs), dataset, place)
             outside[trials] = figures["wall"] - figures["training"] / slots
             wall, training = f"{figures['wall']:.1f}", f"{figures['training'] / slots:.1f}"
             share = f"{outside[trials] / trials:.2f}"

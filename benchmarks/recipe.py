@@ -24,8 +24,8 @@ from jobs.cluster.session import quiet_log
 from jobs.driver.progress import Progress
 from jobs.driver.run import Setting, run_grid
 from jobs.storage.packs import Storage
-from search_spaces.plan import Plan, plan_tables
-from search_spaces.tables import Row, Table
+from search_spaces.document import Row, Sweep, Table
+from search_spaces.plan import Plan, make_plan
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset, open_dataset
 from tass_core.data.world.make import make_world
@@ -47,17 +47,17 @@ class Quiet:
         """Nothing."""
 
 
-def make_plan(dataset: Dataset, trials: int, epochs: int | None) -> Plan:
+def taus(dataset: Dataset, trials: int, epochs: int | None) -> Plan:
     """Return a plan of one variant for each of ``trials`` values of τ, one seed."""
     base = TrialConfig().with_values(dataset.base)
     if epochs is not None:
         base = base.replace("optimiser.epochs", epochs)
     rows = tuple(
-        Row(f"τ {i}", {"model.tau": 0.05 * (i + 1) / trials, "data.t2": base.data.t2}, {})
+        Row(f"τ {i}", {"model.tau": 0.05 * (i + 1) / trials, "data.t2": base.data.t2})
         for i in range(trials)
     )
     table = Table("recipe", "recipe", "Benchmark", ("all",), rows)
-    return plan_tables("recipe", [table], base, (0,), dataset)
+    return make_plan(Sweep("recipe", "Benchmark", (table,)), dataset, base, (0,))
 
 
 def run_sweep(plan: Plan, dataset: Dataset, folder: Path) -> dict[str, float]:
@@ -167,7 +167,7 @@ def main() -> None:
         if options.data is None:
             make_world("tiny", folder / "world", seed=0)
         dataset = open_dataset(options.data or folder / "world")
-        plan = make_plan(dataset, options.trials, options.epochs)
+        plan = taus(dataset, options.trials, options.epochs)
         # Pooling is cached on disk: whoever comes first must not pay for both.
         dataset.features(plan.base)
         recipe = run_recipe(plan, dataset, folder / "recipe")

@@ -15,9 +15,10 @@ from jobs.cluster.resources import Keep, Resources, Search, parse_seeds
 from jobs.machine.bench import bench_path, read_bench
 from jobs.machine.sharing import share_machine
 from jobs.storage.packs import Storage
-from search_spaces.plan import Plan, empty_plan, plan_tables
-from search_spaces.spaces import Space, fit_space
-from search_spaces.sweeps import SWEEPS, Sweep, choose_tables, find_sweep
+from search_spaces.document import Space, Sweep
+from search_spaces.expand import expand, narrow
+from search_spaces.load import BUILT_IN, load
+from search_spaces.plan import Plan, empty_plan, make_plan
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
 from tass_core.training import Halving, parse_fuse
@@ -41,7 +42,7 @@ class SweepRequest:
 
 
 _OPTIONS = (
-    click.argument("sweep", metavar="SWEEP", type=click.Choice(list(SWEEPS))),
+    click.argument("sweep", metavar="SWEEP", type=click.Choice(BUILT_IN)),
     data_option,
     click.option("--seeds", metavar="LIST", help="Seeds, such as 0,1,2. Default: 0,1."),
     click.option("--num-seeds", type=int, metavar="N", help="Seeds 0 to N-1."),
@@ -144,7 +145,7 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
             address,
             None if fuse is None else parse_fuse(fuse),
         )
-        found = find_sweep(sweep)
+        found = load(sweep)
         chosen_seeds, chosen_keep, place = parse_seeds(seeds, num_seeds), Keep.parse(keep), storage
         if workers_per_pack > 1 and "://" in place:
             raise SweepError(
@@ -165,7 +166,7 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
             dataset=dataset,
             plan=plan,
             search=wanted,
-            space=fit_space(found.space or (), dataset.segments),
+            space=plan.document.space,
             resources=resources,
             sharing=sharing,
             storage=Storage(place),
@@ -182,11 +183,11 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _searches(sweep: Sweep, search: str | None) -> bool:
     """Whether to search; a sweep without a grid always does, one without a space never."""
-    if search == "optuna" and sweep.space is None:
+    if search == "optuna" and not sweep.space:
         raise SweepError(f"--search optuna: sweep '{sweep.name}' has no space to search")
-    if search == "grid" and not sweep.tables:
+    if search == "grid" and not sweep.enumerates:
         raise SweepError(f"--search grid: sweep '{sweep.name}' has no grid; it always searches")
-    return search == "optuna" or not sweep.tables
+    return search == "optuna" or not sweep.enumerates
 
 
 def _plan(
@@ -201,6 +202,5 @@ def _plan(
     if search is not None:
         if numbers:
             raise SweepError("--tables chooses among the tables of a grid; a search has none")
-        return empty_plan(sweep.name, dataset, base, seeds)
-    chosen = choose_tables(sweep, numbers, dataset.segments)
-    return plan_tables(sweep.name, chosen, base, seeds, dataset)
+        return empty_plan(sweep, dataset, base, seeds)
+    return make_plan(narrow(expand(sweep, dataset.segments), numbers), dataset, base, seeds)

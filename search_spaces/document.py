@@ -149,6 +149,11 @@ class Term(NamedTuple):
     table: str
     row: str
 
+    @property
+    def place(self) -> Place:
+        """The row."""
+        return Place(self.table, self.row)
+
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
@@ -159,6 +164,8 @@ class Contrast:
     minus: tuple[Place, ...]
     column: str = "all"
     scale: float = 1.0
+    numbers: tuple[float, ...] = ()
+    """The published number of each term; empty where a row has none."""
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -168,15 +175,12 @@ class Contrast:
             *(Term(-self.scale / len(self.minus), *place) for place in self.minus),
         )
 
-    def of(self, published: Mapping[Place, Mapping[str, float]]) -> float:
-        """Return the contrast of published numbers, in the column's unit.
-
-        Raises:
-            KeyError: a row has no published number in the column.
-        """
-        return sum(
-            term.weight * published[Place(term.table, term.row)][self.column] for term in self.terms
-        )
+    @property
+    def published(self) -> float | None:
+        """The contrast of the published numbers, in the column's unit; None without them."""
+        if not self.numbers:
+            return None
+        return sum(t.weight * value for t, value in zip(self.terms, self.numbers, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +206,8 @@ class Slip:
     section: str
     sentence: str
     printed: float
+    computed: float
+    """What the tables give for the contrast."""
     contrast: Contrast
     remark: str = ""
 
@@ -234,6 +240,10 @@ class Sweep:
         return bool(self.tables or self.grids or self.ablations)
 
 
-def published_in(tables: Sequence[Table]) -> Mapping[Place, Mapping[str, float]]:
+Published = Mapping[Place, Mapping[str, float]]
+"""Every row there is, with its published numbers by column."""
+
+
+def published_in(tables: Sequence[Table]) -> Published:
     """Return every row's published numbers by its place."""
     return {Place(table.key, row.name): row.published for table in tables for row in table.rows}

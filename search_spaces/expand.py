@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from search_spaces.document import (
@@ -11,6 +11,7 @@ from search_spaces.document import (
     Axis,
     Choice,
     Component,
+    Contrast,
     Grid,
     Knob,
     Row,
@@ -63,12 +64,29 @@ def narrow(sweep: Sweep, numbers: Sequence[str]) -> Sweep:
                 f"--tables {number}: sweep '{sweep.name}' has no such table; allowed: {allowed}"
             )
     wanted = {known[number] for number in numbers} or set(known.values())
-    return replace(sweep, tables=tuple(table for table in sweep.tables if table.key in wanted))
+    left_out = set(known.values()) - wanted
+    return replace(
+        sweep,
+        tables=tuple(table for table in sweep.tables if table.key in wanted),
+        claims=tuple(claim for claim in sweep.claims if not about(claim.contrasts) & left_out),
+        slips=tuple(slip for slip in sweep.slips if not about([slip.contrast]) & left_out),
+    )
 
 
 def active(knob: Knob, chosen: Mapping[str, Scalar]) -> bool:
     """Whether a knob exists, given the values chosen so far."""
     return all(chosen.get(name) == value for name, value in knob.needs.items())
+
+
+def complete(chosen: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return settings for a choice: without target-awareness there is nothing to merge."""
+    aware = chosen.get("model.target_aware", True) and chosen.get("model.spatial_grounding", True)
+    return dict(chosen) if aware else {**chosen, "model.merge": "auto"}
+
+
+def about(contrasts: Iterable[Contrast]) -> set[str]:
+    """Return the keys of the tables that contrasts are about."""
+    return {term.table for contrast in contrasts for term in contrast.terms}
 
 
 def _fit(knob: Knob, segments: int | None) -> Knob:

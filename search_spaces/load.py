@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from search_spaces.document import Claim, Contrast, Slip, Sweep, Table, published_in
-from search_spaces.expand import expand
+from search_spaces.document import Claim, Slip, Sweep, Table, published_in
+from search_spaces.expand import about, expand
 from search_spaces.parse import (
     parse_ablation,
     parse_claims,
@@ -121,8 +121,8 @@ def parse_sweep(file: str, data: Mapping[str, Any], name: str) -> Sweep:
     top.end()
     if paper:
         known, mistakes = paper_claims()
-        claims += tuple(claim for claim in known if _about(claim.contrasts, paper))
-        slips += tuple(slip for slip in mistakes if _about([slip.contrast], paper))
+        claims += tuple(claim for claim in known if about(claim.contrasts) <= set(paper))
+        slips += tuple(slip for slip in mistakes if about([slip.contrast]) <= set(paper))
     _once(top, "claim", [claim.key for claim in claims])
     return replace(sweep, claims=claims, slips=slips)
 
@@ -144,17 +144,12 @@ def _read(path: Path, name: str) -> dict[str, Any]:
 
 
 def _claims(top: Section, tables: Sequence[Table]) -> tuple[tuple[Claim, ...], tuple[Slip, ...]]:
-    places = frozenset(published_in(tables))
+    rows = published_in(tables)
     slips = [Section(top.file, item, "slips") for item in top.items("slips")]
-    return parse_claims(top.section("claims"), places), parse_slips(slips, places)
+    return parse_claims(top.section("claims"), rows), parse_slips(slips, rows)
 
 
 def _once(top: Section, what: str, keys: Sequence[str]) -> None:
     twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
     if twice is not None:
         raise top.error("", f"two {what}s have the key '{twice}'; give one of them another")
-
-
-def _about(contrasts: Sequence[Contrast], tables: Sequence[str]) -> bool:
-    """Whether contrasts are about these tables alone."""
-    return all(term.table in tables for contrast in contrasts for term in contrast.terms)

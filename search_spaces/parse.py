@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 from search_spaces.columns import COLUMNS
@@ -20,6 +21,7 @@ from search_spaces.document import (
     Grid,
     Knob,
     Place,
+    Published,
     Range,
     Row,
     Scalar,
@@ -39,8 +41,6 @@ PUBLISHED_ONLY = "published only"
 """What stands for the settings of a row that is printed and never trained."""
 NO_NUMBER = "-"
 """What stands where a row has no published number."""
-
-Published = tuple[Mapping[str, float], TestFile | None]
 
 
 def parse_table(key: str, section: Section) -> Table:
@@ -127,14 +127,14 @@ def parse_space(section: Section) -> Space:
     return tuple(knobs.values())
 
 
-def parse_claims(section: Section, places: Collection[Place]) -> tuple[Claim, ...]:
-    """Return claims about rows; ``places`` are all the rows there are."""
-    return tuple(_claim(key, part, places) for key, part in section.sections())
+def parse_claims(section: Section, rows: Published) -> tuple[Claim, ...]:
+    """Return claims about ``rows``, which are all that there are."""
+    return tuple(_claim(key, part, rows) for key, part in section.sections())
 
 
-def parse_slips(sections: Sequence[Section], places: Collection[Place]) -> tuple[Slip, ...]:
-    """Return slips about rows; ``places`` are all the rows there are."""
-    return tuple(_slip(section, places) for section in sections)
+def parse_slips(sections: Sequence[Section], rows: Published) -> tuple[Slip, ...]:
+    """Return slips about ``rows``, which are all that there are."""
+    return tuple(_slip(section, rows) for section in sections)
 
 
 def _columns(section: Section, default: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -171,9 +171,9 @@ def _rows(section: Section) -> dict[str, Settings | None]:
 
 def _published(
     section: Section, columns: tuple[str, ...], rows: Sequence[str]
-) -> dict[str, Published]:
+) -> dict[str, tuple[Mapping[str, float], TestFile | None]]:
     """Return each row's published numbers and the test file that they are about."""
-    found: dict[str, Published] = {}
+    found: dict[str, tuple[Mapping[str, float], TestFile | None]] = {}
     for file in section.names():
         test_file: TestFile = section.one_of(file, file, get_args(TestFile))
         part = section.section(file)
@@ -259,10 +259,10 @@ def _divides(section: Section, field: str) -> Literal["segments"] | None:
     return "segments"
 
 
-def _claim(key: str, section: Section, places: Collection[Place]) -> Claim:
+def _claim(key: str, section: Section, rows: Published) -> Claim:
     contrasts = []
     for name, part in section.section("contrasts").sections():
-        contrasts.append(_contrast(name, part, places))
+        contrasts.append(_contrast(name, part, rows))
         part.end()
     if not contrasts:
         raise section.error(
@@ -285,28 +285,35 @@ def _claim(key: str, section: Section, places: Collection[Place]) -> Claim:
     return claim
 
 
-def _slip(section: Section, places: Collection[Place]) -> Slip:
+def _slip(section: Section, rows: Published) -> Slip:
+    contrast = _contrast(section.text("name"), section, rows)
+    if contrast.published is None:
+        raise section.error("", f"not all of its rows have a published number of {contrast.column}")
     slip = Slip(
         section=section.text("section", ""),
         sentence=section.text("sentence"),
         printed=section.number("printed"),
-        contrast=_contrast(section.text("name"), section, places),
+        computed=contrast.published,
+        contrast=contrast,
         remark=section.text("remark", ""),
     )
     section.end()
     return slip
 
 
-def _contrast(name: str, section: Section, places: Collection[Place]) -> Contrast:
-    plus, minus = (_places(section, key, places) for key in ("plus", "minus"))
+def _contrast(name: str, section: Section, rows: Published) -> Contrast:
+    plus, minus = (_places(section, key, rows) for key in ("plus", "minus"))
     scale = section.number("scale", 1.0)
     if scale <= 0:
         raise section.error("scale", f"{scale} is not above 0; exchange plus and minus")
     column = _column(section, "column", section.text("column", "all"))
-    return Contrast(name, plus, minus, column, scale)
+    contrast = Contrast(name, plus, minus, column, scale)
+    numbers = [rows[term.place].get(column) for term in contrast.terms]
+    known = tuple(number for number in numbers if number is not None)
+    return replace(contrast, numbers=known) if len(known) == len(numbers) else contrast
 
 
-def _places(section: Section, key: str, places: Collection[Place]) -> tuple[Place, ...]:
+def _places(section: Section, key: str, rows: Published) -> tuple[Place, ...]:
     """Return rows named as "table: row": one, or a list."""
     texts = section.texts(key, single=True)
     if not texts:
@@ -314,8 +321,8 @@ def _places(section: Section, key: str, places: Collection[Place]) -> tuple[Plac
     found = []
     for text in texts:
         table, _, row = text.partition(": ")
-        if Place(table, row) not in places:
-            near = nearest(text, map(str, places))
+        if Place(table, row) not in rows:
+            near = nearest(text, map(str, rows))
             raise section.error(key, f"no row is '{text}'; write \"table: row\"{near}")
         found.append(Place(table, row))
     return tuple(found)

@@ -1,18 +1,23 @@
-"""The plan: from tables and seeds to unique trials, before anything runs."""
+"""The plan: from a sweep's document and seeds to unique trials, before anything runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from search_spaces.tables import Row, Table
+from search_spaces.describe import describe
+from search_spaces.document import Row, Sweep
+from search_spaces.expand import expand
+from search_spaces.load import BUILT_IN, built_in_tables, load, parse_sweep
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig, digest
-from tass_core.data.folder.dataset import Dataset
 from tass_core.data.folder.description import SPLITS
 from tass_core.errors import ConfigError, DataError, SweepError
 from tass_core.trial import Trial, trial_key
+
+if TYPE_CHECKING:
+    from tass_core.data.folder.dataset import Dataset
 
 FULL_MODEL = "TASS"
 """The name of the base config's variant."""
@@ -53,7 +58,9 @@ class Variant:
 class Plan:
     """What a sweep wants: unique trials, and the table rows that use them."""
 
-    sweep: str
+    document: Sweep
+    """Where the plan comes from, written out for the dataset: ``plan.json`` carries it, so that
+    tables can be made from a tracking store alone."""
     dataset: Mapping[str, Any]
     fingerprint: str
     base: TrialConfig
@@ -63,6 +70,11 @@ class Plan:
     trials: dict[str, Trial] = field(default_factory=dict)
     address: str | None = None
     """The key of a plan that grows as it runs: a search's."""
+
+    @property
+    def sweep(self) -> str:
+        """The sweep's name."""
+        return self.document.name
 
     def add(self, name: str, config: TrialConfig, seeds: Sequence[int]) -> dict[int, str]:
         """Add a variant's trials, unless they are there; return seed -> trial key."""
@@ -103,6 +115,7 @@ class Plan:
         """Return the plan as it is logged: ``plan.json`` of the parent run."""
         return {
             "sweep": self.sweep,
+            "document": describe(self.document),
             "dataset": dict(self.dataset),
             "base": self.base.flat(),
             "seeds": list(self.seeds),
@@ -119,12 +132,61 @@ class Plan:
         }
 
 
-def empty_plan(sweep: str, dataset: Dataset, base: TrialConfig, seeds: Sequence[int]) -> Plan:
-    """Return a plan without trials.
+def make_plan(sweep: Sweep, dataset: Dataset, base: TrialConfig, seeds: Sequence[int]) -> Plan:
+    """Return the plan of a sweep that fills its tables.
+
+    A row that this dataset or base config cannot have is kept with the reason.
 
     Raises:
+        ConfigError: nothing of a grid or a space fits the dataset.
+        DataError: the base config cannot run on the dataset.
+        SweepError: no row can be trained.
+    """
+    plan = _begin(sweep, dataset, base, seeds)
+    for table in plan.document.tables:
+        rows = tuple(_plan_row(plan, row, dataset.check) for row in table.rows)
+        plan.tables.append(PlannedTable(table.key, table.number, table.title, rows))
+    if not plan.trials:
+        reasons = [row.missing for table in plan.tables for row in table.rows if row.missing]
+        raise SweepError(
+            f"sweep '{plan.sweep}': no row can be trained on {dataset.name}"
+            + (f"; the first reason: {reasons[0]}" if reasons else "")
+        )
+    return plan
+
+
+def empty_plan(sweep: Sweep, dataset: Dataset, base: TrialConfig, seeds: Sequence[int]) -> Plan:
+    """Return a plan without trials or tables, as a search begins.
+
+    Raises:
+        ConfigError: nothing of a grid or a space fits the dataset.
         DataError: the base config cannot run on the dataset.
     """
+    searched = replace(sweep, tables=(), grids=(), ablations=(), claims=(), slips=())
+    return _begin(searched, dataset, base, seeds)
+
+
+def planned_document(plan: Mapping[str, Any]) -> Sweep:
+    """Return the document that a ``plan.json`` came from.
+
+    Plans of earlier versions carry none: the built-in tables that they name stand in.
+
+    Raises:
+        ConfigError: the plan's document cannot be read.
+    """
+    name = str(plan.get("sweep", "sweep"))
+    if "document" in plan:
+        return parse_sweep(f"plan.json of sweep '{name}'", plan["document"], name)
+    keys = [table["key"] for table in plan.get("tables", ())]
+    return Sweep(
+        name=name,
+        purpose=name,
+        tables=tuple(table for table in built_in_tables() if table.key in keys),
+        space=load(name).space if name in BUILT_IN else (),
+    )
+
+
+def _begin(sweep: Sweep, dataset: Dataset, base: TrialConfig, seeds: Sequence[int]) -> Plan:
     dataset.check(base)
     described = {
         "name": dataset.name,
@@ -132,42 +194,15 @@ def empty_plan(sweep: str, dataset: Dataset, base: TrialConfig, seeds: Sequence[
         "provenance": dataset.provenance,
         "splits": {split: len(dataset.questions(split)) for split in SPLITS},
     }
-    return Plan(sweep, described, dataset.fingerprint, base, tuple(seeds))
-
-
-def plan_tables(
-    sweep: str,
-    tables: Sequence[Table],
-    base: TrialConfig,
-    seeds: Sequence[int],
-    dataset: Dataset,
-) -> Plan:
-    """Return the plan of a sweep that fills tables.
-
-    A row that this dataset or base config cannot have is kept with the reason.
-
-    Raises:
-        DataError: the base config cannot run on the dataset.
-        SweepError: no row can be trained.
-    """
-    plan = empty_plan(sweep, dataset, base, seeds)
-    for table in tables:
-        rows = tuple(_plan_row(plan, row, dataset.check) for row in table.rows)
-        plan.tables.append(PlannedTable(table.key, table.number, table.title, rows))
-    if not plan.trials:
-        reasons = [row.missing for table in plan.tables for row in table.rows if row.missing]
-        raise SweepError(
-            f"sweep '{sweep}': no row can be trained on {dataset.name}"
-            + (f"; the first reason: {reasons[0]}" if reasons else "")
-        )
-    return plan
+    document = expand(sweep, dataset.segments)
+    return Plan(document, described, dataset.fingerprint, base, tuple(seeds))
 
 
 def _plan_row(plan: Plan, row: Row, check: Callable[[TrialConfig], None]) -> PlannedRow:
-    if row.overrides is None:
+    if row.set is None:
         return PlannedRow(row.name, None, None, {})
     try:
-        config = plan.base.with_values(row.overrides)
+        config = plan.base.with_values(row.set)
         check(config)
     except (ConfigError, DataError) as error:
         return PlannedRow(row.name, None, str(error), {})

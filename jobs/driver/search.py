@@ -12,8 +12,8 @@ from jobs.driver.progress import Watcher
 from jobs.driver.run import Outcome, Session, Setting, choose_packs, register, session
 from jobs.driver.sources import Queue
 from jobs.driver.study import PackStudy, open_study
+from search_spaces.document import Space
 from search_spaces.plan import FULL_MODEL, Plan, PlannedRow, PlannedTable
-from search_spaces.spaces import Space
 from tass_core.trial import Trial
 from tracking.reader import TrialRun
 from tracking.schema import BEST, SEARCH_TABLE, VALIDATION

@@ -18,9 +18,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from jobs.cluster.resources import Search
 from jobs.packs import LARGEST, Pack
+from search_spaces.describe import describe_space
+from search_spaces.document import Choice, Knob, Range, Scalar, Space
+from search_spaces.expand import active, complete
 from search_spaces.plan import Plan
-from search_spaces.spaces import Choice, Knob, Scalar, Space, active, complete
-from tass_core.config import TrialConfig, digest
+from tass_core.config import FIELDS, TrialConfig, digest
 from tass_core.errors import ConfigError, SweepError
 from tass_core.trial import Trial, structure_key, trial_key
 from tracking.connect import sqlite_path
@@ -157,9 +159,7 @@ class PackStudy:
                 assert choice is not None
                 values[knob.field] = choice
             else:
-                values[knob.field] = asked.suggest_float(
-                    knob.field, knob.low, knob.high, log=knob.log
-                )
+                values[knob.field] = _suggest_number(asked, knob)
         return asked, values
 
     def _member_config(
@@ -263,7 +263,7 @@ def open_study(plan: Plan, space: Space, search: Search, tracking_uri: str) -> o
         plan.base.canonical().to_dict(),
         plan.fingerprint,
         plan.seeds[0],
-        [str(knob) for knob in space],
+        list(describe_space(space).items()),
         halving,
     ]
     name = f"{plan.sweep}-{plan.dataset['name']}-{digest(described)[:8]}"
@@ -290,8 +290,14 @@ _STATUS = {
 }
 
 
+def _suggest_number(asked: optuna.Trial, knob: Range) -> int | float:
+    if FIELDS[knob.field].kind is int:
+        return asked.suggest_int(knob.field, int(knob.low), int(knob.high), log=knob.log)
+    return asked.suggest_float(knob.field, knob.low, knob.high, log=knob.log)
+
+
 def _fixes(knob: Knob, values: Mapping[str, Scalar]) -> bool:
-    return isinstance(knob, Choice) and knob.structural and knob.field in values
+    return not FIELDS[knob.field].free and knob.field in values
 
 
 def _unstarted(trial: FrozenTrial) -> bool:

@@ -26,7 +26,7 @@ from jobs.machine.speed import (
     product_rates,
     step_flop,
 )
-from search_spaces.sweeps import choose_tables, find_sweep
+from search_spaces.load import paper_tables
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
@@ -159,10 +159,10 @@ class Bench:
         As many packs at once as the full model's best layout has; no pruning.
         """
         variants: dict[str, TrialConfig] = {}
-        for table in choose_tables(find_sweep("ablations"), [], PAPER_SEGMENTS):
+        for table in paper_tables():
             for row in table.rows:
-                if row.overrides is not None:
-                    config = TrialConfig().with_values(row.overrides).canonical()
+                if row.set is not None:
+                    config = TrialConfig().with_values(row.set).canonical()
                     variants[config.hash()] = config
         seconds, packs = 0.0, self.nearest(TrialConfig(), PAPER).layout.packs
         for config in variants.values():

@@ -1,5 +1,7 @@
 """The documents say what the literals said."""
 
+import pytest
+
 from search_spaces import claims, spaces, sweeps, tables
 from search_spaces.document import Choice
 from search_spaces.expand import expand
@@ -25,6 +27,7 @@ def test_tables():
 
 
 def same_contrast(old, new):
+    assert old.published() == pytest.approx(new.published)
     assert (old.name, old.column) == (new.name, new.column)
     assert sorted((t.weight, t.table, t.row) for t in old.terms) == sorted(new.terms)
 

@@ -1,19 +1,25 @@
 """The plan: every trial once, every row's trials named, every gap explained."""
 
+import json
+
 import pytest
 
 from jobs.cluster.resources import Keep, Resources, parse_seeds
-from search_spaces.plan import plan_tables
-from search_spaces.sweeps import SWEEPS, choose_tables
-from search_spaces.tables import Row, Table
+from search_spaces.document import Row, Sweep, Table
+from search_spaces.expand import expand, narrow
+from search_spaces.load import load
+from search_spaces.plan import empty_plan, make_plan, planned_document
 from tass_core.config import TrialConfig
 from tass_core.errors import SweepError
 from tass_core.trial import Trial, trial_key
 
 
 def ablations(world, base, seeds=(0, 1)):
-    tables = choose_tables(SWEEPS["ablations"], (), world.segments)
-    return plan_tables("ablations", tables, base, seeds, world)
+    return make_plan(load("ablations"), world, base, seeds)
+
+
+def sweep(*rows):
+    return Sweep("s", "", (Table("t", "t", "A table", ("all",), rows),))
 
 
 def test_full_model_is_planned_once_for_each_seed(world, base):
@@ -61,10 +67,9 @@ def test_base_configs_variant_is_called_tass(world, base):
 
 
 def test_row_that_cannot_run_stays_with_its_reason(world, base):
-    rows = (Row("fine", {}, {}), Row("seven", {"data.t2": 7}, {}))
-    table = Table("t", "t", "A table", ("all",), rows)
+    found = sweep(Row("fine", {}), Row("seven", {"data.t2": 7}))
 
-    (planned,) = plan_tables("s", [table], base, (0,), world).tables
+    (planned,) = make_plan(found, world, base, (0,)).tables
 
     assert planned.rows[0].missing is None
     assert "7" in planned.rows[1].missing
@@ -72,10 +77,8 @@ def test_row_that_cannot_run_stays_with_its_reason(world, base):
 
 
 def test_sweep_without_any_possible_row_is_refused(world, base):
-    table = Table("t", "t", "A table", ("all",), (Row("seven", {"data.t2": 7}, {}),))
-
     with pytest.raises(SweepError, match="no row can be trained on tiny"):
-        plan_tables("s", [table], base, (0,), world)
+        make_plan(sweep(Row("seven", {"data.t2": 7})), world, base, (0,))
 
 
 def test_same_command_has_the_same_sweep_key(world, base):
@@ -129,3 +132,32 @@ def test_config_of_a_trial_is_canonical(world, base):
     for trial in plan.trials.values():
         assert trial.config == trial.config.canonical()
     assert isinstance(base, TrialConfig)
+
+
+def test_written_plan_brings_the_document_it_came_from(world, base):
+    found = make_plan(narrow(expand(load("ablations")), ("2", "5")), world, base, (0,))
+
+    document = planned_document(json.loads(json.dumps(found.to_dict())))
+
+    assert document == found.document
+    assert [table.key for table in document.tables] == ["table2", "table5"]
+    assert {claim.key for claim in document.claims} >= {"components", "tau-best"}
+    assert "interleave" not in {claim.key for claim in document.claims}
+
+
+def test_plan_of_a_search_brings_the_space_that_fits_the_dataset(world, base):
+    found = planned_document(empty_plan(load("joint"), world, base, (0,)).to_dict())
+
+    (t2,) = (knob for knob in found.space if knob.field == "data.t2")
+    assert all(world.segments % value == 0 for value in t2.values)
+    assert found.tables == ()
+
+
+def test_plan_without_a_document_falls_back_to_the_built_in_tables(world, base):
+    written = make_plan(load("t2"), world, base, (0,)).to_dict()
+    del written["document"]
+
+    document = planned_document(written)
+
+    assert [table.title for table in document.tables] == ["Impact of T2 (segments pooled into one)"]
+    assert [knob.field for knob in document.space] == ["data.t2"]

@@ -6,8 +6,9 @@ from optuna.trial import TrialState
 
 from jobs.cluster.resources import Search
 from jobs.driver.study import PackStudy, open_study
+from search_spaces.document import Choice, Range, Sweep
+from search_spaces.load import load
 from search_spaces.plan import empty_plan
-from search_spaces.spaces import SPACES, Choice, Range, fit_space
 from tass_core.training import Halving
 from tass_core.trial import structure_key
 from tracking.events import EpochDone, TrialEnded
@@ -19,9 +20,10 @@ def url(tmp_path):
 
 
 def searcher(world, base, url, space="joint", trials=24, size=4, known=lambda _: None):
-    plan = empty_plan("joint", world, base, (0, 1))
+    sweep = load(space) if isinstance(space, str) else Sweep("made", "", space=space)
+    plan = empty_plan(sweep, world, base, (0, 1))
     search = Search(trials, Halving(2, 1), 2, url)
-    knobs = fit_space(SPACES[space], world.segments) if isinstance(space, str) else space
+    knobs = plan.document.space
     study = open_study(plan, knobs, search, "sqlite:///mlflow.db")
     return PackStudy(study, knobs, plan, search, size, known)
 
