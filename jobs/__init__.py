@@ -1,1 +1,1 @@
-"""The platform: plans, packs, Ray Tune, Optuna, the journal and MLflow."""
+"""The platform: plans, packs, Ray Tune, Optuna, the outbox and MLflow."""

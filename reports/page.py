@@ -19,6 +19,7 @@ from evidence.selection import Chosen, base, choose
 from evidence.tables import collect
 from reports.figures import Drawing, table_drawings
 from reports.searches import search_drawings
+from tracking import schema
 from tracking.reader import Snapshot, SweepRun, TrialRun
 
 PACKAGES = ("tass-lab", "torch", "ray", "optuna", "mlflow", "numpy", "scipy", "statsmodels")
@@ -156,7 +157,7 @@ def _recorded(sweeps: Sequence[SweepRun]) -> dict[str, str]:
         f"{sweep.name}: {key.removeprefix('tass.')}": value
         for sweep in sweeps
         for key, value in sorted(sweep.tags.items())
-        if "version" in key or key.startswith(("mlflow.source", "tass.environment."))
+        if "version" in key or key.startswith(("mlflow.source", f"{schema.ENVIRONMENT}."))
     }
 
 

@@ -7,20 +7,24 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from tass_core.devices import device_name
-
 LIBRARIES = ("tass-lab", "torch", "numpy", "ray", "optuna", "mlflow")
 
 
 @functools.cache
 def environment() -> dict[str, str]:
     """Return name -> version or description, of this process and its machine."""
+    # Whoever only reads this module's names need not wait for torch.
+    import torch
+
+    from tass_core.devices import device_name
+
+    gpus = torch.cuda.device_count()
     return {
         "python": platform.python_version(),
         **{name: _version(name) for name in LIBRARIES},
         "system": platform.platform(),
         "processor": f"{device_name('cpu')}, {os.cpu_count()} cores",
-        "gpu": _gpu(),
+        "gpu": f"{gpus} x {device_name('cuda')}" if gpus else "none",
     }
 
 
@@ -35,10 +39,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _gpu() -> str:
-    import torch
-
-    count = torch.cuda.device_count()
-    return f"{count} x {device_name('cuda')}" if count else "none"

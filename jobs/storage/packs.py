@@ -26,7 +26,7 @@ from tass_core.errors import SweepError
 from tass_core.files import write_atomically
 
 HOME = Path("tass-runs")
-"""Where the driver keeps its journal, logs and lock when the storage is remote."""
+"""Where the driver keeps its outbox, logs and lock when the storage is remote."""
 _LAST = "pack.json"
 
 

@@ -55,8 +55,16 @@ def test_an_event_belongs_to_its_trial_or_else_to_its_sweep():
     assert lane(TrialEnded(key="k", attempt=0, status="failed", reason="x", at=0.0)) == "k"
 
 
-def test_workers_read_events_without_torch_or_mlflow():
-    program = "import sys, tracking.events; print({'torch', 'mlflow'} & sys.modules.keys())"
+@pytest.mark.parametrize(
+    ("modules", "banned"),
+    [
+        ("tracking.events, tracking.schema, tracking.outbox", "torch mlflow"),
+        ("tracking.provenance", "torch mlflow"),
+        ("tracking.reader, tracking.delivery, tracking.status", "torch"),
+    ],
+)
+def test_nothing_here_imports_more_than_it_needs(modules, banned):
+    program = f"import sys, {modules}; print({set(banned.split())} & sys.modules.keys())"
     found = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )

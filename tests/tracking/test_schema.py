@@ -1,8 +1,14 @@
 """One rule says what state a trial is in, for whoever asks."""
 
+import ast
+import re
+
 import pytest
 
+from tests import ROOT
 from tracking import schema
+
+NAME = re.compile(r"tass\.[a-z_]+$")
 
 
 @pytest.mark.parametrize(
@@ -28,3 +34,22 @@ def test_a_trial_is_finished_only_when_tag_and_status_say_so(status, tag, expect
 def test_states_and_statuses_agree_on_every_end():
     for state, status in schema.ENDS.items():
         assert schema.state(status, state) == state
+
+
+def test_every_tag_is_written_once_and_documented():
+    named = {text for text in vars(schema).values() if isinstance(text, str) and NAME.match(text)}
+    page = (ROOT / "docs" / "sweeps.md").read_text()
+
+    assert named == set(re.findall(r"`(tass\.[a-z_]+)`", page))
+
+
+def test_no_other_module_spells_a_tag():
+    for package in ("search_spaces", "tracking", "evidence", "jobs", "reports", "cli"):
+        for path in (ROOT / package).rglob("*.py"):
+            texts = {
+                node.value
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            }
+            spelled = {text for text in texts if NAME.match(text)}
+            assert not spelled or path.name == "schema.py", f"{path} spells {spelled}"

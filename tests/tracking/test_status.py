@@ -1,0 +1,60 @@
+"""How many trials of a sweep are done, and whether anybody works on the others."""
+
+import pytest
+from filelock import FileLock
+
+from tests.tracking.stories import ORIGIN, STORY, closed, ended, opened, trial
+from tracking.events import PlanGrew
+from tracking.status import list_sweeps
+from tracking.writer import Writer
+
+KEYS = ("k1", "k2", "k3", "k4", "k5")
+
+
+@pytest.fixture
+def writer(uri, storage):
+    found = Writer(uri, storage)
+    plan = {"seeds": [0, 1], "trials": {key: {} for key in KEYS}}
+    found.apply(ORIGIN, [*STORY[:-1], PlanGrew(sweep="s1", plan=plan, at=104.0)])
+    found.apply(
+        ORIGIN,
+        [trial("k2"), ended("k2", "failed"), trial("k3"), ended("k3", "pruned"), trial("k4")],
+    )
+    return found
+
+
+@pytest.mark.usefixtures("writer")
+def test_every_trial_is_counted_once(uri, tmp_path):
+    with FileLock(tmp_path / "sweep.lock"):
+        [sweep] = list_sweeps(uri, tmp_path)
+
+    assert sweep.to_dict()["trials"] == {
+        "wanted": 5,
+        "finished": 1,
+        "failed": 1,
+        "pruned": 1,
+        "running": 1,
+        "missing": 1,
+    }
+    assert (sweep.status, sweep.seeds, sweep.started) == ("running", (0, 1), 100.0)
+
+
+@pytest.mark.usefixtures("writer")
+def test_a_sweep_whose_driver_died_is_interrupted_and_its_open_trials_are_missing(uri, tmp_path):
+    [sweep] = list_sweeps(uri, tmp_path)
+
+    assert (sweep.status, sweep.running, sweep.missing) == ("interrupted", 0, 2)
+
+
+def test_a_closed_sweep_says_how_it_ended(uri, writer, tmp_path):
+    writer.apply(ORIGIN, [closed()])
+
+    [sweep] = list_sweeps(uri, tmp_path)
+
+    assert (sweep.status, sweep.running, sweep.missing) == ("finished", 0, 2)
+
+
+def test_the_latest_sweep_comes_first(uri, writer, tmp_path):
+    writer.apply(ORIGIN, [opened("s2", at=50.0), opened("s3", at=300.0)])
+
+    assert [sweep.started for sweep in list_sweeps(uri, tmp_path)] == [300.0, 100.0, 50.0]
