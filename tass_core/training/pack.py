@@ -26,7 +26,7 @@ from tass_core.training.fuse import Fuse, check_fuse
 from tass_core.training.groups import Crew, make_crews, make_stacks
 from tass_core.training.member import Member
 from tass_core.training.results import EpochResult, TrialResult
-from tass_core.training.resume import Record, load_members, read_state, write_state
+from tass_core.training.resume import Record, load_members, read_state, remove_old, write_state
 from tass_core.training.width import measured_width
 from tass_core.trial import Trial, structure_key, trial_key
 from tass_core.workers import Shard
@@ -118,6 +118,8 @@ class _Pack:
         self.places = {key: place for place, key in enumerate(keys)}
         self.state = read_state(folder, keys, first)
         self.records = self.state.records
+        if shard.first:
+            remove_old(folder, self.state)
         self.members = [
             self._member(trial, record)
             for trial, record in zip(trials, self.records, strict=True)

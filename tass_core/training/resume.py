@@ -167,21 +167,21 @@ def write_state(folder: Path, state: PackState, members: Sequence[Member]) -> No
             save_tensors(partial, tensors)
     with write_atomically(folder / "pack.json") as partial:
         partial.write_text(json.dumps({"format": FORMAT, **dataclasses.asdict(state)}) + "\n")
-    _remove_old(folder, state, keep_tensors=bool(running))
+    remove_old(folder, state)
 
 
 def _tensors_of(folder: Path, state: PackState) -> Path:
     return folder / f"state-{state.epoch:04d}.safetensors"
 
 
-def _remove_old(folder: Path, state: PackState, *, keep_tensors: bool) -> None:
-    """Remove what earlier epochs and killed processes left."""
+def remove_old(folder: Path, state: PackState) -> None:
+    """Remove what earlier epochs and killed processes left, all that ``state`` does not name."""
     kept = {record.weights(folder) for record in state.records}
-    if keep_tensors:
+    if any(record.running for record in state.records):
         kept.add(_tensors_of(folder, state))
     found = [*folder.glob("state-*"), *folder.glob("trials/*/best-*")]
-    partial = [*filter(is_partial, [*folder.glob(".*"), *folder.glob("trials/*/.*")])]
-    for path in [*found, *partial]:
+    found += filter(is_partial, [*folder.glob(".*"), *folder.glob("trials/*/.*")])
+    for path in found:
         if path not in kept:
             remove(path)
 

@@ -5,11 +5,9 @@ import signal
 import sys
 import traceback
 
-CHANGES = {
-    *("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.link"),
-    *("ctypes.dlsym", "shutil.copyfile", "shutil.move", "shutil.rmtree"),
-}
-"""Python's audit events that come before such a call; ``dlsym`` finds ``renameat2``."""
+CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "ctypes.dlsym"}
+"""Python's audit events that come before such a call, beside ``open``; ``dlsym`` finds
+``renameat2``."""
 
 
 def killed_at_every_call(action, folder):
@@ -46,7 +44,8 @@ def _die_before(call, folder):
 
     def watch(event, arguments):
         nonlocal seen
-        if event not in CHANGES:
+        writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if not writes and event not in CHANGES:
             return
         if event == "ctypes.dlsym" or any(folder in str(argument) for argument in arguments):
             if seen == call:
