@@ -24,12 +24,11 @@ from tass_core.data.extract.encoders import (
 from tass_core.data.extract.parts import ExtractSettings, Parts, extract_video, find_videos
 from tass_core.data.folder.description import Description
 from tass_core.data.ingest.assemble import IngestReport, VideoFeatures, write_dataset
-from tass_core.data.ingest.sources import Account, LeftOut, Say, gather
+from tass_core.data.ingest.sources import Account, LeftOut, Progress, Say, gather
 from tass_core.data.ingest.text import TextPlan
 from tass_core.errors import DataError
 from tass_core.files import PartialFolder
 
-Progress = Callable[[int, int], None]
 Job = tuple[str, Path]
 """A video and its file."""
 Outcome = tuple[str, str | None]

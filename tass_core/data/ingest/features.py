@@ -16,13 +16,12 @@ from tass_core.data.folder.description import AUDIO_WIDTH, Description, EncoderA
 from tass_core.data.folder.pooling import pool_segments
 from tass_core.data.ingest.assemble import IngestReport, VideoFeatures, fit_length, write_dataset
 from tass_core.data.ingest.npy import MapShape, arrange, read_array, read_header, recognise
-from tass_core.data.ingest.sources import Account, LeftOut, Say, Sources, gather
+from tass_core.data.ingest.sources import Account, LeftOut, Progress, Say, Sources, gather
 from tass_core.data.ingest.text import TextPlan
 from tass_core.errors import DataError
 from tass_core.files import PartialFolder
 
 Made = TypeVar("Made")
-Progress = Callable[[int, int], None]
 
 SECONDS = 60
 """Length of MUSIC-AVQA's videos; ten segments are ten times six of its seconds."""

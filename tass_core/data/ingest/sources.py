@@ -16,6 +16,8 @@ from tass_core.errors import DataError
 
 Say = Callable[[str], None]
 """Told each remark as it is made."""
+Progress = Callable[[int, int], None]
+"""Told how many videos are done, and how many there are."""
 
 LEFT_OUT = "left-out.csv"
 _SHOWN = 5

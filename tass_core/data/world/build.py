@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from tass_core.data.folder.description import SPLITS, Description, EncoderArrays, Provenance
 from tass_core.data.folder.writer import DatasetWriter
-from tass_core.data.ingest.sources import Account
+from tass_core.data.ingest.sources import Account, Progress
 from tass_core.data.music_avqa.vocabulary import ANSWERS, QUESTION_TYPES
 from tass_core.data.world.asking import Question
 from tass_core.data.world.presets import Size
@@ -27,9 +27,6 @@ from tass_core.data.world.render import (
 from tass_core.data.world.scene import Bools, Cutaway, Floats, Scene, Source
 from tass_core.data.world.seeds import generator
 from tass_core.data.world.sentences import embed_sentences, embed_words, read_sentences
-
-Progress = Callable[[int, int], None]
-"""Called with the number of videos rendered so far and their total."""
 
 COVERED = 0.4
 """Least share of a cell a target covers for the cell to be one of its true regions."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tass_core.data.ingest.sources import Progress
 from tass_core.data.world.asking import QuestionSampler
-from tass_core.data.world.build import Progress, Video, build, describe
+from tass_core.data.world.build import Video, build, describe
 from tass_core.data.world.listening import Listener
 from tass_core.data.world.presets import Size, size_of
 from tass_core.data.world.sampling import sample_scene

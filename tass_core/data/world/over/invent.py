@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from tass_core.data.folder.description import SPLITS
-from tass_core.data.ingest.sources import Account, assign_splits, gather
+from tass_core.data.ingest.sources import Account, Progress, assign_splits, gather
 from tass_core.data.music_avqa.questions import RawQuestion
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.data.world.asking import Question
-from tass_core.data.world.build import Progress, Video, build, describe
+from tass_core.data.world.build import Video, build, describe
 from tass_core.data.world.listening import Listener, Settled
 from tass_core.data.world.make import resized
 from tass_core.data.world.over.drafts import Draft
