@@ -100,9 +100,10 @@ def rank(
 def _source(snapshot: Snapshot, sweep: str | None) -> SweepRun:
     if sweep is not None:
         return snapshot.sweep(sweep)
-    if not snapshot.sweeps:
+    sweeps = snapshot.readable()
+    if not sweeps:
         raise TrackingError(f"{snapshot.address} holds no sweep; see `tass-cli status`")
-    return snapshot.sweeps[0]
+    return sweeps[0]
 
 
 def _by_variant(trials: Iterable[TrialRun]) -> dict[str, dict[int, TrialRun]]:

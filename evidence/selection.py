@@ -76,7 +76,12 @@ def is_search(sweep: SweepRun) -> bool:
 
 def base(sweep: SweepRun) -> Mapping[str, Scalar]:
     """Return the sweep's base config, canonical: dotted field -> value."""
-    return TrialConfig().with_values(dict(sweep.plan["base"])).canonical().flat()
+    return canonical(sweep.plan["base"])
+
+
+def canonical(values: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
+    """Return a whole config with the fields that have no effect put back: field -> value."""
+    return TrialConfig().with_values(dict(values)).canonical().flat()
 
 
 def conflict(sweep: SweepRun, other: SweepRun) -> str | None:

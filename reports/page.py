@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from evidence.claims import ClaimsReport, check
 from evidence.results import ResultTable
-from evidence.selection import Chosen, base, choose
+from evidence.selection import Chosen, base, canonical, choose
 from evidence.tables import collect
 from reports.figures import Drawing, table_drawings
 from reports.searches import search_drawings
@@ -140,7 +140,7 @@ def _variants(snapshot: Snapshot, sweeps: Sequence[SweepRun]) -> list[VariantRun
                 runs.setdefault(run.config_hash, []).append(run)
         for address, variant in sweep.plan.get("variants", {}).items():
             if address in runs and address not in found:
-                config = variant["config"]
+                config = canonical(variant["config"])
                 changed = [f"{k}={v}" for k, v in config.items() if full.get(k) != v]
                 found[address] = VariantRuns(
                     name=variant["name"],

@@ -1,4 +1,4 @@
-"""Tables and claims as data: JSON, whose schema docs/reports.md writes down, and CSV."""
+"""Tables, claims and rankings as data: JSON, whose schema docs/reports.md writes down, and CSV."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from evidence.claims import ClaimResult, ClaimsReport, ContrastResult
+from evidence.ranking import Ranking
 from evidence.results import Cell, ResultRow, ResultTable
 from evidence.variance import Estimate, Interval
 
@@ -26,7 +27,8 @@ CSV_HEADER = (
 
 def tables_json(tables: Sequence[ResultTable]) -> str:
     """Return all tables as one JSON document."""
-    return _dump("tables", {"tables": [_table(table) for table in tables]})
+    found = [_table(table) for table in tables]
+    return _dump({"format": FORMAT, "kind": "tables", "tables": found})
 
 
 def claims_json(report: ClaimsReport) -> str:
@@ -43,8 +45,9 @@ def claims_json(report: ClaimsReport) -> str:
         for slip in report.slips
     ]
     return _dump(
-        "claims",
         {
+            "format": FORMAT,
+            "kind": "claims",
             **_fields(report, "origin", "seeds", "questions", "sweeps", "level", "margin"),
             "calibration": found and {**dataclasses.asdict(found), "rate": found.rate},
             "claims": [_claim(result) for result in report.results],
@@ -52,6 +55,25 @@ def claims_json(report: ClaimsReport) -> str:
             "table_slips": [dataclasses.asdict(slip) for slip in report.table_slips],
         },
     )
+
+
+def ranking_json(ranking: Ranking) -> str:
+    """Return a ranking as one JSON document."""
+    rows = [
+        {
+            **_fields(row, "variant", "config_hash"),
+            "mean": row.value,
+            **_fields(row, "deviation", "test"),
+            "seeds": {
+                str(seed): {"value": value, "key": row.trials[seed].key}
+                for seed, value in row.values.items()
+            },
+            "best_seed": row.best_seed,
+        }
+        for row in ranking.rows
+    ]
+    head = _fields(ranking, "metric", "seeds") | _fields(ranking.sweep, "dataset", "fingerprint")
+    return _dump({**head, "incomplete": ranking.incomplete, "ranking": rows})
 
 
 def tables_csv(tables: Sequence[ResultTable]) -> str:
@@ -65,10 +87,9 @@ def tables_csv(tables: Sequence[ResultTable]) -> str:
     return out.getvalue()
 
 
-def _dump(kind: str, content: dict[str, Any]) -> str:
+def _dump(document: dict[str, Any]) -> str:
     """Return an indented document; numbers that JSON lacks become null."""
-    document = _finite({"format": FORMAT, "kind": kind, **content})
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Tables and claims for a terminal, drawn by rich."""
+"""Tables, claims and rankings for a terminal, drawn by rich."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evidence.claims import ClaimsReport
+from evidence.ranking import Ranking
 from evidence.results import Cell, ResultTable
 from reports.render import words
 from search_spaces.columns import COLUMNS
@@ -21,6 +22,8 @@ _STYLES = {0: "", 1: "bold", 2: "underline"}
 _VERDICTS = {"holds": "green", "does not hold": "red", "undecided": "yellow"}
 _CELL_WIDTH = 17
 _NAME_WIDTH = 24
+_RANKED = 20
+"""Variants of a ranking that are printed."""
 
 
 def render(tables: Sequence[ResultTable]) -> str:
@@ -61,6 +64,27 @@ def show_claims(report: ClaimsReport, console: Console) -> None:
     for slip in words.slips(report):
         slips.add_row(*map(escape, slip))
     console.print(slips)
+
+
+def show_ranking(ranking: Ranking, console: Console) -> None:
+    """Print the best variants of a ranking on a console."""
+    mean = f"mean {ranking.metric}"
+    table = Table(
+        *("", "variant", mean, "sd", "mean test/all", "best seed"), box=None, padding=(0, 2)
+    )
+    for place, row in enumerate(ranking.rows[:_RANKED], start=1):
+        deviation = "-" if row.deviation is None else f"{row.deviation:.2f}"
+        table.add_row(
+            *(str(place), escape(row.variant), f"{row.value:.2f}", deviation, f"{row.test:.2f}"),
+            f"{row.best_seed} ({row.values[row.best_seed]:.2f})",
+        )
+    console.print(table)
+    remarks = [f"Seeds {list(ranking.seeds)} on dataset '{ranking.sweep.dataset}'"]
+    if len(ranking.rows) > _RANKED:
+        remarks.append(f"{len(ranking.rows) - _RANKED} more variants not shown")
+    if ranking.incomplete:
+        remarks.append(f"{ranking.incomplete} variants without all the seeds not ranked")
+    console.print(Text("; ".join(remarks)))
 
 
 def _blocks(columns: Sequence[str], width: int) -> Iterator[Sequence[str]]:

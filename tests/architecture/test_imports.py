@@ -22,14 +22,14 @@ ALLOWED = {
 
 HOMES = {
     "ray": ("jobs",),
-    "mlflow": ("tracking",),
+    "mlflow": ("tracking/connect.py", "tracking/reader.py", "tracking/writer.py"),
     "optuna": ("jobs/driver", "reports/searches.py"),
     "matplotlib": ("reports",),
     "jinja2": ("reports/render",),
     "markupsafe": ("reports/render",),
     "rich": ("cli", "reports/render/terminal.py"),
     "click": ("cli",),
-    "torch": ("tass_core", "tracking", "jobs", "reports/attention", "cli"),
+    "torch": ("tass_core", "tracking/provenance.py", "jobs", "reports/attention", "cli"),
 }
 """Library -> the folders and files that may import it."""
 

@@ -95,7 +95,7 @@ def _key_of(swept, run_id):
         (("--metric", "test/all"), "variants are selected on validation"),
         (("--variant", "TAS"), "did you mean 'TASS'"),
         (("--seed", "4711"), "no variant is finished with the seeds [4711]"),
-        (("--sweep", "nothing"), "it holds no sweep 'nothing'"),
+        (("--sweep", "nothing"), "--sweep nothing is no sweep"),
         (("--tracking-uri", "sqlite:///absent.db"), "no database"),
     ],
 )

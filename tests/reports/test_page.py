@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from reports.page import build
 from reports.render.templates import page_html
 from tests.reports.render.test_formats import Checker
-from tests.reports.runs import Sweep
+from tests.reports.runs import Sweep, write_sweep
 
 
 def test_the_page_is_balanced_accessible_and_self_contained(finished: Sweep) -> None:
@@ -32,3 +34,23 @@ def test_the_page_holds_plan_tables_claims_figures_trials_and_the_command(
 def test_the_page_has_a_figure_for_every_curve(finished: Sweep) -> None:
     names = {drawing.name for drawing in build(finished.snapshot()).drawings}
     assert names == {"curve-table5", "curve-lambda", "heat-map", "learning-curves"}
+
+
+def test_a_variant_lists_what_it_changes_and_nothing_else(finished: Sweep) -> None:
+    found = {variant.name: variant.changes for variant in build(finished.snapshot()).variants}
+    assert found["TASS"] == "the base config"
+    assert found["w/o JTG"].split(", ")[0] == "model.temporal_grounding=False"
+    assert found["τ = 0.030"] == "model.tau=0.03"
+
+
+def test_every_trial_is_listed_once(finished: Sweep) -> None:
+    listed = [run.run_id for v in build(finished.snapshot()).variants for run in v.runs]
+    assert sorted(listed) == sorted(finished.runs.values())
+
+
+def test_the_page_belongs_to_the_sweep_with_most_of_its_tables(tmp_path: Path) -> None:
+    first = write_sweep(tmp_path, keys=("table2", "table4", "table5"), seeds=(0,))
+    later = write_sweep(tmp_path, keys=("table5",), seeds=(0,), name="tau")
+    page = build(later.snapshot())
+    assert page.sweep.run_id == first.parent
+    assert [plan["Sweep"] for plan in page.plans] == ["ablations (finished)", "tau (finished)"]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import optuna
 import pytest
+from mlflow import MlflowClient
 
-from reports.searches import figures, rebuild
+from evidence.tables import collect
+from reports.searches import figures, rebuild, search_drawings
 from tass_core.config import TrialConfig
+from tests.reports.runs import Sweep, write_sweep
+from tracking import schema
 from tracking.reader import TrialRun
 
 
@@ -33,6 +39,44 @@ def search_run(tau: float, state: str = "finished") -> TrialRun:
         started=0,
         artifact_uri="",
     )
+
+
+@pytest.fixture
+def finished_search(tmp_path: Path) -> Sweep:
+    """A grid, and a search of five values of τ that confirmed two of them with a second seed."""
+    write_sweep(tmp_path, keys=("table5",), seeds=(0, 1))
+    search = write_sweep(tmp_path, keys=("table5",), seeds=(0, 1), name="tau")
+    [planned] = [sweep for sweep in search.snapshot().sweeps if sweep.run_id == search.parent]
+    plan = dict(planned.plan)
+    [table] = plan["tables"]
+    confirmed = table["rows"][:2]
+    kept = {key for row in confirmed for key in row["trials"].values()}
+    plan["trials"] = {k: t for k, t in plan["trials"].items() if t["seed"] == 0 or k in kept}
+    plan["tables"] = [{**table, "key": f"{schema.SEARCH_TABLE}tau", "rows": confirmed}]
+    client = MlflowClient(tracking_uri=search.uri)
+    client.log_dict(search.parent, plan, schema.PLAN)
+    # of several sweeps that want a trial, the first is its parent
+    client.set_tag(search.run("table5", "τ = 0.020", 0), schema.PARENT, "an earlier sweep")
+    return search
+
+
+def test_a_finished_search_is_drawn_with_each_proposal_once(finished_search: Sweep) -> None:
+    snapshot = finished_search.snapshot()
+    drawings = {drawing.name: drawing for drawing in search_drawings(snapshot, snapshot.sweeps[0])}
+    assert "search-tau-slices" in drawings
+    assert "5 trials" in drawings["search-tau-slices"].caption
+
+
+def test_a_searchs_table_stands_beside_the_grids(finished_search: Sweep) -> None:
+    tables = {table.key: table for table in collect(finished_search.snapshot())}
+    assert tables["table5"].title == "Impact of τ"
+    assert len(tables["table5"].rows) == 5
+    assert len(tables["search-tau"].rows) == 2
+
+
+def test_a_grid_is_no_search(tmp_path: Path) -> None:
+    snapshot = write_sweep(tmp_path, keys=("table5",), seeds=(0,), name="tau").snapshot()
+    assert list(search_drawings(snapshot, snapshot.sweeps[0])) == []
 
 
 def test_a_search_is_rebuilt_with_complete_and_pruned_trials() -> None:
