@@ -18,16 +18,14 @@ from evidence.calibration import Calibration, calibrate
 from evidence.multiplicity import correct
 from evidence.results import origin
 from evidence.rows import Place, Sample, Samples, same_questions, sample_rows
-from evidence.selection import choose, conflict
+from evidence.selection import Chosen, choose, conflict
 from evidence.slips import TableSlip, table_slips
 from evidence.variance import LEVEL, Estimate, contrast, seed_difference
 from evidence.verdicts import Decision, Verdict, advise, decide
-from search_spaces.claims import CLAIMS, MARGIN, SLIPS, Claim, Contrast, Slip
 from search_spaces.columns import COLUMNS, PAPER_COUNTS
-from search_spaces.tables import TABLES
+from search_spaces.document import MARGIN, Claim, Contrast, Slip
+from search_spaces.load import paper_claims
 from tracking.reader import Snapshot
-
-_PUBLISHED = {(table.key, row.name): row.published for table in TABLES for row in table.rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +33,11 @@ class ContrastResult:
     """One contrast of a claim, tested."""
 
     contrast: Contrast
-    published: float
+    published: float | None
+    """The contrast of the published numbers; None where a row has none."""
     published_error: float | None
     """Standard error of the published contrast, each cell one run on the paper's questions
-    (binomial); None for what is counted, not sampled."""
+    (binomial); None for what is counted, not sampled, or not published."""
     estimate: Estimate | None
     verdict: Verdict
     runs: tuple[str, ...]
@@ -93,9 +92,10 @@ def check(snapshot: Snapshot, *, sweep: str | None = None) -> ClaimsReport:
     answers = [given for sample in samples.values() for given in sample.answers.values()]
     questions = len(answers[0].correct) if answers else 0
     source = chosen[0].sweep
+    claims, slips = _claimed(chosen)
     return ClaimsReport(
-        results=tuple(judge(claim, samples) for claim in CLAIMS),
-        slips=SLIPS,
+        results=tuple(judge(claim, samples) for claim in claims),
+        slips=slips,
         table_slips=table_slips(),
         calibration=calibrate(len(seeds), min(questions, 1000)) if len(seeds) > 1 else None,
         origin=origin(source.provenance, source.dataset),
@@ -112,11 +112,16 @@ def judge(claim: Claim, samples: Samples) -> ClaimResult:
     tests = max(sum(item is not None and item.p is not None for item in corrected), 1)
     results = []
     for item, reason, tested in zip(claim.contrasts, found, corrected, strict=True):
-        published, verdict = item.published(), Verdict("undecided", str(reason))
+        published, verdict = item.published, Verdict("undecided", str(reason))
         if tested is not None:
             counted = not COLUMNS[item.column].types
-            verdict = decide(claim.kind, tested, counted=counted)
-            verdict = advise(verdict, claim.kind, tested, published=published, tests=tests)
+            verdict = decide(claim.expects, tested, margin=claim.margin, counted=counted)
+            verdict = advise(
+                *(verdict, claim.expects, tested),
+                published=published,
+                tests=tests,
+                margin=claim.margin,
+            )
         runs = _runs(item, samples) if tested is not None else ()
         results.append(
             ContrastResult(item, published, _published_error(item), tested, verdict, runs)
@@ -142,6 +147,16 @@ def estimate(item: Contrast, samples: Samples) -> Estimate | str:
         return replace(seed_difference(sums, [0.0] * len(sums)), p=None, interval=None)
     parts = [w * row.correct(item.column, seeds) for w, row in zip(weights, rows, strict=True)]
     return contrast(np.sum(parts, axis=0))
+
+
+def _claimed(chosen: Sequence[Chosen]) -> tuple[Sequence[Claim], tuple[Slip, ...]]:
+    """Return the paper's claims and slips, and those of the sweeps' own documents."""
+    claims, slips = paper_claims()
+    by_key, unique = {claim.key: claim for claim in claims}, dict.fromkeys(slips)
+    for found in chosen:
+        by_key |= {claim.key: claim for claim in found.document.claims}
+        unique |= dict.fromkeys(found.document.slips)
+    return list(by_key.values()), tuple(unique)
 
 
 def _obstacles(rows: Sequence[Sample], column: str) -> list[str]:
@@ -176,7 +191,7 @@ def _runs(item: Contrast, samples: Samples) -> tuple[str, ...]:
 
 
 def _places(item: Contrast) -> list[Place]:
-    return [(term.table, term.row) for term in item.terms]
+    return [term.place for term in item.terms]
 
 
 def _worst(decisions: Sequence[Decision]) -> Decision:
@@ -186,11 +201,11 @@ def _worst(decisions: Sequence[Decision]) -> Decision:
 
 def _published_error(item: Contrast) -> float | None:
     types = COLUMNS[item.column].types
-    if not types:
+    if not (types and item.numbers):
         return None
     questions = sum(PAPER_COUNTS[name] for name in types)
     variance = 0.0
-    for term in item.terms:
-        share = _PUBLISHED[term.table, term.row][item.column] / 100
+    for term, number in zip(item.terms, item.numbers, strict=True):
+        share = number / 100
         variance += term.weight**2 * share * (1 - share) / questions
     return 100 * math.sqrt(variance)

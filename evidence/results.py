@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from evidence.rows import Hole
 from evidence.variance import Estimate, Interval
-from search_spaces.spaces import Scalar
+from search_spaces.document import Scalar
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search_spaces.spaces import Scalar
-from search_spaces.sweeps import SWEEPS
+from search_spaces.document import Scalar, Sweep
+from search_spaces.load import built_in_tables
+from search_spaces.plan import planned_document
 from tass_core.config import TrialConfig
 from tass_core.errors import ReportError
 from tracking import schema
 from tracking.reader import Snapshot, SweepRun
-
-ORDER = tuple(dict.fromkeys(table.key for sweep in SWEEPS.values() for table in sweep.tables))
-"""Keys of the tables we know, in the order of the paper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +27,11 @@ class Chosen:
     def key(self) -> str:
         """The table's key."""
         return str(self.table["key"])
+
+    @property
+    def document(self) -> Sweep:
+        """The document that the sweep's plan came from."""
+        return planned_document(self.sweep.plan)
 
 
 def choose(snapshot: Snapshot, *, sweep: str | None = None) -> list[Chosen]:
@@ -59,7 +62,7 @@ def choose(snapshot: Snapshot, *, sweep: str | None = None) -> list[Chosen]:
         raise ReportError(
             f"{snapshot.address}: no sweep there plans a table; run a grid sweep first"
         )
-    known = [key for key in ORDER if key in newest]
+    known = [table.key for table in built_in_tables() if table.key in newest]
     return [newest[key] for key in (*known, *sorted(newest.keys() - set(known)))]
 
 

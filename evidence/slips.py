@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from evidence.variance import weighted_average
 from search_spaces.columns import PAPER_COUNTS
-from search_spaces.tables import TABLES
+from search_spaces.load import paper_tables
 from tass_core.data.music_avqa.vocabulary import AVERAGES
 
 _SLACK = 0.03
@@ -27,7 +27,7 @@ class TableSlip:
 def table_slips() -> tuple[TableSlip, ...]:
     """Return the published averages that the rows' own question types do not give."""
     found = []
-    for table in TABLES:
+    for table in paper_tables():
         for row in table.rows:
             if not set(PAPER_COUNTS) <= set(row.published):
                 continue

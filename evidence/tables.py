@@ -19,8 +19,7 @@ from evidence.rows import Hole, Sample, sample_rows
 from evidence.selection import Chosen, base, choose, conflict
 from evidence.variance import Estimate, compare, mean_interval, seed_difference
 from search_spaces.columns import COLUMNS
-from search_spaces.sweeps import SWEEPS
-from search_spaces.tables import Table
+from search_spaces.document import Table
 from tass_core.config import TrialConfig
 from tass_core.errors import ConfigError, ReportError, nearest
 from tracking.reader import Snapshot, SweepRun
@@ -34,9 +33,6 @@ GROUNDING = Table(
     columns=tuple(key for key, column in COLUMNS.items() if column.module),
     rows=(),
 )
-_SPECS = {GROUNDING.key: GROUNDING} | {
-    table.key: table for sweep in SWEEPS.values() for table in sweep.tables
-}
 
 
 def collect(
@@ -55,7 +51,8 @@ def collect(
         TrackingError: there is no such sweep.
     """
     chosen = choose(snapshot, sweep=sweep)
-    wanted = _wanted(tables, [found.key for found in chosen], snapshot.address)
+    known = [*(documented(found) for found in chosen), GROUNDING]
+    wanted = _wanted(tables, known, snapshot.address)
     built = [build_table(snapshot, found) for found in chosen if found.key in wanted]
     if GROUNDING.key in wanted:
         built.extend(_grounding(snapshot, chosen, required=bool(tables)))
@@ -65,11 +62,12 @@ def collect(
 def build_table(snapshot: Snapshot, chosen: Chosen) -> ResultTable:
     """Return one finished table."""
     sweep, plan = chosen.sweep, chosen.table
-    spec = _SPECS.get(chosen.key)
-    columns = spec.columns if spec else SWEEP_COLUMNS
-    samples = sample_rows(snapshot, sweep, plan)
-    published = {row.name: row.published for row in spec.rows} if spec else {}
+    spec = documented(chosen)
+    columns, samples = spec.columns, sample_rows(snapshot, sweep, plan)
+    published = {row.name: row.published for row in spec.rows}
     references = reference_rows(sweep, plan["rows"])
+    if spec.reference is not None:
+        references = {row["name"]: spec.reference for row in plan["rows"] if row.get("variant")}
     rows = [
         _finish_row(sample, columns, published.get(sample.name, {}), references, samples)
         for sample in samples
@@ -77,8 +75,8 @@ def build_table(snapshot: Snapshot, chosen: Chosen) -> ResultTable:
     answers = next((p for sample in samples for p in sample.answers.values()), None)
     return ResultTable(
         key=chosen.key,
-        number=spec.number if spec else plan.get("number", chosen.key),
-        title=spec.title if spec else plan.get("title", f"Sweep over {chosen.key}"),
+        number=spec.number,
+        title=spec.title,
         columns=columns,
         rows=tuple(_rank(_correct(rows, columns), columns)),
         seeds=sweep.seeds,
@@ -89,11 +87,21 @@ def build_table(snapshot: Snapshot, chosen: Chosen) -> ResultTable:
         sweep=sweep.name,
         sweep_run=sweep.run_id,
         base=base(sweep),
-        note=spec.note if spec else "",
+        note=spec.note,
         experiment_id=sweep.experiment_id,
         tracking_uri=snapshot.address,
         questions={} if answers is None else answers.counts(),
     )
+
+
+def documented(chosen: Chosen) -> Table:
+    """Return a table as its sweep's document has it; without rows where none describes it."""
+    for table in (*chosen.document.tables, GROUNDING):
+        if table.key == chosen.key:
+            return table
+    number = chosen.table.get("number", chosen.key)
+    title = chosen.table.get("title", f"Sweep over {chosen.key}")
+    return Table(chosen.key, number, title, SWEEP_COLUMNS, ())
 
 
 def reference_rows(sweep: SweepRun, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -119,19 +127,15 @@ def reference_rows(sweep: SweepRun, rows: Sequence[Mapping[str, Any]]) -> dict[s
     return found
 
 
-def _wanted(asked: Sequence[str], known: Sequence[str], uri: str) -> list[str]:
+def _wanted(asked: Sequence[str], known: Sequence[Table], uri: str) -> list[str]:
     if not asked:
-        return [*known, GROUNDING.key]
-    numbers = {_SPECS[key].number: key for key in known if key in _SPECS} | {
-        name: name for name in (*known, GROUNDING.key)
-    }
+        return [table.key for table in known]
+    numbers = {name: table.key for table in known for name in (table.number, table.key)}
     for name in asked:
         if name not in numbers:
-            allowed = dict.fromkeys(numbers[key] for key in numbers)
-            shown = [_SPECS[key].number if key in _SPECS else key for key in allowed]
             raise ReportError(
-                f"table '{name}' is in no sweep of {uri}; there are: {', '.join(shown)}"
-                f"{nearest(name, numbers)}"
+                f"table '{name}' is in no sweep of {uri}; there are: "
+                f"{', '.join(table.number for table in known)}{nearest(name, numbers)}"
             )
     return [numbers[name] for name in asked]
 

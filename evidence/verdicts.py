@@ -7,7 +7,7 @@ from typing import Literal
 
 from evidence.power import seeds_for_margin, seeds_needed
 from evidence.variance import LEVEL, Estimate, Interval
-from search_spaces.claims import MARGIN, Kind
+from search_spaces.document import MARGIN, Expects
 
 Decision = Literal["holds", "does not hold", "undecided"]
 OPPOSITE = "the opposite holds"
@@ -25,12 +25,15 @@ class Verdict:
     """Seeds beyond those at hand that would decide; None where seeds cannot or need not."""
 
 
-def decide(kind: Kind, estimate: Estimate, *, counted: bool = False) -> Verdict:
+def decide(
+    expects: Expects, estimate: Estimate, *, margin: float = MARGIN, counted: bool = False
+) -> Verdict:
     """Return the verdict on one contrast of a claim.
 
     Args:
-        kind: what the claim says of the contrast: ``greater`` than 0, or the ``same``.
+        expects: what the claim says of the contrast: ``greater`` than 0, or the ``same``.
         estimate: the contrast, its p-value corrected for the claim's number of tests.
+        margin: differences below it are called none, in points.
         counted: whether the contrast is of counted numbers, which need no test.
     """
     if counted:
@@ -39,15 +42,15 @@ def decide(kind: Kind, estimate: Estimate, *, counted: bool = False) -> Verdict:
         return Verdict(
             "undecided", "one seed: the spread over seeds is unknown; 1 more seed gives a test"
         )
-    within = f"within ±{MARGIN} points"
+    within = f"within ±{margin:g} points"
     if estimate.identical:
         bound = _RULE_OF_THREE / estimate.questions
         within = f"every answer is the same (on new questions at most {bound:.2f} points)"
-        if bound > MARGIN:
+        if bound > margin:
             return Verdict("undecided", f"{within}; more questions would decide")
     clear = estimate.p_holm < 1 - LEVEL
-    none = estimate.interval.low > -MARGIN and estimate.interval.high < MARGIN
-    if kind == "same":
+    none = estimate.interval.low > -margin and estimate.interval.high < margin
+    if expects == "same":
         return _same(clear, none, within)
     return _greater(estimate.mean, estimate.interval, clear, none, within)
 
@@ -71,29 +74,36 @@ def _greater(mean: float, interval: Interval, clear: bool, none: bool, within: s
 
 
 def advise(
-    verdict: Verdict, kind: Kind, estimate: Estimate, *, published: float, tests: int
+    verdict: Verdict,
+    expects: Expects,
+    estimate: Estimate,
+    *,
+    published: float | None,
+    tests: int,
+    margin: float = MARGIN,
 ) -> Verdict:
     """Return an open verdict with the number of further seeds that would decide it.
 
     That is by finding the published or the seen effect, whichever is larger; where as many
-    seeds are at hand already, by showing that there is no effect beyond ``MARGIN``.
+    seeds are at hand already, by showing that there is no effect beyond the margin.
 
     Args:
         verdict: as ``decide`` returned it; only one that is open, and tested, changes.
-        kind: what the claim says of the contrast.
+        expects: what the claim says of the contrast.
         estimate: the contrast.
-        published: the contrast of the paper's own numbers, in points.
+        published: the contrast of the published numbers, in points; None without them.
         tests: how many tests of the claim share the error rate.
+        margin: as for ``decide``.
     """
     if verdict.decision != "undecided" or estimate.p is None or estimate.identical:
         return verdict
     spread, floor = estimate.seed_sd or 0.0, estimate.question_se
     wanted = None
-    if kind == "greater":
-        effect = max(abs(published), abs(estimate.mean))
+    if expects == "greater":
+        effect = max(abs(published or 0.0), abs(estimate.mean))
         wanted = seeds_needed(effect, spread, floor, tests=tests)
     if wanted is None or wanted <= estimate.seeds:
-        wanted = seeds_for_margin(MARGIN, spread, floor)
+        wanted = seeds_for_margin(margin, spread, floor)
     if wanted is None:
         advice = "no number of seeds decides it on these questions: it takes more questions"
         return replace(verdict, reason=f"{verdict.reason}; {advice}")

@@ -27,8 +27,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from evidence.results import origin
 from evidence.selection import is_search, same_data
 from reports.figures import Drawing
-from search_spaces.spaces import SPACES, Knob, Range, Scalar, active
-from tass_core.config import TrialConfig, parse_overrides
+from search_spaces.document import Knob, Range, Scalar, Space
+from search_spaces.expand import active
+from search_spaces.plan import planned_document
+from tass_core.config import FIELDS, parse_overrides
 from tracking import schema
 from tracking.reader import Snapshot, SweepRun, TrialRun, chosen
 
@@ -42,7 +44,7 @@ def search_drawings(snapshot: Snapshot, sweep: SweepRun) -> Iterator[Drawing]:
     """Yield the drawings of the latest search of each space on a sweep's dataset."""
     latest: dict[str, SweepRun] = {}
     for found in snapshot.readable():
-        if found.name in SPACES and is_search(found) and same_data(found, sweep):
+        if is_search(found) and same_data(found, sweep):
             latest.setdefault(found.name, found)
     for name, search in latest.items():
         yield from _draw(name, search, snapshot)
@@ -58,7 +60,7 @@ def _draw(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Drawing]:
     ]
     histories = {run.run_id: snapshot.history(run.run_id, schema.VALIDATION) for run in runs}
     best = {run: max(value for _, value in points) for run, points in histories.items() if points}
-    study = rebuild(name, runs, best)
+    study = rebuild(planned_document(search.plan).space, runs, best)
     for kind, figure in figures(study).items():
         words = kind.replace("-", " ")
         yield Drawing(
@@ -71,18 +73,18 @@ def _draw(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Drawing]:
         )
 
 
-def rebuild(space: str, runs: Sequence[TrialRun], values: Mapping[str, float]) -> optuna.Study:
+def rebuild(space: Space, runs: Sequence[TrialRun], values: Mapping[str, float]) -> optuna.Study:
     """Return an in-memory study of a search's runs.
 
     Args:
-        space: key of ``search_spaces.spaces.SPACES``.
+        space: what was searched.
         runs: the search's trials; finished and pruned ones with a value count.
         values: run id -> best validation accuracy.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     for run in runs:
-        trial = _trial(SPACES[space], run, values.get(run.run_id))
+        trial = _trial(space, run, values.get(run.run_id))
         if trial is not None:
             study.add_trial(trial)
     return study
@@ -219,8 +221,7 @@ def _trial(space: Sequence[Knob], run: TrialRun, value: float | None) -> FrozenT
         return None
     params: dict[str, Scalar] = {}
     distributions: dict[str, BaseDistribution] = {}
-    known = TrialConfig().flat()
-    logged = {key: text for key, text in run.params.items() if key in known}
+    logged = {key: text for key, text in run.params.items() if key in FIELDS}
     typed = parse_overrides(f"{key}={text}" for key, text in logged.items())
     for knob in space:
         if knob.field in typed and active(knob, params):
@@ -240,8 +241,10 @@ def _trial(space: Sequence[Knob], run: TrialRun, value: float | None) -> FrozenT
 
 def _distribution(knob: Knob) -> BaseDistribution:
     if isinstance(knob, Range):
+        if FIELDS[knob.field].kind is int:
+            return IntDistribution(int(knob.low), int(knob.high), log=knob.log)
         return FloatDistribution(knob.low, knob.high, log=knob.log)
-    if knob.field == "data.t2":
+    if FIELDS[knob.field].kind is int:
         whole = [value for value in knob.values if isinstance(value, int)]
         return IntDistribution(min(whole), max(whole))
     return CategoricalDistribution(knob.values)

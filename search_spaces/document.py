@@ -56,6 +56,18 @@ class Table:
     """Name of the row that differences are taken to; None: the base config's, with the row's
     own encoder."""
 
+    @property
+    def note(self) -> str:
+        """What to know about the published numbers: the test file where it is not the updated
+        one, and the rows' notes."""
+        files = {"original": "On the original test file", "unknown": "On an unknown test file"}
+        said = [
+            f"{words}: {', '.join(row.name for row in self.rows if row.test_file == file)}."
+            for file, words in files.items()
+            if any(row.test_file == file for row in self.rows)
+        ]
+        return " ".join([*said, *(f"{row.name}: {row.note}" for row in self.rows if row.note)])
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:

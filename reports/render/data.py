@@ -39,7 +39,7 @@ def claims_json(report: ClaimsReport) -> str:
             "section": slip.section,
             "sentence": slip.sentence,
             "printed": slip.printed,
-            "computed": round(slip.contrast.published(), 6),
+            "computed": round(slip.computed, 6),
             "remark": slip.remark,
         }
         for slip in report.slips
@@ -142,7 +142,9 @@ def _cell(row: ResultRow, cell: Cell) -> dict[str, Any]:
 
 def _claim(result: ClaimResult) -> dict[str, Any]:
     return {
-        **_fields(result.claim, "key", "section", "sentence", "kind", "remark"),
+        **_fields(result.claim, "key", "section", "sentence"),
+        "kind": result.claim.expects,
+        "remark": result.claim.remark,
         "verdict": result.decision,
         "contrasts": [_contrast(found) for found in result.contrasts],
     }
@@ -151,8 +153,8 @@ def _claim(result: ClaimResult) -> dict[str, Any]:
 def _contrast(found: ContrastResult) -> dict[str, Any]:
     return {
         **_fields(found.contrast, "name", "column"),
-        "terms": [dataclasses.asdict(term) for term in found.contrast.terms],
-        "published": round(found.published, 6),
+        "terms": [term._asdict() for term in found.contrast.terms],
+        "published": None if found.published is None else round(found.published, 6),
         "published_error": found.published_error,
         "difference": _plain(found.estimate),
         "verdict": found.verdict.decision,

@@ -215,7 +215,7 @@ def findings(result: ClaimResult) -> list[Finding]:
 def _finding(found: ContrastResult, named: bool) -> Finding:
     column, estimate, verdict = found.contrast.column, found.estimate, found.verdict
     name = found.contrast.name + ("" if column == "all" else f" ({COLUMNS[column].label})")
-    published = signed(found.published)
+    published = "–" if found.published is None else signed(found.published)
     if found.published_error is not None:
         published += f" ±{1.96 * found.published_error:.2f}"
     why = ": ".join(filter(None, (verdict.decision if named else "", verdict.reason)))
@@ -267,7 +267,7 @@ def slips(report: ClaimsReport) -> list[SlipLine]:
             f"Section {slip.section}",
             " ".join(filter(None, (slip.sentence, slip.remark))),
             f"{slip.printed:g}",
-            f"{slip.contrast.published():.3f}".rstrip("0"),
+            f"{slip.computed:.3f}".rstrip("0"),
         )
         for slip in report.slips
     ]

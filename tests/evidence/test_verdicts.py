@@ -7,7 +7,7 @@ import numpy as np
 from evidence.multiplicity import correct
 from evidence.variance import Estimate, contrast
 from evidence.verdicts import Verdict, advise, decide
-from search_spaces.claims import Kind
+from search_spaces.document import Expects
 
 
 def made(shift: float, seeds: int = 5, questions: int = 2000) -> np.ndarray:
@@ -24,7 +24,7 @@ def alone(difference: np.ndarray) -> Estimate:
     return found
 
 
-def verdict(kind: Kind, difference: np.ndarray, published: float = 0.7) -> Verdict:
+def verdict(kind: Expects, difference: np.ndarray, published: float = 0.7) -> Verdict:
     found = alone(difference)
     return advise(decide(kind, found), kind, found, published=published, tests=1)
 

@@ -11,10 +11,13 @@ from mlflow import MlflowClient
 
 from evidence.tables import collect
 from reports.searches import figures, rebuild, search_drawings
+from search_spaces.load import load
 from tass_core.config import TrialConfig
 from tests.reports.runs import Sweep, write_sweep
 from tracking import schema
 from tracking.reader import TrialRun
+
+TAU = load("tau").space
 
 
 def search_run(tau: float, state: str = "finished") -> TrialRun:
@@ -81,19 +84,19 @@ def test_a_grid_is_no_search(tmp_path: Path) -> None:
 
 def test_a_search_is_rebuilt_with_complete_and_pruned_trials() -> None:
     runs = [search_run(0.01), search_run(0.02, "pruned"), search_run(0.03)]
-    study = rebuild("tau", runs, {"run-0.01": 60.0, "run-0.02": 61.0})
+    study = rebuild(TAU, runs, {"run-0.01": 60.0, "run-0.02": 61.0})
     states = [trial.state for trial in study.trials]
     assert states == [optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED]
     assert study.best_params == {"model.tau": 0.01}
 
 
 def test_trials_outside_the_space_are_left_out() -> None:
-    assert rebuild("tau", [search_run(0.2)], {"run-0.2": 60.0}).trials == []
+    assert rebuild(TAU, [search_run(0.2)], {"run-0.2": 60.0}).trials == []
 
 
 def search(count: int) -> optuna.Study:
     runs = [search_run(0.005 * i) for i in range(count)]
-    return rebuild("tau", runs, {run.run_id: 60.0 + i % 3 for i, run in enumerate(runs)})
+    return rebuild(TAU, runs, {run.run_id: 60.0 + i % 3 for i, run in enumerate(runs)})
 
 
 def test_a_search_has_importances_slices_and_parallel_coordinates() -> None:

@@ -10,12 +10,13 @@ import pytest
 
 from evidence.variance import weighted_average
 from search_spaces.columns import PAPER_COUNTS
-from search_spaces.tables import TABLES, Row
+from search_spaces.document import Row
+from search_spaces.load import paper_tables
 from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tests import SHARED
 
 TEST_FILE = SHARED / "music-avqa" / "avqa-test.json"
-PUBLISHED = {table.key: table for table in TABLES}
+PUBLISHED = {table.key: table for table in paper_tables()}
 ROWS = [(key, row) for key in ("table1", "table2") for row in PUBLISHED[key].rows]
 NAMES = {
     ("Audio", "Counting"): "a_count",
