@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote
 
 # An unreachable server must fail in seconds, not after MLflow's default of minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -51,12 +51,9 @@ def store_name(uri: str) -> str:
     return uri if database is None else f"sqlite:///{database}"
 
 
-def shown(uri: str) -> str:
-    """Return a URI as it may be shown: user and password are left out."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+def shown(text: str) -> str:
+    """Return a URI, or a text with URIs, as it may be shown: without users and passwords."""
+    return re.sub(r"//[^/\s]*@", "//", text)
 
 
 def require_store(uri: str) -> None:
@@ -125,7 +122,7 @@ def every_page(ask: Callable[[str | None], PagedList]) -> list[Item]:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, without passwords, or its type."""
-    lines = re.sub(r"//[^/@\s]+@", "//", str(error).strip()).splitlines()
+    lines = shown(str(error).strip()).splitlines()
     # SQLAlchemy puts advice to its own users before what happened.
     told = [line for line in lines if not line.startswith("(raised as a result of")]
     return told[0] if told else type(error).__name__

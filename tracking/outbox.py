@@ -6,11 +6,12 @@ Several drivers may use it at once.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ class Outbox:
         store: which tracking store the events are for: its URI, which is not written down.
 
     Raises:
-        TrackingError: an older version of TASS left events here.
+        TrackingError: the file cannot be used (so does every method), or an older version of
+            TASS left events here.
     """
 
     def __init__(self, folder: Path, store: str) -> None:
@@ -69,12 +71,13 @@ class Outbox:
         _refuse_journals(folder)
         self.path = folder / f"outbox-{hashlib.sha256(store.encode()).hexdigest()[:12]}.db"
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(
-            self.path, timeout=_BUSY, isolation_level=None, check_same_thread=False
-        )
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=FULL")
-        self._database.execute(_TABLE)
+        with self._using():
+            self._database = sqlite3.connect(
+                self.path, timeout=_BUSY, isolation_level=None, check_same_thread=False
+            )
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.execute(_TABLE)
 
     def post(self, origin: Origin, events: Sequence[Event]) -> None:
         """Add events to the end, and return once they are on disk."""
@@ -135,21 +138,32 @@ class Outbox:
         self._write("UPDATE events SET refused = ? WHERE number = ?", [(reason, number)])
 
     def _read(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._using():
             return self._database.execute(statement, values).fetchall()
 
     def _write(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
         """Apply a statement to every row, or to none."""
         if not rows:
             return
-        with self._lock:
+        with self._using():
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 self._database.executemany(statement, rows)
                 self._database.execute("COMMIT")
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
+            finally:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def _using(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise TrackingError(
+                    f"{self.path}: {error}; results cannot be kept without it: free space on the "
+                    "disk, or move a damaged file away"
+                ) from error
 
 
 def _refuse_journals(folder: Path) -> None:

@@ -129,7 +129,7 @@ class Session:
         self.opened = True
         tags = {
             schema.SWEEP: self.plan.sweep,
-            schema.COMMAND: self.setting.command,
+            schema.COMMAND: shown(self.setting.command),
             schema.STATUS: "running",
             **_origin(self.plan),
             **{f"{schema.ENVIRONMENT}.{name}": text for name, text in environment().items()},

@@ -14,6 +14,8 @@ from tracking.connect import connect, every_page, require_store, search_runs, sh
         ("https://me:secret@host:5000/ml", "https://host:5000/ml"),
         ("postgresql://u:p%40ss@db/tass", "postgresql://db/tass"),
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("http://u:p@ss@host and ftp://u@h/x", "http://host and ftp://h/x"),
+        ("mail me@host, or see http://host/a@b", "mail me@host, or see http://host/a@b"),
     ],
 )
 def test_passwords_in_a_uri_are_never_shown(uri, expected):

@@ -131,6 +131,43 @@ def test_what_was_posted_survives_a_kill(tmp_path):
     assert waiting(Outbox(tmp_path, STORE)) == [dropped("a")]
 
 
+def test_a_full_disk_is_said_and_costs_nothing_that_was_posted_before(tmp_path):
+    program = (
+        "import resource, sys; from pathlib import Path\n"
+        "from tass_core.errors import TrackingError\n"
+        "from tracking.events import Origin, PlanGrew, WeightsDropped\n"
+        "from tracking.outbox import Outbox\n"
+        f"box = Outbox(Path(sys.argv[1]), {STORE!r})\n"
+        "origin = Origin('tiny', 'f1', '/runs')\n"
+        "box.post(origin, [WeightsDropped(key='a', at=0.0)])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try:\n"
+        "    box.post(origin, [PlanGrew(sweep='s', plan={'x': 'y' * 100_000}, at=0.0)])\n"
+        "except TrackingError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert "outbox-" in done.stdout
+    assert "free space on the disk" in done.stdout
+    assert waiting(Outbox(tmp_path, STORE)) == [dropped("a")]
+
+
+def test_a_file_that_is_no_database_is_named(outbox, tmp_path):
+    outbox.close()
+    for path in tmp_path.iterdir():
+        path.write_text("no database, whatever it is" * 100)
+
+    with pytest.raises(TrackingError, match=r"outbox-.*\.db: file is not a database"):
+        Outbox(tmp_path, STORE)
+
+
 def test_an_older_versions_unwritten_journal_is_refused_and_a_written_one_is_not(tmp_path):
     journal = tmp_path / "journal-0123456789ab.jsonl"
     journal.write_text('{"kind": "end"}\n')

@@ -1,0 +1,96 @@
+"""What stands in a sweep's way is said at the door, before anything trains."""
+
+import shutil
+import sqlite3
+
+import pytest
+from mlflow import MlflowClient
+
+from jobs.cluster.resources import Keep, Resources
+from jobs.driver import run
+from jobs.driver.run import Setting, run_grid, session
+from jobs.storage.packs import Storage
+from search_spaces.load import load
+from search_spaces.plan import make_plan
+from tass_core.errors import SweepError, TrackingError
+from tracking.connect import connect, store_name
+from tracking.events import Origin, SweepOpened
+from tracking.outbox import Outbox
+from tracking.reader import Reader
+
+
+class Silent:
+    def update(self, progress):
+        pass
+
+    def ended(self, progress, event):
+        pass
+
+    def note(self, text):
+        pass
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A set-up database: MLflow takes seconds to make one."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def plan(world, base):
+    return make_plan(load("tau"), world, base, (0,))
+
+
+@pytest.fixture
+def setting(world, template, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "PATIENCE", 1.0)
+    shutil.copy(template, tmp_path / "mlflow.db")
+    return Setting(
+        dataset=world,
+        storage=Storage(str(tmp_path / "runs")),
+        tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
+        resources=Resources(),
+        keep=Keep(),
+        max_failures=0,
+        command="tass-cli sweep tau --tracking-uri http://me:secret@host",
+    )
+
+
+def test_a_deleted_experiment_is_named(plan, setting):
+    client = MlflowClient(setting.tracking_uri)
+    client.delete_experiment(client.create_experiment(f"tass/{plan.dataset['name']}"))
+
+    with pytest.raises(TrackingError, match="is deleted; restore it"):
+        run_grid(plan, setting, Silent())
+
+
+def test_a_store_that_takes_nothing_is_named(plan, setting, tmp_path):
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+
+    with pytest.raises(SweepError, match=r"the sweep cannot be opened.*no room"):
+        run_grid(plan, setting, Silent())
+
+
+def test_what_a_sweep_on_another_dataset_left_arrives_there(plan, setting):
+    elsewhere = Origin("elsewhere", "f9", "/gone")
+    tags = {"tass.dataset": "elsewhere"}
+    left = SweepOpened(sweep="s9", name="left", plan={}, tags=tags, at=1.0)
+    outbox = Outbox(setting.storage.home, store_name(setting.tracking_uri))
+    outbox.post(elsewhere, [left])
+
+    with session(plan, setting, Silent()) as opened:
+        assert opened.held() == {}
+        opened.open()
+        opened.close()
+
+    found = {sweep.name: sweep for sweep in Reader(setting.tracking_uri).snapshot().sweeps}
+    assert {name: sweep.dataset for name, sweep in found.items()} == {
+        "left": "elsewhere",
+        "tau": plan.dataset["name"],
+    }
+    assert "secret" not in str(found["tau"].tags)
