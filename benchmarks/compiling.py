@@ -23,19 +23,20 @@ from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.make import make_world
 from tass_core.devices import synchronise
+from tass_core.training.groups import Solo, take_step
 
 
 def measure(name: str, data: Data, device: str) -> tuple[str, ...]:
     """Return a row: seconds of a step, plain and compiled, and what compiling costs."""
     (member,), batch = data.members(1, device), data.batch(device)
-    member.start_epoch(1)
-    plain = best_seconds(lambda: member.step(batch, 1, 0), device, 5)
-    member.forward = torch.compile(member.model, dynamic=True)
+    group = Solo(member)
+    plain = best_seconds(lambda: take_step(group, batch), device, 5)
+    member.model.compile(dynamic=True)
     start = time.perf_counter()
-    member.step(batch, 1, 0)
+    take_step(group, batch)
     synchronise(device)
     cost = time.perf_counter() - start
-    compiled = best_seconds(lambda: member.step(batch, 1, 0), device, 5)
+    compiled = best_seconds(lambda: take_step(group, batch), device, 5)
     paid = f"{cost / (plain - compiled):,.0f}" if compiled < plain else "never"
     return name, f"{plain:.3f}", f"{compiled:.3f}", f"{plain / compiled:.2f}x", f"{cost:.0f}", paid
 

@@ -30,7 +30,7 @@ from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.make import make_world
 from tass_core.training import EpochResult, train_pack
-from tass_core.training.groups import make_crews
+from tass_core.training.groups import make_groups, take_step
 from tass_core.trial import Trial
 
 SMALL = replace(PAPER, visual=512)
@@ -58,13 +58,13 @@ def train_steps(members: int, videos: int, width: int) -> dict[str, float]:
         data = replace(data, features=features, shapes=SMALL)
         start, before = megabytes()
         highest = highest_mapped = 0.0
-        crews = make_crews(data.members(members, "cpu"), width)
-        for crew in crews:
-            for member in crew.members:
+        groups = make_groups(data.members(members, "cpu"), width)
+        for group in groups:
+            for member in group.members:
                 member.start_epoch(1)
         for step, batch in enumerate(data.source().training(0, 1)):
-            for crew in crews:
-                crew.step(batch, 1, step)
+            for group in groups:
+                take_step(group, batch, 1, step)
             own, mapped = megabytes()
             highest, highest_mapped = max(highest, own), max(highest_mapped, mapped)
     return {"own": highest - start, "mapped": highest_mapped - before, "file": np.prod(size) * 2e-6}

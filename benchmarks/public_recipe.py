@@ -34,6 +34,7 @@ from benchmarks.tables import print_machine, print_table
 from jobs.machine.allocator import keep_memory
 from jobs.machine.speed import CONFERENCE, Data
 from tass_core.config import TrialConfig
+from tass_core.training.groups import Solo, take_step
 
 SEGMENTS, SIDE, WIDTH, ANSWERS = 10, 14, 512, 42
 WORKERS = 2
@@ -167,12 +168,13 @@ def our_epochs(data: Data, precision: str) -> Iterator[float]:
     """Yield the seconds of one epoch after another of the platform's trainer."""
     data = replace(data, config=data.config.replace("optimiser.precision", precision))
     (member,), source, epoch = data.members(1, "cpu"), data.source(), 0
+    group = Solo(member)
     while True:
         epoch += 1
         start = time.perf_counter()
         member.start_epoch(epoch)
         for step, batch in enumerate(source.training(0, epoch)):
-            member.step(batch, epoch, step)
+            take_step(group, batch, epoch, step)
         member.epoch_losses(len(data.questions))
         yield time.perf_counter() - start
 

@@ -27,6 +27,7 @@ from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.make import make_world
 from tass_core.devices import device_name, synchronise
+from tass_core.training.groups import Solo, take_step
 
 RESNET = "resnet18 14x14x512"
 PUBLIC_CODE_GFLOP = 43.7
@@ -41,6 +42,7 @@ def measure_epoch(device: str) -> dict[str, float]:
         config = TrialConfig().with_values(dataset.base)
         data = Data.of(dataset, config)
         source, (member,) = data.source(device), data.members(1, device)
+        group = Solo(member)
         for epoch in (1, 2):
             member.start_epoch(epoch)
             synchronise(device)
@@ -48,7 +50,7 @@ def measure_epoch(device: str) -> dict[str, float]:
             waiting, clock = 0.0, start
             for step, batch in enumerate(source.training(0, epoch)):
                 waiting += time.perf_counter() - clock
-                member.step(batch, epoch, step)
+                take_step(group, batch, epoch, step)
                 clock = time.perf_counter()
             synchronise(device)
             seconds = time.perf_counter() - start

@@ -21,6 +21,7 @@ from benchmarks.tables import print_machine, print_table
 from jobs.machine.allocator import keep_memory
 from jobs.machine.speed import CONFERENCE, PAPER, Data
 from tass_core.config import TrialConfig
+from tass_core.training.groups import Solo, take_step
 
 STEPS = 2
 SMALLEST = 0.02
@@ -56,8 +57,8 @@ def recipe_step() -> Callable[[], None]:
 def our_step(data: Data) -> Callable[[], None]:
     """Return the platform's step on a batch in memory."""
     (member,), batch = data.members(1, "cpu"), data.batch("cpu")
-    member.start_epoch(1)
-    return lambda: member.step(batch, 1, 0)
+    group = Solo(member)
+    return lambda: take_step(group, batch)
 
 
 def print_profile(name: str, step: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ from tass_core.data.folder.dataset import Dataset
 
 def videos_to_a_batch(dataset: Dataset, config: TrialConfig) -> str:
     """Return the mean number of different videos in the batches of an epoch."""
-    batches = Data.of(dataset, config).source().training(0, 1, match=False)
+    batches = Data.of(dataset, config).source().training(0, 1)
     return f"{statistics.mean(len(batch.audio) for batch in batches):.1f}"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
-from tass_core.config import TrialConfig, parse_overrides
+from tass_core.config import TrialConfig
 from tass_core.errors import ReportError
 from tass_core.files import write_atomically
 
@@ -106,7 +106,7 @@ def resolve_dataset(path: Path | None) -> Dataset:
 
 def base_config(dataset: Dataset, overrides: tuple[str, ...]) -> TrialConfig:
     """Return the paper's config, adapted by the dataset's own settings, then by ``--set``."""
-    return TrialConfig().with_values({**dataset.base, **parse_overrides(overrides)})
+    return TrialConfig().with_values(dataset.base).with_overrides(overrides)
 
 
 def refuse_existing(paths: Iterable[Path], force: bool) -> None:

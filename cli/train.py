@@ -23,7 +23,7 @@ from cli.options import (
 )
 from jobs.machine.allocator import keep_memory
 from tass_core.checkpoints import Checkpoint, load_checkpoint
-from tass_core.config import TrialConfig, parse_overrides, read_config
+from tass_core.config import TrialConfig, read_config
 from tass_core.data.folder.dataset import Dataset
 from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 from tass_core.errors import CheckpointError, TassError
@@ -166,7 +166,7 @@ def check_device(device: str) -> None:
 def _config(config_file: Path | None, dataset: Dataset, overrides: tuple[str, ...]) -> TrialConfig:
     if config_file is None:
         return base_config(dataset, overrides)
-    return read_config(config_file).with_values(parse_overrides(overrides))
+    return read_config(config_file).with_overrides(overrides)
 
 
 def _title(dataset: Dataset, config: TrialConfig, folder: Path) -> str:
@@ -175,11 +175,15 @@ def _title(dataset: Dataset, config: TrialConfig, folder: Path) -> str:
 
 
 def _epoch_line(event: EpochResult, epochs: int) -> str:
-    metrics = event.metrics
+    metrics, prefix = event.metrics, "train/loss_"
+    terms = ", ".join(
+        f"{name.removeprefix(prefix)} {value:.{3 if value >= 0.1 else 4}f}"
+        for name, value in metrics.items()
+        if name.startswith(prefix)
+    )
     return (
-        f"epoch {event.epoch:>2}/{epochs}  loss {metrics['train/loss']:.3f}"
-        f" (qa {metrics['train/loss_qa']:.3f}, s {metrics['train/loss_s']:.3f},"
-        f" cms {metrics['train/loss_cms']:.4f})  val {metrics['val/all']:.2f}%"
+        f"epoch {event.epoch:>2}/{epochs}  loss {metrics['train/loss']:.3f} ({terms})"
+        f"  val {metrics['val/all']:.2f}%"
         f"  {metrics['questions_per_s']:.0f} questions/s"
     )
 

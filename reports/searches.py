@@ -30,7 +30,7 @@ from reports.figures import Drawing
 from search_spaces.document import Knob, Range, Scalar, Space
 from search_spaces.expand import active
 from search_spaces.plan import planned_document
-from tass_core.config import FIELDS, parse_overrides
+from tass_core.config import DEFAULT_SYSTEM, known_fields, parse_overrides
 from tracking import schema
 from tracking.reader import Snapshot, SweepRun, TrialRun, chosen
 
@@ -221,12 +221,13 @@ def _trial(space: Sequence[Knob], run: TrialRun, value: float | None) -> FrozenT
         return None
     params: dict[str, Scalar] = {}
     distributions: dict[str, BaseDistribution] = {}
-    logged = {key: text for key, text in run.params.items() if key in FIELDS}
+    known = known_fields(run.params.get("system", DEFAULT_SYSTEM))
+    logged = {key: text for key, text in run.params.items() if key in known}
     typed = parse_overrides(f"{key}={text}" for key, text in logged.items())
     for knob in space:
         if knob.field in typed and active(knob, params):
             params[knob.field] = typed[knob.field]
-            distributions[knob.field] = _distribution(knob)
+            distributions[knob.field] = _distribution(knob, known[knob.field].kind)
     pruned = run.state == "pruned"
     try:
         return create_trial(
@@ -239,12 +240,12 @@ def _trial(space: Sequence[Knob], run: TrialRun, value: float | None) -> FrozenT
         return None
 
 
-def _distribution(knob: Knob) -> BaseDistribution:
+def _distribution(knob: Knob, kind: type) -> BaseDistribution:
     if isinstance(knob, Range):
-        if FIELDS[knob.field].kind is int:
+        if kind is int:
             return IntDistribution(int(knob.low), int(knob.high), log=knob.log)
         return FloatDistribution(knob.low, knob.high, log=knob.log)
-    if FIELDS[knob.field].kind is int:
+    if kind is int:
         whole = [value for value in knob.values if isinstance(value, int)]
         return IntDistribution(min(whole), max(whole))
     return CategoricalDistribution(knob.values)

@@ -32,7 +32,7 @@ from search_spaces.document import (
     TestFile,
 )
 from search_spaces.section import Section, show
-from tass_core.config import FIELDS
+from tass_core.config import known_fields
 from tass_core.errors import nearest
 
 AVERAGES = ("a_avg", "v_avg", "av_avg", "all")
@@ -119,7 +119,7 @@ def parse_space(section: Section) -> Space:
     """Return a space's knobs, in the order in which they stand."""
     knobs: dict[str, Knob] = {}
     for name in section.names():
-        if name not in FIELDS and "." not in name:
+        if name not in known_fields() and "." not in name:
             raise section.error(
                 name, 'write the whole field in quotes, as "model.tau": knobs keep their order'
             )
@@ -205,8 +205,8 @@ def _axis(label: str, section: Section) -> Axis:
 
 
 def _knob(name: str, section: Section, before: Mapping[str, Knob]) -> Knob:
-    if name not in FIELDS:
-        raise section.error("", f"unknown field{nearest(name, FIELDS)}")
+    if name not in known_fields():
+        raise section.error("", f"unknown field{nearest(name, known_fields())}")
     needs = section.settings("needs")
     for need, value in needs.items():
         if need not in before:
@@ -216,7 +216,7 @@ def _knob(name: str, section: Section, before: Mapping[str, Knob]) -> Knob:
         if isinstance(knob, Choice) and value not in knob.values:
             raise section.error("needs", f"'{need}' is never {show(value)} in this space")
     found: Knob
-    if FIELDS[name].kind in (bool, str) or "values" in section.names():
+    if known_fields()[name].kind in (bool, str) or "values" in section.names():
         found = Choice(name, _values(section, name), needs, _divides(section, name))
     else:
         found = _range(name, section, needs)
@@ -254,7 +254,7 @@ def _values(section: Section, field: str) -> tuple[Scalar, ...]:
 def _divides(section: Section, field: str) -> Literal["segments"] | None:
     if section.word("divides", ("segments",)) is None:
         return None
-    if FIELDS[field].kind is not int:
+    if known_fields()[field].kind is not int:
         raise section.error("divides", f"only whole numbers divide, and '{field}' is none")
     return "segments"
 

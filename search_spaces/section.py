@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from search_spaces.document import Scalar, Settings
-from tass_core.config import FIELDS
+from tass_core.config import DEFAULT_SYSTEM, known_fields
 from tass_core.errors import ConfigError, nearest
 
 Word = TypeVar("Word", bound=str)
@@ -111,18 +111,18 @@ class Section:
 
     def as_settings(self, key: str, value: object) -> Settings:
         """Return a value as config fields and their values, each checked on its own."""
-        found: dict[str, Scalar] = {}
-        for name, item in _flat(self._typed(key, value, dict)):
-            found[name] = self.as_value(key, name, item)
-        return found
+        given = dict(_flat(self._typed(key, value, dict)))
+        system = self.as_value(key, "system", given.get("system", DEFAULT_SYSTEM))
+        return {name: self.as_value(key, name, item, str(system)) for name, item in given.items()}
 
-    def as_value(self, key: str, field: str, value: Any) -> Scalar:
-        """Return a value of a config field, checked on its own."""
-        if field not in FIELDS:
-            raise self.error(key, f"unknown field '{field}'{nearest(field, FIELDS)}")
-        value = FIELDS[field].widen(value)
+    def as_value(self, key: str, field: str, value: Any, system: str = DEFAULT_SYSTEM) -> Scalar:
+        """Return a value of a system's config field, checked on its own."""
+        known = known_fields(system)
+        if field not in known:
+            raise self.error(key, f"unknown field '{field}'{nearest(field, known)}")
+        value = known[field].widen(value)
         try:
-            FIELDS[field].check(field, value)
+            known[field].check(field, value)
         except ConfigError as error:
             raise self.error(key, str(error)) from None
         checked: Scalar = value
@@ -191,7 +191,7 @@ def quoted(key: str) -> str:
 def _flat(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield dotted names and values: ``model.tau = 1`` is a table within a table to TOML."""
     for key, value in data.items():
-        if isinstance(value, dict) and key not in FIELDS:
+        if isinstance(value, dict):
             yield from ((f"{key}.{name}", item) for name, item in value.items())
         else:
             yield key, value

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -24,18 +23,18 @@ from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import CheckpointError, ConfigError
 from tass_core.files import write_atomically
+from tass_core.systems import build_network
 from tass_core.systems.protocol import Shapes
-from tass_core.systems.tass.network import TASS
 from tass_core.trial import Trial, trial_key
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A trained network and where it comes from."""
 
-    model: TASS
+    model: nn.Module
     trial: Trial
     shapes: Shapes
     answers: tuple[str, ...]
@@ -59,6 +58,7 @@ def save_checkpoint(
         "trial_key": trial_key(trial, dataset.fingerprint),
         "training_version": TRAINING_VERSION,
         "seed": trial.seed,
+        "system": trial.config.system,
         "config": trial.config.to_dict(),
         "shapes": dataclasses.asdict(dataset.shapes(trial.config)),
         "answers": list(dataset.answers),
@@ -68,8 +68,6 @@ def save_checkpoint(
             "provenance": dataset.provenance,
         },
     }
-    if isinstance(model, TASS) and model.vector_width is not None:
-        described["vector_width"] = model.vector_width
     folder.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(folder) as partial:
         partial.mkdir()
@@ -95,9 +93,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         shapes = Shapes(**described["shapes"])
     except (KeyError, TypeError, ConfigError) as error:
         raise CheckpointError(f"{folder / 'config.json'}: {error}") from None
-    width = described.get("vector_width")
-    vectors = None if width is None else torch.zeros(shapes.vocabulary, int(width))
-    model = TASS(trial.config, shapes, vectors)
+    model = build_network(trial.config, shapes)
     load_weights(model, str(folder))
     return Checkpoint(
         model=model.eval(),

@@ -1,14 +1,15 @@
-"""A trial's configuration: every variant of the paper's Tables 2 to 7 as frozen data.
+"""A trial's configuration: a system with its fields, its data and its optimiser, as frozen data.
 
-``TrialConfig()`` is the paper's full model on CLIP features. A variant is made by
-replacing fields by their dotted names::
+``TrialConfig()`` is the paper's full model on CLIP features. A variant is made by replacing
+fields by their dotted names::
 
     without_target = TrialConfig().replace("model.target_aware", False)
     faster = TrialConfig().with_overrides(["optimiser.epochs=10", "model.width=128"])
+    other = TrialConfig().replace("system", "avst")
 
-Two configs that describe the same function have the same ``hash``: fields without effect
-in a variant (τ without target-awareness, λ without L_s) are put back to their defaults by
-``canonical`` before hashing.
+``model`` and ``loss`` are the system's own dataclasses; nothing here knows their fields. Two
+configs that describe the same function have the same ``hash``: fields without effect in a
+variant are put back to their defaults by ``canonical`` before hashing.
 """
 
 from __future__ import annotations
@@ -19,82 +20,18 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from tass_core.errors import ConfigError, nearest
 from tass_core.fields import FREE, Field, above, at_least, fields_of
+from tass_core.systems import system_named, system_places
+from tass_core.systems.protocol import ModelFields, Needs
 
-Encoder = Literal["clip", "resnet18-glove"]
-Merge = Literal["auto", "add", "mul", "max"]
-Target = Literal["sentence", "word_soft", "word_argmax"]
-Structure = Literal["single", "dual"]
-Ordering = Literal["il-va", "il-av", "cat-va", "cat-av"]
-Position = Literal["none", "sinusoidal", "learned"]
-Synchrony = Literal["js", "legacy", "none"]
-Negatives = Literal["batch", "dataset"]
 Pooling = Literal["mean", "stride"]
 Batching = Literal["question", "video"]
 Precision = Literal["float32", "bf16"]
 
-ORDERINGS: tuple[Ordering, ...] = get_args(Ordering)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """The network (paper, section 3)."""
-
-    encoder: Encoder = "clip"
-    """Frozen features and question encoder (section 4.1; Tables 1 and 3)."""
-    spatial_grounding: bool = True
-    """TSG+ (section 3.3); off is "w/o TSG+" of Table 2."""
-    target_aware: Annotated[bool, FREE] = True
-    """The target's attention in TSG+ (Eq. 4-5); off is "w/o T-A" of Table 2."""
-    merge: Annotated[Merge, FREE] = "auto"
-    """How s_a and s_q meet (Eq. 2, Table 4); ``auto`` is the paper's ``add``, or audio alone
-    when target_aware is off."""
-    tau: Annotated[float, at_least(0.0), FREE] = 0.025
-    """Threshold τ on s_q (Eq. 5, Table 5)."""
-    target: Target = "sentence"
-    """Where f_tgt comes from: the sentence feature or attention over its words."""
-    temporal_grounding: bool = True
-    """JTG (section 3.4); off is "w/o JTG" of Table 2."""
-    structure: Structure = "single"
-    """One stream for both modalities, or one attention for each (Table 7)."""
-    ordering: Annotated[Ordering, FREE] = "il-va"
-    """Interleaved or concatenated, visual or audio first (Eq. 13, Table 6)."""
-    position: Position = "none"
-    """Positional encoding of the stream; the paper has none, which makes order immaterial."""
-    width: Annotated[int, at_least(2)] = 512
-    """d, the feature width (section 4.1)."""
-    heads: Annotated[int, at_least(1)] = 4
-    """Attention heads of the MHA (Eq. 14)."""
-    attention_dropout: Annotated[float, at_least(0.0, below=1.0), FREE] = 0.1
-    """Dropout of the attention weights (public code; the paper is silent)."""
-    dropout: Annotated[float, at_least(0.0, below=1.0), FREE] = 0.2
-    """Dropout of the feed-forward layers (public code; the paper is silent)."""
-    init_from: str = "none"
-    """Initial weights: ``none``, ``match`` (a stage-1 pre-training on Eq. 6 alone) or the path
-    of a checkpoint folder (section 4.1, training strategy)."""
-    pretrain_epochs: Annotated[int, at_least(1)] = 2
-    """Epochs of stage 1 when init_from is ``match``."""
-
-
-@dataclass(frozen=True, slots=True)
-class LossConfig:
-    """L = L_qa + L_cms + λ L_s (section 4.1)."""
-
-    match: Annotated[bool, FREE] = True
-    """L_s (Eq. 6-7); off is "w/o L_s" of Table 2."""
-    lambda_s: Annotated[float, at_least(0.0), FREE] = 0.5
-    """λ, the weight of L_s."""
-    cms: Annotated[Synchrony, FREE] = "js"
-    """L_cms (Eq. 10-12, 17): ``js``, the public code's ``legacy`` form, or ``none``."""
-    renormalise: Annotated[bool, FREE] = True
-    """Whether each half of the stream's weights is scaled to sum to 1 before Eq. 17. On by
-    default: Eq. 10-12 compare distributions, and section 4.4 reports unequal mass on the two
-    modalities, which the bare halves would penalise."""
-    negatives: Negatives = "batch"
-    """Where L_s takes mismatched frames: other videos of the batch or of the whole split."""
+DEFAULT_SYSTEM = "tass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,28 +77,35 @@ class OptimiserConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrialConfig:
-    """One variant: a complete model, loss, data and optimiser setting.
+    """One variant: a system, and a complete model, loss, data and optimiser setting.
 
     Raises:
         ConfigError: a value has the wrong type, is out of range or contradicts another.
     """
 
-    model: ModelConfig = field(default_factory=ModelConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
+    system: str = DEFAULT_SYSTEM
+    """The network, see ``tass_core.systems``."""
+    model: ModelFields = field(default_factory=lambda: system_named(DEFAULT_SYSTEM).model())
+    loss: Any = field(default_factory=lambda: system_named(DEFAULT_SYSTEM).loss())
     data: DataConfig = field(default_factory=DataConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
 
     def __post_init__(self) -> None:
+        known = known_fields(self.system)
+        for group, kind in _groups(self.system).items():
+            if type(getattr(self, group)) is not kind:
+                raise ConfigError(f"{group}: system '{self.system}' takes a {kind.__name__}")
         for name, value in self.flat().items():
-            FIELDS[name].check(name, value)
-        _check_combinations(self)
+            known[name].check(name, value)
+        system_named(self.system).check(self.model, self.loss)
 
     def flat(self) -> dict[str, Any]:
-        """Return every field by its dotted name, in declaration order."""
-        return {
-            f"{group.name}.{item.name}": getattr(getattr(self, group.name), item.name)
-            for group in dataclasses.fields(self)
-            for item in dataclasses.fields(getattr(self, group.name))
+        """Return every field by its dotted name, in declaration order; no ``system`` for TASS."""
+        named = {} if self.system == DEFAULT_SYSTEM else {"system": self.system}
+        return named | {
+            f"{group}.{name}": getattr(getattr(self, group), name)
+            for group, kind in _groups(self.system).items()
+            for name in fields_of(kind)
         }
 
     def replace(self, name: str, value: Any) -> TrialConfig:
@@ -169,28 +113,78 @@ class TrialConfig:
         return self.with_values({name: value})
 
     def with_values(self, values: Mapping[str, Any]) -> TrialConfig:
-        """Return a copy with several dotted fields changed together, validated once."""
-        flat = self.flat()
+        """Return a copy with several dotted fields changed together, validated once.
+
+        Another ``system`` keeps what this config had changed, where it has the field.
+        """
+        return _built(**self._changed(values))
+
+    def vary(self, values: Mapping[str, Any]) -> TrialConfig:
+        """``with_values`` for the rows of a table, on a base that its user chose.
+
+        Settings of the base that the change leaves without effect give way to their defaults,
+        instead of contradicting it: a base with two streams has a variant without any.
+        """
+        groups = self._changed(values)
+        system = system_named(groups["system"])
+        canonical = system.canonical(system.model(**groups["model"]), system.loss(**groups["loss"]))
+        for group, found in zip(("model", "loss"), canonical, strict=True):
+            for name, item in fields_of(found.__class__).items():
+                if f"{group}.{name}" not in values and getattr(found, name) == item.default:
+                    groups[group][name] = item.default
+        return _built(**groups)
+
+    def _changed(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the system, and the fields of every group, with values changed."""
+        system, before = values.get("system", self.system), known_fields(self.system)
+        known = known_fields(system)
         for name in values:
-            if name not in flat:
-                raise ConfigError(f"unknown field '{name}'{nearest(name, flat)}")
-        return _from_flat({**flat, **values})
+            if name not in known:
+                raise ConfigError(f"unknown field '{name}'{nearest(name, known)}")
+        kept = {n: v for n, v in self.flat().items() if n in known and v != before[n].default}
+        groups: dict[str, Any] = {"system": system} | {group: {} for group in _groups(system)}
+        for name, value in {**kept, **values}.items():
+            group, _, item = name.partition(".")
+            if item:
+                groups[group][item] = known[name].widen(value)
+        return groups
 
     def with_overrides(self, overrides: Iterable[str]) -> TrialConfig:
         """Return a copy changed by ``key=value`` strings, as a command line gives them."""
-        return self.with_values(parse_overrides(overrides))
+        return self.with_values(parse_overrides(overrides, self.system))
 
     def canonical(self) -> TrialConfig:
         """Return the config with every field that has no effect put back to its default."""
-        return _canonical(self)
+        model, loss = system_named(self.system).canonical(self.model, self.loss)
+        data, optimiser = self.data, self.optimiser
+        if data.t2 == 1:
+            data = dataclasses.replace(data, pooling=DataConfig().pooling)
+        if optimiser.gamma == 1.0 or optimiser.step_size >= optimiser.epochs:
+            defaults = OptimiserConfig()
+            optimiser = dataclasses.replace(
+                optimiser, step_size=defaults.step_size, gamma=defaults.gamma
+            )
+        return TrialConfig(self.system, model, loss, data, optimiser)
+
+    def needs(self) -> Needs:
+        """Return what the variant reads of a dataset."""
+        system = system_named(self.system)
+        return system.needs(*system.canonical(self.model, self.loss))
+
+    def pretraining(self) -> int:
+        """Return the epochs of pretraining before the first."""
+        return system_named(self.system).pretraining(self.model, self.loss)
 
     def hash(self) -> str:
         """Return 16 hex digits that are equal exactly when two canonical configs are."""
         return digest(self.canonical().to_dict())[:16]
 
-    def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Return the nested plain-data form, as written to JSON."""
-        return dataclasses.asdict(self)
+    def to_dict(self) -> dict[str, Any]:
+        """Return the nested plain-data form, as written to JSON; no ``system`` for TASS."""
+        described = dataclasses.asdict(self)
+        if self.system == DEFAULT_SYSTEM:
+            del described["system"]
+        return described
 
     def to_json(self) -> str:
         """Return the canonical JSON text: sorted keys, one indentation, a final newline."""
@@ -200,13 +194,16 @@ class TrialConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> TrialConfig:
         """Build from nested plain data; groups and fields left out keep their defaults."""
         flat: dict[str, Any] = {}
-        groups = {group.name for group in dataclasses.fields(cls)}
+        groups = [item.name for item in dataclasses.fields(cls)]
         for group, items in values.items():
             if group not in groups:
                 raise ConfigError(f"unknown group '{group}'{nearest(group, groups)}")
-            if not isinstance(items, Mapping):
+            if group == "system":
+                flat["system"] = items
+            elif not isinstance(items, Mapping):
                 raise ConfigError(f"group '{group}' must be an object, not {items!r}")
-            flat.update({f"{group}.{name}": value for name, value in items.items()})
+            else:
+                flat.update({f"{group}.{name}": value for name, value in items.items()})
         return cls().with_values(flat)
 
     @classmethod
@@ -227,116 +224,63 @@ class TrialConfig:
         return cls.from_dict(values)
 
 
-_GROUPS = {"model": ModelConfig, "loss": LossConfig, "data": DataConfig}
-_GROUPS |= {"optimiser": OptimiserConfig}
+def known_fields(system: str = DEFAULT_SYSTEM) -> Mapping[str, Field]:
+    """Return every field of a system's configs by its dotted name, ``system`` included.
 
-FIELDS: Mapping[str, Field] = {
-    f"{group}.{name}": item
-    for group, cls in _GROUPS.items()
-    for name, item in fields_of(cls).items()
-}
-"""Every field by its dotted name."""
+    Raises:
+        ConfigError: there is no such system.
+    """
+    own = {
+        f"{group}.{name}": item
+        for group, kind in _groups(system).items()
+        for name, item in fields_of(kind).items()
+    }
+    return {"system": Field(str, DEFAULT_SYSTEM, tuple(system_places()))} | own
 
 
-def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+def _groups(system: str) -> dict[str, type]:
+    found = system_named(system)
+    return {
+        "model": found.model,
+        "loss": found.loss,
+        "data": DataConfig,
+        "optimiser": OptimiserConfig,
+    }
+
+
+def _built(system: str, **groups: Mapping[str, Any]) -> TrialConfig:
+    return TrialConfig(
+        system, **{group: kind(**groups[group]) for group, kind in _groups(system).items()}
+    )
+
+
+def parse_overrides(overrides: Iterable[str], system: str = DEFAULT_SYSTEM) -> dict[str, Any]:
     """Turn ``key=value`` strings into typed values by dotted name.
+
+    Args:
+        overrides: one of them may name another ``system``.
+        system: whose fields they are otherwise.
 
     Raises:
         ConfigError: a string has no ``=``, names no field, or its value has the wrong type.
     """
-    values: dict[str, Any] = {}
+    texts: dict[str, str] = {}
     for text in overrides:
         name, equals, value = text.partition("=")
-        name = name.strip()
         if not equals:
             raise ConfigError(f"'{text}' is not of the form key=value, as in model.tau=0.02")
-        if name not in FIELDS:
-            raise ConfigError(f"unknown field '{name}'{nearest(name, FIELDS)}")
-        values[name] = FIELDS[name].parse(name, value.strip())
-    return values
+        texts[name.strip()] = value.strip()
+    known = known_fields(texts.get("system", system))
+    for name in texts:
+        if name not in known:
+            raise ConfigError(f"unknown field '{name}'{nearest(name, known)}")
+    return {name: known[name].parse(name, text) for name, text in texts.items()}
 
 
 def digest(value: Any) -> str:
     """Return the SHA-256 (64 hex digits) of plain data in compact, key-sorted JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _from_flat(flat: Mapping[str, Any]) -> TrialConfig:
-    groups: dict[str, dict[str, Any]] = {}
-    for name, value in flat.items():
-        group, item = name.split(".", 1)
-        groups.setdefault(group, {})[item] = FIELDS[name].widen(value)
-    return TrialConfig(**{group: _GROUPS[group](**items) for group, items in groups.items()})
-
-
-def _check_combinations(config: TrialConfig) -> None:
-    model, loss = config.model, config.loss
-    if model.merge != "auto" and not model.target_aware:
-        raise ConfigError(
-            f"model.merge = '{model.merge}' needs model.target_aware = true; "
-            "without target-awareness there is nothing to merge: leave model.merge = 'auto'"
-        )
-    if not model.spatial_grounding and model.merge != "auto":
-        raise ConfigError(
-            f"model.merge = '{model.merge}' needs model.spatial_grounding = true: "
-            "without TSG+ no attention map is merged; leave model.merge = 'auto'"
-        )
-    if model.temporal_grounding and model.width % (2 * model.heads):
-        raise ConfigError(
-            f"model.width = {model.width} does not fit model.heads = {model.heads}: the width "
-            f"must be a multiple of twice the heads, for instance "
-            f"{max(1, round(model.width / (2 * model.heads))) * 2 * model.heads}"
-        )
-    if model.structure == "dual" and not model.temporal_grounding:
-        raise ConfigError(
-            "model.structure = 'dual' needs model.temporal_grounding = true: "
-            "without JTG there are no streams; leave model.structure = 'single'"
-        )
-    if model.init_from == "match" and not _uses_match(config):
-        raise ConfigError(
-            "model.init_from = 'match' needs the match task: model.spatial_grounding = true, "
-            f"loss.match = true and loss.lambda_s above 0 (now {loss.lambda_s:g})"
-        )
-
-
-def _uses_match(config: TrialConfig) -> bool:
-    loss = config.loss
-    return config.model.spatial_grounding and loss.match and loss.lambda_s > 0
-
-
-def _canonical(config: TrialConfig) -> TrialConfig:
-    """Reset what has no effect, so that one function has one trial key."""
-    model = config.model
-    values = config.flat() | {name: FIELDS[name].default for name in _idle_fields(config)}
-    if model.spatial_grounding and model.target_aware and model.merge == "auto":
-        values["model.merge"] = "add"
-    if not model.temporal_grounding:
-        values["loss.cms"] = "none"
-    if not _uses_match(config):
-        values["loss.match"] = False
-    return _from_flat(values)
-
-
-def _idle_fields(config: TrialConfig) -> list[str]:
-    model, data, optimiser = config.model, config.data, config.optimiser
-    aware = model.spatial_grounding and model.target_aware
-    grounded, dual = model.temporal_grounding, model.structure == "dual"
-    attention = ["model.heads", "model.attention_dropout", "model.dropout"]
-    idle = {
-        ("model.target_aware",): not model.spatial_grounding,
-        ("model.merge", "model.tau", "model.target"): not aware,
-        tuple(attention): not grounded,
-        ("model.ordering", "model.position"): not grounded or dual,
-        ("loss.renormalise",): not grounded or dual or config.loss.cms != "js",
-        ("loss.lambda_s", "loss.negatives"): not _uses_match(config),
-        ("model.pretrain_epochs",): model.init_from != "match",
-        ("data.pooling",): data.t2 == 1,
-        ("optimiser.step_size", "optimiser.gamma"): (
-            optimiser.gamma == 1.0 or optimiser.step_size >= optimiser.epochs
-        ),
-    }
-    return [name for names, is_idle in idle.items() if is_idle for name in names]
 
 
 def read_config(path: Path) -> TrialConfig:

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from tass_core.systems.protocol import Noise
 
 _MASK = 0xFFFFFFFF
 
@@ -70,12 +74,12 @@ class KeyedDropout(nn.Module):
         self.name = name
         self.salt = derive_seed("dropout", name) & _MASK
 
-    def forward(self, values: Tensor, noise: Tensor | None, rows: Tensor) -> Tensor:
-        """Drop values: [B, ...] with rows [B]; ``noise`` None means evaluation."""
+    def forward(self, values: Tensor, noise: Noise | None) -> Tensor:
+        """Drop values [B, ...], whose rows ``noise`` names; None means evaluation."""
         if noise is None or self.probability == 0.0:
             return values
-        key = _scramble(noise ^ self.salt)
-        drawn = keyed_uniform(key, rows, math.prod(values.shape[1:])).view(values.shape)
+        key = _scramble(noise.key ^ self.salt)
+        drawn = keyed_uniform(key, noise.rows, math.prod(values.shape[1:])).view(values.shape)
         keep = drawn >= self.probability
         return values * keep / (1.0 - self.probability)
 
@@ -86,29 +90,45 @@ def noise_key(seed: int, epoch: int, step: int, device: str = "cpu") -> Tensor:
     return torch.full((), key, dtype=torch.int64, device=device)
 
 
-def initialise(model: nn.Module, seed: int) -> None:
+def initialise(network: nn.Module, seed: int) -> None:
     """Give every parameter its initial value from (seed, its name).
 
-    The distributions are the library's defaults: uniform in ±1/sqrt(fan-in) for linear
-    layers, ±1/sqrt(hidden) for LSTMs, standard normal for embeddings.
+    The distributions are torch's defaults: uniform in ±1/sqrt(fan-in) for linear layers,
+    ±1/sqrt(hidden) for LSTMs, standard normal for embeddings. Layers of other kinds draw by
+    their own ``reset_parameters``, from a generator that depends on (seed, their name).
+
+    Raises:
+        TypeError: a module has parameters and no ``reset_parameters``.
     """
-    modules = dict(model.named_modules())
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            owner = modules[name.rpartition(".")[0]]
-            source = torch.Generator().manual_seed(derive_seed("init", seed, name))
-            if isinstance(owner, nn.LayerNorm):
-                parameter.fill_(1.0 if name.endswith("weight") else 0.0)
-            elif isinstance(owner, nn.Embedding):
-                parameter.normal_(generator=source)
-            else:
-                bound = 1.0 / math.sqrt(_fan_in(owner))
-                parameter.uniform_(-bound, bound, generator=source)
+    # From the inside out: a MultiheadAttention also sets values of the layer that it holds.
+    for name, module in reversed(list(network.named_modules())):
+        own = list(module.named_parameters(name, recurse=False))
+        if isinstance(module, nn.Linear):
+            _uniform(own, 1.0 / math.sqrt(module.in_features), seed)
+        elif isinstance(module, nn.LSTM):
+            _uniform(own, 1.0 / math.sqrt(module.hidden_size), seed)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, generator=_source(seed, f"{name}.weight"))
+        elif own:
+            _reset(module, derive_seed("init", seed, name))
 
 
-def _fan_in(owner: nn.Module) -> int:
-    if isinstance(owner, nn.Linear):
-        return owner.in_features
-    if isinstance(owner, nn.LSTM):
-        return owner.hidden_size
-    raise TypeError(f"no initial distribution is defined for {type(owner).__name__}")
+def _uniform(parameters: list[tuple[str, nn.Parameter]], bound: float, seed: int) -> None:
+    for name, parameter in parameters:
+        nn.init.uniform_(parameter, -bound, bound, generator=_source(seed, name))
+
+
+def _source(seed: int, name: str) -> torch.Generator:
+    return torch.Generator().manual_seed(derive_seed("init", seed, name))
+
+
+def _reset(module: nn.Module, seed: int) -> None:
+    reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+    if reset is None:
+        raise TypeError(
+            f"{type(module).__name__} has parameters of its own and no reset_parameters() that "
+            "gives them their initial values"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        reset()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tass_core import TRAINING_VERSION
-from tass_core.config import FIELDS, TrialConfig, digest
+from tass_core.config import TrialConfig, digest, known_fields
 from tass_core.errors import ConfigError
+from tass_core.systems import system_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,14 @@ def trial_key(trial: Trial, fingerprint: str) -> str:
     config = trial.config.canonical()
     if config.model.init_from not in ("none", "match"):
         config = config.replace("model.init_from", _content(config.model.init_from))
-    return digest(
-        {
-            "config": config.to_dict(),
-            "seed": trial.seed,
-            "dataset": fingerprint,
-            "training_version": TRAINING_VERSION,
-        }
-    )[:16]
+    described = {
+        "config": config.to_dict(),
+        "seed": trial.seed,
+        "dataset": fingerprint,
+        "training_version": TRAINING_VERSION,
+    }
+    version = system_named(config.system).version
+    return digest(described | ({"system_version": version} if version > 1 else {}))[:16]
 
 
 def structure_key(config: TrialConfig) -> str:
@@ -54,8 +55,8 @@ def structure_key(config: TrialConfig) -> str:
     Such trials see the same batches in the same order and have models of the same shapes;
     they differ in nothing but fields that are marked ``FREE``.
     """
-    values = config.canonical().flat()
-    return digest({name: value for name, value in values.items() if not FIELDS[name].free})[:16]
+    known, values = known_fields(config.system), config.canonical().flat()
+    return digest({name: value for name, value in values.items() if not known[name].free})[:16]
 
 
 def _content(folder: str) -> str:

@@ -19,10 +19,10 @@ from optuna.trial import FrozenTrial, TrialState
 from jobs.cluster.resources import Search
 from jobs.packs import LARGEST, Pack
 from search_spaces.describe import describe_space
-from search_spaces.document import Choice, Knob, Range, Scalar, Space
+from search_spaces.document import Choice, Range, Scalar, Space
 from search_spaces.expand import active, complete
 from search_spaces.plan import Plan
-from tass_core.config import FIELDS, TrialConfig, digest
+from tass_core.config import TrialConfig, digest, known_fields
 from tass_core.errors import ConfigError, SweepError
 from tass_core.trial import Trial, structure_key, trial_key
 from tracking.connect import sqlite_path
@@ -57,6 +57,7 @@ class PackStudy:
         known: Callable[[str], Mapping[int, float] | None],
     ) -> None:
         self.study, self.space, self.plan, self.search = study, space, plan, search
+        self._fields = known_fields(plan.base.system)
         self.size = size or max(1, min(LARGEST, search.trials // 4))
         self._known = known
         self._sampler = sampler(plan.seeds[0], self.size, search.trials)
@@ -128,7 +129,7 @@ class PackStudy:
         while len(members) < self.size and self._asked < self.search.trials:
             asked, values = self._ask(fixed)
             self._asked += 1
-            fixed = fixed or {k.field: values[k.field] for k in self.space if _fixes(k, values)}
+            fixed = fixed or {n: v for n, v in values.items() if not self._fields[n].free}
             config = self._member_config(asked, values)
             if config is None:
                 continue
@@ -159,7 +160,8 @@ class PackStudy:
                 assert choice is not None
                 values[knob.field] = choice
             else:
-                values[knob.field] = _suggest_number(asked, knob)
+                whole = self._fields[knob.field].kind is int
+                values[knob.field] = _suggest_number(asked, knob, whole=whole)
         return asked, values
 
     def _member_config(
@@ -290,14 +292,10 @@ _STATUS = {
 }
 
 
-def _suggest_number(asked: optuna.Trial, knob: Range) -> int | float:
-    if FIELDS[knob.field].kind is int:
+def _suggest_number(asked: optuna.Trial, knob: Range, *, whole: bool) -> int | float:
+    if whole:
         return asked.suggest_int(knob.field, int(knob.low), int(knob.high), log=knob.log)
     return asked.suggest_float(knob.field, knob.low, knob.high, log=knob.log)
-
-
-def _fixes(knob: Knob, values: Mapping[str, Scalar]) -> bool:
-    return not FIELDS[knob.field].free and knob.field in values
 
 
 def _unstarted(trial: FrozenTrial) -> bool:

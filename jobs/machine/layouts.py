@@ -24,7 +24,7 @@ from tass_core.cuda.graphs import WARM_UP
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.devices import synchronise
 from tass_core.systems.protocol import Shapes
-from tass_core.training.groups import make_crews
+from tass_core.training.groups import make_groups, take_step
 
 STEPS, SECONDS = 2, 1.0
 """Steps timed at least, and how long, after one to warm up."""
@@ -135,10 +135,10 @@ def _train(
     keep_memory()
     try:
         data = load_data(config, shapes)
-        (crew,), batch = make_crews(data.members(1, device), 1), data.batch(device)
+        (group,), batch = make_groups(data.members(1, device), 1), data.batch(device)
         # On CUDA a step is recorded after some, and proven by the next.
-        for step in range(1 if device == "cpu" else WARM_UP + 2):
-            crew.step(batch, 1, step)
+        for _ in range(1 if device == "cpu" else WARM_UP + 2):
+            take_step(group, batch)
         synchronise(device)
     except BaseException:
         together.abort()
@@ -147,7 +147,7 @@ def _train(
     start, steps, seconds = time.perf_counter(), 0, 0.0
     while steps < STEPS or seconds < SECONDS:
         steps += 1
-        crew.step(batch, 1, steps)
+        take_step(group, batch)
         synchronise(device)
         seconds = time.perf_counter() - start
     return steps / seconds, resident_peak()

@@ -1,28 +1,27 @@
-"""What a machine can do and what training does with it, measured on features in memory.
-
-Useful arithmetic is counted by hand, a multiply-add as 2 FLOP. A linear layer on R rows from I
-to O costs 2 R I O forward, the same again for its weights' gradient, and the same again for its
-input's gradient where something trainable lies before it.
-"""
+"""What a machine can do and what training does with it, measured on features in memory."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from tass_core.batches.source import BatchSource
-from tass_core.config import TrialConfig
+from tass_core.config import OptimiserConfig, TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.data.folder.records import Features, Questions
 from tass_core.devices import synchronise
-from tass_core.systems.matmuls import Linear
-from tass_core.systems.protocol import Batch, Shapes
-from tass_core.systems.tass.network import uses_match
+from tass_core.randomness import noise_key
+from tass_core.systems import build_network, system_named
+from tass_core.systems.matmuls import FastLinear
+from tass_core.systems.protocol import Batch, Negatives, Noise, Shapes
+from tass_core.training.groups import Solo, take_step
 from tass_core.training.member import Member
 from tass_core.training.width import measure_rates
 from tass_core.trial import Trial
@@ -39,48 +38,64 @@ PRODUCTS = ((2048, 2048, 2048), (31360, 2048, 512))
 """Rows, inner and columns of the products whose fastest is called the peak."""
 
 
-def linear_flop(rows: int, inputs: int, outputs: int, *, input_gradient: bool = True) -> float:
-    """FLOP of a linear layer's forward and backward."""
-    return 2.0 * rows * inputs * outputs * (3 if input_gradient else 2)
+def step_flop(config: TrialConfig, shapes: Shapes) -> float:
+    """FLOP of a step's matrix products, forward and backward, a multiply-add as 2.
 
-
-def step_flop(config: TrialConfig, shapes: Shapes, videos: int | None = None) -> float:
-    """Useful FLOP of a step, negatives of the batch.
-
-    Args:
-        config: the trial's.
-        shapes: of its features.
-        videos: U, whose frames are projected once; None is a video for each question.
+    torch counts them while the step runs on tensors without data, on a video for each question.
     """
-    model = config.model
-    b, t, d = config.optimiser.batch_size, shapes.segments, model.width
-    projected_share = (videos or b) / b
-    projected = model.encoder == "clip" or shapes.visual != d
-    match = uses_match(model, config.loss)
-    frames, pairs = b * t, (2 if match else 1) * b * t
-    total = linear_flop(frames, shapes.audio, d, input_gradient=False) + linear_flop(frames, d, d)
-    total += linear_flop(b, d, d, input_gradient=False)  # the question
-    total += linear_flop(b, 2 * d, d) + linear_flop(b, d, shapes.answers)  # fusion, classifier
-    maps = frames * (shapes.regions if model.spatial_grounding else 1)
-    if projected:  # the frozen map needs no gradient
-        layer = linear_flop(maps, shapes.visual, d, input_gradient=False)
-        total += projected_share * layer
-    if model.spatial_grounding:
-        # Score rows (audio and target) and pooled rows (mean and attended), each a product
-        # with the map. Their backward is one product for the rows and, where the map is
-        # trainable, one for the map.
-        rows = 4 + 3 if match else 2 + 2
-        total += 2.0 * maps * d * rows * (3 if projected else 2)
-        total += linear_flop(pairs, 2 * d, d)  # FC of [f_vg; f_vi]
-    if match:
-        for inputs, outputs in ((2 * d, d), (d, d // 2), (d // 2, d // 4), (d // 4, 2)):
-            total += linear_flop(pairs, inputs, outputs)  # Eq. 7
-    if model.temporal_grounding:
-        # A bi-directional LSTM: in each direction d -> 4 (d / 2) and (d / 2) -> 4 (d / 2).
-        total += 2 * 2 * (linear_flop(frames, d, 2 * d) + linear_flop(frames, d // 2, 2 * d))
-        total += 2 * linear_flop(2 * frames, d, d)  # keys and values of the 2T segments
-        total += 4 * linear_flop(b, d, d)  # query, output and the feed-forward
-    return total
+    canonical = config.canonical()
+    model: Any = canonical.model
+    return _flop(config.system, model, canonical.loss, config.optimiser.batch_size, shapes)
+
+
+@cache
+def _flop(system: str, model: Any, loss: Any, size: int, shapes: Shapes) -> float:
+    settings = OptimiserConfig(batch_size=size)
+    config = TrialConfig(system, model, loss, optimiser=settings)
+    return batch_flop(config, shapes, empty_batch(config, shapes))
+
+
+def batch_flop(config: TrialConfig, shapes: Shapes, batch: Batch) -> float:
+    """FLOP of the step on a batch, see ``step_flop``."""
+    system, batch = system_named(config.system), batch.to("meta")
+    with torch.device("meta"):
+        network = build_network(config, shapes)
+    noise = Noise(noise_key(0, 1, 0, "meta"), batch.rows)
+    with FlopCounterMode(display=False) as counter:
+        terms = system.losses(network(batch, noise), batch, config.model, config.loss, "train")
+        torch.stack([term.total for term in terms.values() if term.weight]).sum().backward()
+    return float(counter.get_total_flops())
+
+
+def empty_batch(config: TrialConfig, shapes: Shapes) -> Batch:
+    """Return a training batch without data, of questions on a video each."""
+    needs, count = config.needs(), config.optimiser.batch_size
+    frames, rows = (count, shapes.segments), torch.arange(count)
+    visual = torch.empty(*frames, shapes.regions, shapes.visual, device="meta")
+    text = {
+        "sentence": torch.empty(count, shapes.text),
+        "words": torch.empty(count, shapes.words, shapes.text),
+        "tokens": torch.zeros(count, shapes.words, dtype=torch.int64),
+    }
+    negatives = Negatives(
+        source_video=torch.zeros(frames, dtype=torch.int64),
+        source_time=torch.zeros(frames, dtype=torch.int64),
+        pairs=torch.arange(count * shapes.segments),
+        visual=visual if needs.negatives == "dataset" else None,
+    )
+    return Batch(
+        visual=visual if "visual" in needs.arrays else None,
+        audio=torch.empty(*frames, shapes.audio),
+        video=rows,
+        slot=torch.zeros_like(rows),
+        slots=1,
+        first_video=0,
+        rows=rows,
+        answer=torch.zeros_like(rows),
+        word_count=torch.ones_like(rows),
+        negatives=None if needs.negatives == "none" else negatives,
+        **{name: value for name, value in text.items() if name in needs.arrays},
+    )
 
 
 def product_rates(device: str, dtype: torch.dtype, *, repeats: int = 10) -> tuple[float, float]:
@@ -89,7 +104,7 @@ def product_rates(device: str, dtype: torch.dtype, *, repeats: int = 10) -> tupl
     for rows, inner, columns in PRODUCTS:
         left = torch.randn(rows, inner, device=device).to(dtype)
         right = torch.randn(inner, columns, device=device).to(dtype)
-        layer = Linear(inner, columns, device=device, dtype=dtype).requires_grad_(False)
+        layer = FastLinear(inner, columns, device=device, dtype=dtype).requires_grad_(False)
         flop = 2.0 * rows * inner * columns
         rates.append(
             [
@@ -170,8 +185,9 @@ class Data:
         return cls(config, shapes, features, questions)
 
     def members(self, width: int, device: str) -> list[Member]:
-        """Return members of one stack; they differ in τ."""
-        configs = [self.config.replace("model.tau", 0.001 * number) for number in range(width)]
+        """Return members of one stack; they differ in their learning rates."""
+        name = "optimiser.learning_rate"
+        configs = [self.config.replace(name, 1e-4 * (1 + number)) for number in range(width)]
         return [Member(Trial(c, 0), self.shapes, self.features, device) for c in configs]
 
     def source(self, device: str = "cpu") -> BatchSource:
@@ -183,8 +199,8 @@ class Data:
         return next(self.source(device).training(0, 1))
 
     def flop(self) -> float:
-        """Useful FLOP of the first batch's step."""
-        return step_flop(self.config, self.shapes, len(self.batch("cpu").audio))
+        """FLOP of the first batch's step."""
+        return batch_flop(self.config, self.shapes, self.batch("cpu"))
 
     def rates(self, widths: Sequence[int], device: str) -> dict[int, float]:
         """Return member steps a second by width, the batch in the device's memory."""
@@ -196,5 +212,5 @@ class Data:
 def step_seconds(data: Data, device: str, *, repeats: int = 3) -> float:
     """Seconds of one optimiser step of one member, the batch already in memory."""
     (member,), batch = data.members(1, device), data.batch(device)
-    member.start_epoch(1)
-    return best_seconds(lambda: member.step(batch, 1, 0), device, repeats)
+    group = Solo(member)
+    return best_seconds(lambda: take_step(group, batch), device, repeats)

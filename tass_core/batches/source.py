@@ -24,7 +24,6 @@ from tass_core.cuda.transfer import DeviceFrames
 from tass_core.data.folder.records import Features, Questions
 from tass_core.randomness import generator
 from tass_core.systems.protocol import Batch, Negatives
-from tass_core.systems.tass.network import uses_match
 from tass_core.workers import Shard
 
 EVALUATION_VIDEOS = 32
@@ -40,7 +39,7 @@ class BatchSource:
     Args:
         questions: the split's questions.
         features: the dataset's pooled features.
-        config: decides batch size, batching and whether and where negatives are drawn.
+        config: decides batch size and batching; its system's needs decide what is read.
         shard: this worker's part of every batch of training, and of the batches of evaluation.
         device: where the batches are wanted.
     """
@@ -57,7 +56,7 @@ class BatchSource:
         self.features = features
         self.config = config
         self.shard = shard or Shard()
-        self.word_target = config.canonical().model.target != "sentence"
+        self.needs = config.needs()
         self._frames: Frames = (
             DeviceFrames(features.visual, device)
             if device.startswith("cuda")
@@ -70,19 +69,18 @@ class BatchSource:
         other.questions = questions
         return other
 
-    def training(self, seed: int, epoch: int, *, match: bool = True) -> Iterator[Batch]:
+    def training(self, seed: int, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch in their order.
 
         Features are rounded to bfloat16 here where training is (``optimiser.precision``).
-        ``match`` off draws no negatives.
         """
         order = epoch_order(self.questions, self.config, seed, epoch)
         bf16 = self.config.optimiser.precision == "bf16"
         reader = self._frames.reader(torch.bfloat16 if bf16 else torch.float32)
-        match = match and uses_match(self.config.model, self.config.loss)
+        drawn = self.needs.negatives != "none"
 
         def build(step: int) -> Batch:
-            source = generator("negatives", seed, epoch, step) if match else None
+            source = generator("negatives", seed, epoch, step) if drawn else None
             return self._build(order[step], reader, source, self.shard)
 
         def needed(step: int) -> Rows:
@@ -115,7 +113,7 @@ class BatchSource:
             None if source is None else self._negatives(videos, video, owned, source, reader)
         )
         return Batch(
-            visual=reader.read(videos[owned]),
+            visual=reader.read(videos[owned]) if "visual" in self.needs.arrays else None,
             audio=torch.from_numpy(np.asarray(self.features.audio[videos])).float(),
             video=torch.from_numpy(video),
             slot=torch.from_numpy(slot),
@@ -128,15 +126,16 @@ class BatchSource:
         )
 
     def _text(self, sentence: Rows) -> dict[str, Tensor]:
-        """Return the question's features: of the sentence, and of its words where used."""
-        features, text = self.features, {}
-        if features.text is not None:
+        """Return the question's features, those that are needed."""
+        features, wanted = self.features, self.needs.arrays
+        text: dict[str, Tensor] = {}
+        if "sentence" in wanted and features.text is not None:
             text["sentence"] = torch.from_numpy(features.text[sentence])
-            if self.word_target and features.words is not None:
-                text["words"] = torch.from_numpy(features.words[sentence].astype(np.float32))
-        elif features.tokens is not None:
+        if "words" in wanted and features.words is not None:
+            text["words"] = torch.from_numpy(features.words[sentence].astype(np.float32))
+        if "tokens" in wanted and features.tokens is not None:
             text["tokens"] = torch.from_numpy(features.tokens[sentence])
-        if features.word_count is not None and ("words" in text or "tokens" in text):
+        if wanted & {"words", "tokens"} and features.word_count is not None:
             text["word_count"] = torch.from_numpy(features.word_count[sentence])
         return text
 
@@ -154,7 +153,7 @@ class BatchSource:
         """
         count, segments = len(videos), self.features.audio.shape[1]
         visual = None
-        if self.config.loss.negatives == "dataset":
+        if self.needs.negatives == "dataset":
             split = np.unique(self.questions.video)
             if len(split) < 2:
                 return None

@@ -15,13 +15,13 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from tass_core.systems.protocol import Batch
+from tass_core.systems.protocol import Batch, Noise, Stage
 
 logger = logging.getLogger(__name__)
 
-Backward = Callable[[Batch, Tensor, bool], Tensor]
-"""Takes a batch, its noise key and whether the match task trains alone; leaves gradients on the
-parameters and returns the losses."""
+Backward = Callable[[Batch, Noise, Stage], Tensor]
+"""Takes a batch, its noise and the stage; leaves gradients on the parameters and returns the
+losses."""
 
 Record = Callable[[Callable[[], Tensor]], tuple[Tensor, Callable[[], None]]]
 """Records what a function does to the device; returns its result, which every call of the
@@ -66,7 +66,7 @@ def graphed(backward: Backward, parameters: Iterable[Tensor], device: str) -> Ba
 @dataclass(slots=True)
 class _Graph:
     batch: Batch
-    noise: Tensor
+    noise: Noise
     values: Tensor
     gradients: list[Tensor | None]
     replay: Callable[[], None]
@@ -100,20 +100,20 @@ class Graphs:
         self._seen: Counter[tuple[object, ...]] = Counter()
         self._trusted, self._most = True, MOST
 
-    def __call__(self, batch: Batch, noise: Tensor, match_only: bool) -> Tensor:
+    def __call__(self, batch: Batch, noise: Noise, stage: Stage) -> Tensor:
         """Return the losses and leave gradients, valid until the next call."""
-        shape = _shape(batch, match_only)
+        shape = _shape(batch, stage)
         graph = self._graphs.get(shape)
         if graph is not None and graph.proven:
             return self._replay(graph, batch, noise)
-        values = self._backward(batch, noise, match_only)
+        values = self._backward(batch, noise, stage)
         plain = self._gradients()
         self._seen[shape] += 1
         try:
             if graph is not None:
                 self._prove(graph, batch, noise, values)
             elif self._wanted(shape):
-                self._graphs[shape] = self._recorded(batch.map(Tensor.clone), noise, match_only)
+                self._graphs[shape] = self._recorded(batch.map(Tensor.clone), noise, stage)
         except RuntimeError as error:
             # A failed capture ends in an error of its own, which only follows from the cause.
             self._give_up(str(error.__context__ or error).partition("\n")[0])
@@ -128,12 +128,12 @@ class Graphs:
             self._most = 0
         return self._most > 0
 
-    def _recorded(self, still: Batch, noise: Tensor, match_only: bool) -> _Graph:
-        key = noise.clone()
-        values, replay = self._record(lambda: self._backward(still, key, match_only))
+    def _recorded(self, still: Batch, noise: Noise, stage: Stage) -> _Graph:
+        key = Noise(noise.key.clone(), still.rows)
+        values, replay = self._record(lambda: self._backward(still, key, stage))
         return _Graph(still, key, values, self._gradients(), replay)
 
-    def _prove(self, graph: _Graph, batch: Batch, noise: Tensor, values: Tensor) -> None:
+    def _prove(self, graph: _Graph, batch: Batch, noise: Noise, values: Tensor) -> None:
         """Compare a replay with the plain step, whose gradients are in place."""
         plain = self._gradients()
         found = self._replay(graph, batch, noise)
@@ -146,10 +146,10 @@ class Graphs:
         self._trusted = False
         self._graphs.clear()
 
-    def _replay(self, graph: _Graph, batch: Batch, noise: Tensor) -> Tensor:
+    def _replay(self, graph: _Graph, batch: Batch, noise: Noise) -> Tensor:
         for held, given in zip(_tensors(graph.batch), _tensors(batch), strict=True):
             held.copy_(given)
-        graph.noise.copy_(noise)
+        graph.noise.key.copy_(noise.key)
         graph.replay()
         self._put(graph.gradients)
         return graph.values
@@ -173,11 +173,11 @@ def _tensors(batch: Batch) -> list[Tensor]:
     return found
 
 
-def _shape(batch: Batch, match_only: bool) -> tuple[object, ...]:
+def _shape(batch: Batch, stage: Stage) -> tuple[object, ...]:
     """Return all that a recording depends on beside the tensors' values."""
     names = tuple(item.name for item in fields(batch) if getattr(batch, item.name) is not None)
     shapes = tuple((tuple(tensor.shape), tensor.dtype) for tensor in _tensors(batch))
-    return names, shapes, batch.slots, batch.first_video, match_only
+    return names, shapes, batch.slots, batch.first_video, stage
 
 
 def _alike_all(found: list[Tensor | None], wanted: list[Tensor | None]) -> bool:

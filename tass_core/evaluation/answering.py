@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from tass_core.batches.source import BatchSource
@@ -21,7 +21,6 @@ from tass_core.evaluation.accuracy import accuracies
 from tass_core.evaluation.grounding import entropy, temporal_weights
 from tass_core.evaluation.predictions import Predictions
 from tass_core.systems.protocol import Batch, Output
-from tass_core.systems.tass.network import TASS
 
 Columns = dict[str, npt.NDArray[Any]]
 """What is kept of a network's outputs: by name, one row a question."""
@@ -38,9 +37,9 @@ class Evaluation:
     """Accuracies in percent by type and average, named as in the paper's tables, ``loss``,
     and the attention's entropies in nats."""
     spatial: npt.NDArray[np.int64] | None
-    """[Q, T] the region with the largest spatial weight, or None without TSG+."""
+    """[Q, T] the region with the largest spatial weight, or None without any."""
     temporal: npt.NDArray[np.float32] | None
-    """[Q, T] weight of both modalities on every segment, summing to 1, or None without JTG."""
+    """[Q, T] weight of all modalities on every segment, summing to 1, or None without any."""
 
     def predictions(self, split: str, answers: Sequence[str]) -> Predictions:
         """Return the answers in words; ``answers`` are the dataset's, by index."""
@@ -56,7 +55,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: TASS, dataset: Dataset, config: TrialConfig, split: str, *, device: str = "cpu"
+    model: nn.Module, dataset: Dataset, config: TrialConfig, split: str, *, device: str = "cpu"
 ) -> Evaluation:
     """Answer every question of a split.
 
@@ -122,9 +121,9 @@ def _answers(output: Output, answer: Tensor) -> dict[str, Tensor]:
         "predicted": output.logits.argmax(dim=-1),
         "loss": functional.cross_entropy(output.logits, answer, reduction="none"),
     }
-    if output.spatial_weights is not None:
-        kept["spatial"] = output.spatial_weights.argmax(dim=-1)
-        kept["spatial_entropy"] = entropy(output.spatial_weights).mean(dim=-1)
+    if output.spatial is not None:
+        kept["spatial"] = output.spatial.argmax(dim=-1)
+        kept["spatial_entropy"] = entropy(output.spatial).mean(dim=-1)
     weights = temporal_weights(output)
     if weights is not None:
         kept["temporal"] = weights

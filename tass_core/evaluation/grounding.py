@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def temporal_weights(output: Output) -> Tensor | None:
-    """Return the weight of both modalities on every segment: [B, T], rows summing to 1."""
-    if output.visual_weights is None or output.audio_weights is None:
+    """Return the weight of all modalities on every segment: [B, T], rows summing to 1."""
+    if not output.temporal:
         return None
-    both = output.visual_weights + output.audio_weights
-    return both / both.sum(dim=-1, keepdim=True)
+    total = torch.stack(list(output.temporal.values())).sum(dim=0)
+    return total / total.sum(dim=-1, keepdim=True)
 
 
 def grounding(evaluation: Evaluation, truth: Truth | None) -> dict[str, float]:

@@ -1,4 +1,9 @@
-"""Linear layers, by the faster of the libraries that torch has for a CPU's products."""
+"""Linear layers, by the faster of the libraries that torch has for a CPU's matrix products.
+
+MKL, with which torch multiplies matrices, uses half the width of AMD's AVX-512 processors.
+oneDNN, with which torch convolves, uses all of it, and a linear layer is a convolution of one
+by one. Networks are written with plain ``nn.Linear``; ``use_fast_matmuls`` goes over them once.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +21,28 @@ DILATION = [2, 2]
 """Means nothing to a filter of one by one; without it torch convolves by MKL on one thread."""
 
 
-class Linear(nn.Linear):
-    """``nn.Linear``, whose large float32 products go to oneDNN where that is faster.
+def use_fast_matmuls(network: nn.Module) -> None:
+    """Let a network's linear layers take their large float32 products by oneDNN where it pays."""
+    for module in network.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = FastLinear
 
-    MKL, with which torch multiplies matrices, uses half the width of AMD's AVX-512 processors.
-    oneDNN, with which torch convolves, uses all of it, and a linear layer is a convolution of
-    one by one.
-    """
+
+class FastLinear(nn.Linear):
+    """``nn.Linear`` that chooses its library by the size of the product."""
 
     def forward(self, values: Tensor) -> Tensor:
         """Return [..., O] for values [..., I]."""
         large = values.numel() * self.out_features > SMALL
         exact = values.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
         eager = values.device.type == "cpu" and not torch.compiler.is_compiling()
-        if not (large and exact and eager and onednn_is_faster()):
-            bias = self.bias.to(_autocast_dtype(values, self.bias.dtype))
-            return functional.linear(values, self.weight, bias)
-        rows = onednn_linear(values.flatten(0, -2), self.weight, self.bias)
-        return rows.view(*values.shape[:-1], self.out_features)
+        if large and exact and eager and self.bias is not None and onednn_is_faster():
+            rows = onednn_linear(values.flatten(0, -2), self.weight, self.bias)
+            return rows.view(*values.shape[:-1], self.out_features)
+        if self.bias is None:
+            return functional.linear(values, self.weight)
+        bias = self.bias.to(_autocast_dtype(values, self.bias.dtype))
+        return functional.linear(values, self.weight, bias)
 
 
 def _autocast_dtype(values: Tensor, otherwise: torch.dtype) -> torch.dtype:

@@ -1,17 +1,26 @@
-"""What the network reads and what it returns."""
+"""What a network and the platform say to each other.
+
+A system is one network of the comparison with its losses: a ``System`` value at the end of its
+file, found by its name (see ``tass_core.systems``). Everything else that it needs is here: what
+it reads (``Needs``, ``Shapes``, ``Batch``, ``Noise``) and what it returns (``Output``, ``Term``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+ArrayName = Literal["visual", "sentence", "words", "tokens"]
+Stage = Literal["pretrain", "train"]
 
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """The sizes that a model is built from."""
+    """The sizes that a network is built from."""
 
     segments: int
     """T, segments after pooling."""
@@ -29,11 +38,25 @@ class Shapes:
     """Words in the vocabulary, padding included; 0 when there are no tokens."""
     answers: int
     """Classes."""
+    vectors: int = 0
+    """Width of the dataset's pretrained word vectors; 0 when there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a system reads. Datasets are checked and batches filled by it."""
+
+    encoder: str
+    """Whose frozen features, such as ``clip``."""
+    arrays: frozenset[ArrayName]
+    """What a batch must hold beside the sound."""
+    negatives: Literal["none", "batch", "dataset"] = "none"
+    """Where mismatched frames come from in training: other videos of the batch or the split."""
 
 
 @dataclass(frozen=True, slots=True)
 class Negatives:
-    """Mismatched frames for L_s (Eq. 6): in every frame, whose audio and target look at it.
+    """Mismatched frames for a match loss: in every frame, whose audio and question look at it.
 
     With ``visual`` None the frames are the batch's own: the questions of video
     ``source_video`` look, at their segment ``source_time``, into a frame of another video.
@@ -59,9 +82,10 @@ class Batch:
 
     One worker of several owns U' of the videos with their frames, and the B' questions on
     them; everything small is there for the whole batch. Alone, it owns all: U' = U, B' = B.
+    Arrays that the system does not need are None.
     """
 
-    visual: Tensor
+    visual: Tensor | None
     """[U', T, P, C] region features of the owned videos."""
     audio: Tensor
     """[U, T, C_a] audio features of all videos."""
@@ -80,13 +104,13 @@ class Batch:
     sentence: Tensor | None = None
     """[B, C_t] sentence features (CLIP)."""
     words: Tensor | None = None
-    """[B, N, C_t] word features (CLIP, for the word targets)."""
+    """[B, N, C_t] word features (CLIP)."""
     tokens: Tensor | None = None
     """[B, N] int64 word indices, 0 is padding (GloVe)."""
     word_count: Tensor | None = None
     """[B] int64 words in each question."""
     negatives: Negatives | None = None
-    """Mismatched frames, in training with L_s."""
+    """Mismatched frames, in training with a match loss."""
 
     def to(self, device: str) -> Batch:
         """Return the batch with its tensors on ``device``."""
@@ -99,25 +123,157 @@ class Batch:
             return found
         return replace(found, negatives=replace(self.negatives, **_changed(self.negatives, change)))
 
+    def per_question(self) -> Batch:
+        """Return the owned questions with a video each: visual [B', T, P, C], audio [B', T, C_a].
+
+        For systems that forgo shared frames. It takes up to K times the memory, and leaves the
+        negatives out, which belong to shared frames.
+        """
+        video = self.video[self.rows]
+        each = video.new_ones(len(video)).cumsum(0) - 1
+        visual = None if self.visual is None else self.visual[video - self.first_video]
+        asked = {
+            name: value[self.rows]
+            for name in ("answer", "sentence", "words", "tokens", "word_count")
+            if (value := getattr(self, name)) is not None
+        }
+        return Batch(
+            visual=visual,
+            audio=self.audio[video],
+            video=each,
+            slot=each * 0,
+            slots=1,
+            first_video=0,
+            rows=each,
+            **asked,
+        )
+
+
+class Noise(NamedTuple):
+    """A training step's randomness. In evaluation there is none: no dropout, no extra outputs."""
+
+    key: Tensor
+    """[] int64, of (seed, epoch, step)."""
+    rows: Tensor
+    """[B'] int64: the questions' places in the whole batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The network's answer and everything a picture of it needs, for B' owned questions."""
+    """A network's answer to the B' owned questions, and what it looked at."""
 
     logits: Tensor
-    """[B', answers] before the softmax of section 3.5."""
-    spatial_weights: Tensor | None
-    """[B', T, P] attention of TSG+ (Eq. 2); None without TSG+."""
-    visual_weights: Tensor | None
-    """[B', T] w_v (Eq. 18); None without JTG."""
-    audio_weights: Tensor | None
-    """[B', T] w_a (Eq. 19); None without JTG."""
-    matched: Tensor | None
-    """[B', T, 2] match logits of true pairs (Eq. 7), when asked for."""
-    mismatched: Tensor | None
-    """[M, 2] match logits of pairs with another video's frame, when there are any."""
+    """[B', answers] before the softmax."""
+    spatial: Tensor | None = None
+    """[B', T, P] attention over regions, rows summing to 1: scored by ``ground/spatial``."""
+    temporal: Mapping[str, Tensor] = field(default_factory=dict)
+    """Modality -> [B', T] attention over segments; ``ground/temporal`` scores their sum."""
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the system's own losses alone read."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every tensor by a flat name, such as ``temporal/audio``."""
+        spatial = {} if self.spatial is None else {"spatial": self.spatial}
+        parts = {"temporal": self.temporal, "extra": self.extra}
+        named = {f"{part}/{n}": value for part, held in parts.items() for n, value in held.items()}
+        return {"logits": self.logits} | spatial | named
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Output:
+        """Return the output that has these ``tensors()``."""
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+        return cls(tensors["logits"], tensors.get("spatial"), part("temporal/"), part("extra/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of the loss, L = sum of weight * total / count; workers' totals add up."""
+
+    total: Tensor
+    """[] sum over this worker's items."""
+    count: int
+    """Items of the whole batch."""
+    weight: float = 1.0
+    """0: logged, not trained."""
+
+
+class ModelFields(Protocol):
+    """What every system's ``model`` fields have; the rest is known to the system alone."""
+
+    @property
+    def encoder(self) -> str:
+        """Whose frozen features it reads."""
+        ...
+
+    @property
+    def init_from(self) -> str:
+        """Initial weights: ``none``, ``match`` (pretraining) or a checkpoint folder."""
+        ...
+
+
+M = TypeVar("M", bound=ModelFields)
+L = TypeVar("L")
+
+
+def _unchanged(model: M, loss: L) -> tuple[M, L]:
+    return model, loss
+
+
+def _accept(_model: ModelFields, _loss: object) -> None:
+    """Find every combination of fields possible."""
+
+
+def _no_epochs(_model: ModelFields, _loss: object) -> int:
+    return 0
+
+
+@dataclass(frozen=True)
+class System(Generic[M, L]):
+    """One network of the comparison.
+
+    The network is a plain ``nn.Module`` with ``forward(batch: Batch, noise: Noise | None = None)
+    -> Output``. It trains when there is noise, and evaluates without.
+
+    ``check_system`` of ``tass_core.systems.check`` tries a new system.
+    """
+
+    name: str
+    """``--set system=<name>``, and what a checkpoint records."""
+    model: type[M]
+    """Its fields ``model.*``: a frozen dataclass, limits and marks beside the fields (see
+    ``tass_core.fields``)."""
+    loss: type[L]
+    """Its fields ``loss.*``, likewise."""
+    terms: tuple[str, ...]
+    """The names of the loss's terms, logged as ``train/loss_<name>``."""
+    needs: Callable[[M, L], Needs]
+    """What it reads."""
+    build: Callable[[M, L, Shapes], nn.Module]
+    """Make the network; its initial weights are drawn afterwards. ``loss`` may decide no more
+    than which layers there are."""
+    losses: Callable[[Output, Batch, M, L, Stage], Mapping[str, Term]]
+    """The terms of a step's loss by name, added up in this order; one that is left out is 0."""
+    canonical: Callable[[M, L], tuple[M, L]] = _unchanged
+    """Put fields without effect back to their defaults: one function, one key. It also gets
+    fields that contradict each other."""
+    check: Callable[[M, L], None] = _accept
+    """Raise ``ConfigError`` where fields contradict each other."""
+    pretraining: Callable[[M, L], int] = _no_epochs
+    """Epochs of stage ``pretrain`` before epoch 1."""
+    per_member: frozenset[str] = frozenset()
+    """Fields of ``model`` that the network keeps in buffers: members that differ in them can
+    still be stacked."""
+    word_vectors: str | None = None
+    """The parameter that starts as the dataset's word vectors, where it has some."""
+    stackable: bool = True
+    """Whether ``torch.func.vmap`` can run the network over stacked weights."""
+    version: int = 1
+    """Raised by hand whenever the same trial can give another result; part of the trial key."""
 
 
 def _changed(held: Batch | Negatives, change: Callable[[Tensor], Tensor]) -> dict[str, Any]:
     values = {item.name: getattr(held, item.name) for item in fields(held)}
-    return {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+    return {n: change(v) for n, v in values.items() if not isinstance(v, int | Negatives | None)}

@@ -1,21 +1,22 @@
-"""Members of a pack that train as one: their weights stacked along a leading axis.
+"""Members of a pack that take their steps together: one alone, or several stacked.
 
-``torch.func.vmap`` runs the plain network over the stacked weights, so that every product is
-one call for all members and everything they share, the batch, its order and the dropout
-masks, is read or drawn once. A member's own parameters stay what its optimiser and its
-checkpoint know: they become views of the stack. A member leaves by not being stacked again.
+For a stack ``torch.func.vmap`` runs the plain network over weights that are stacked along a
+leading axis, so that every product is one call for all members and everything they share, the
+batch, its order and the dropout masks, is read or drawn once. A member's own parameters stay
+what its optimiser and its checkpoint know: they become views of the stack. To take a member out
+of a stack, stack the others anew.
 
-A member's numbers equal those it has alone up to the rounding of float32, since products of
-other shapes add up in another order; they are not the same bits.
+A stacked member's numbers equal those it has alone up to rounding, since products of other
+shapes add up in another order; they are not the same bits.
 """
 
 from __future__ import annotations
 
 import copy
-import weakref
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,20 +24,64 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from tass_core.cuda.graphs import Backward, graphed
 from tass_core.randomness import noise_key
-from tass_core.systems.blocks.question import GloveQuestion, WordLSTM
-from tass_core.systems.protocol import Batch, Output
-from tass_core.systems.tass.network import TASS
-from tass_core.systems.tass.spatial import MERGES
-from tass_core.systems.tass.temporal import stream_places
-from tass_core.training.member import Member, note_losses, objective
-from tass_core.training.vmap_lstm import StackedLSTM, StackedWordLSTM
+from tass_core.systems.protocol import Batch, Noise, Output, Stage
+from tass_core.training.member import Member
+from tass_core.training.vmap_lstm import stack_lstms
+from tass_core.workers import Shard
+
+Forward = Callable[[Batch, Noise | None], Sequence[Output]]
+
+
+class Group(Protocol):
+    """Members that take their steps together; only the trainer calls their optimisers."""
+
+    members: list[Member]
+
+    def gradients(self, batch: Batch, noise: Noise, stage: Stage) -> Tensor:
+        """Leave gradients on the members' parameters; return their losses [E, 1 + terms]."""
+        ...
+
+    def outputs(self, batch: Batch) -> Sequence[Output]:
+        """Return every member's output in evaluation."""
+        ...
+
+
+class Solo:
+    """A member that trains by itself, with the bits that it has in any company."""
+
+    def __init__(self, member: Member) -> None:
+        self.members = [member]
+        # Weights that were part of a stack lie apart; cuDNN would gather them at every step.
+        for module in member.model.modules():
+            if isinstance(module, nn.LSTM) and member.device.startswith("cuda"):
+                module.flatten_parameters()
+        self._parameters = list(member.model.parameters())
+        alone: Forward = partial(_alone, member)
+        self._backward: Backward = partial(_backward, self.members, self._parameters, alone)
+        if not member.config.optimiser.compile:
+            self._backward = graphed(self._backward, self._parameters, member.device)
+
+    def gradients(self, batch: Batch, noise: Noise, stage: Stage) -> Tensor:
+        """Leave gradients on the member's parameters; return its losses [1, 1 + terms].
+
+        A worker that owns no question of the batch has no gradients and losses of 0.
+        """
+        if len(batch.rows):
+            return self._backward(batch, noise, stage)
+        for parameter in self._parameters:
+            parameter.grad = None
+        return batch.audio.new_zeros(1, len(self.members[0].loss_names()))
+
+    def outputs(self, batch: Batch) -> Sequence[Output]:
+        """Return the member's output in evaluation, as the only one."""
+        return [self.members[0].forward(batch)]
 
 
 class Stack:
     """E members whose forward and backward are one.
 
-    Making a stack turns the members' parameters into views of its own; training it trains
-    them. Making another stack of some of them takes them out of this one.
+    Making a stack turns the members' parameters and buffers into views of its own; training it
+    trains them. Making another stack of some of them takes them out of this one.
 
     Args:
         members: they share a ``stack_key`` and the seed.
@@ -44,180 +89,136 @@ class Stack:
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = list(members)
-        first = self.members[0]
-        self.device, self.seed = first.device, first.seed
-        self.parameters, _ = stack_module_state([member.model for member in self.members])
-        for index, member in enumerate(self.members):
-            for name, parameter in member.model.named_parameters():
-                parameter.data = self.parameters[name].data[index]
-        self.network, self.switches = _shared_network(self.members)
-        self.switches = {name: value.to(self.device) for name, value in self.switches.items()}
-        # A reference to itself would keep a stack's memory until Python looks for cycles.
-        weak = weakref.proxy(self)
+        models = [member.model.train() for member in self.members]
+        self._parameters, buffers = stack_module_state(models)
+        state = {**self._parameters, **buffers}
+        for index, model in enumerate(models):
+            for name, own in [*model.named_parameters(), *model.named_buffers()]:
+                own.data = state[name].data[index]
+        self._forward: Forward = partial(_stacked, _without_weights(models[0]), state)
         self._backward = graphed(
-            lambda *given: weak.backward(*given), self.parameters.values(), self.device
+            partial(_backward, self.members, list(self._parameters.values()), self._forward),
+            self._parameters.values(),
+            self.members[0].device,
         )
 
-    def step(self, batch: Batch, epoch: int, step: int) -> None:
-        """Take one optimiser step with every member, as ``Member.step`` does with one."""
-        noise = noise_key(self.seed, epoch, step, self.device)
-        losses = self._backward(batch, noise, epoch < 1)
-        self._share_gradients()
-        for member, values in zip(self.members, losses, strict=True):
-            member.finish_step(values, batch)
-
-    def backward(self, batch: Batch, noise: Tensor, match_only: bool) -> Tensor:
-        """Put the batch's gradients on the stack; return every member's losses [E, 4]."""
-        for stacked in self.parameters.values():
-            stacked.grad = None
-        with self.members[0].precision():
-            outputs = self.forward(batch, noise=noise, match=self.members[0].uses_match)
-            losses = [
-                objective(output, batch, member.config, match_only=match_only)
-                for member, output in zip(self.members, outputs, strict=True)
-            ]
-        torch.stack([terms["loss"] for terms in losses]).sum().backward()
-        return torch.stack([note_losses(terms) for terms in losses])
-
-    def forward(
-        self, batch: Batch, *, noise: Tensor | None = None, match: bool = False
-    ) -> list[Output]:
-        """Return every member's output for the batch they share."""
-
-        def run(parameters: dict[str, Tensor], switches: dict[str, Tensor]) -> dict[str, Tensor]:
-            output = functional_call(
-                self.network, (parameters, switches), (batch,), {"noise": noise, "match": match}
-            )
-            return {
-                item.name: getattr(output, item.name)
-                for item in fields(output)
-                if getattr(output, item.name) is not None
-            }
-
-        found: dict[str, Tensor] = vmap(run)(self.parameters, self.switches)
-        columns: dict[str, Sequence[Tensor | None]] = {
-            item.name: found[item.name].unbind()
-            if item.name in found
-            else [None] * len(self.members)
-            for item in fields(Output)
-        }
-        return [
-            Output(**{name: column[index] for name, column in columns.items()})  # type: ignore[arg-type]
-            for index in range(len(self.members))
-        ]
-
-    def _share_gradients(self) -> None:
-        """Give every member its part of the stack's gradients; no part, no gradient."""
+    def gradients(self, batch: Batch, noise: Noise, stage: Stage) -> Tensor:
+        """Leave every member its part of the stack's gradients; return losses [E, 1 + terms]."""
+        losses = self._backward(batch, noise, stage)
         for index, member in enumerate(self.members):
             for name, parameter in member.model.named_parameters():
-                gradient = self.parameters[name].grad
+                gradient = self._parameters[name].grad
                 parameter.grad = None if gradient is None else gradient[index]
+        return losses
+
+    def outputs(self, batch: Batch) -> Sequence[Output]:
+        """Return every member's output in evaluation."""
+        return self._forward(batch, None)
 
 
-class Alone:
-    """A member that trains by itself, with the bits that it has in any company.
+def _alone(member: Member, batch: Batch, noise: Noise | None) -> list[Output]:
+    return [member.forward(batch, noise)]
+
+
+def _backward(
+    members: Sequence[Member],
+    parameters: Sequence[Tensor],
+    forward: Forward,
+    batch: Batch,
+    noise: Noise,
+    stage: Stage,
+) -> Tensor:
+    """Put the batch's gradients on the parameters; return the members' losses [E, 1 + terms]."""
+    for parameter in parameters:
+        parameter.grad = None
+    with members[0].precision():
+        outputs = forward(batch, noise)
+        losses = torch.stack(
+            [
+                member.losses(output, batch, stage)
+                for member, output in zip(members, outputs, strict=True)
+            ]
+        )
+    losses[:, 0].sum().backward()
+    return losses.detach()
+
+
+def _stacked(
+    network: nn.Module, state: dict[str, Tensor], batch: Batch, noise: Noise | None
+) -> list[Output]:
+    """Run a network over stacked parameters and buffers; return every member's output."""
+    network.train(noise is not None)
+
+    def one(own: dict[str, Tensor]) -> dict[str, Tensor]:
+        output: Output = functional_call(network, own, (batch, noise))
+        return output.tensors()
+
+    found: dict[str, Tensor] = vmap(one)(state)
+    names, columns = found.keys(), (tensor.unbind() for tensor in found.values())
+    return [Output.of(dict(zip(names, own, strict=True))) for own in zip(*columns, strict=True)]
+
+
+def _without_weights(model: nn.Module) -> nn.Module:
+    """Return a copy that ``functional_call`` can run, with layers that ``vmap`` can batch."""
+    network = copy.deepcopy(model)
+    for tensor in [*network.parameters(), *network.buffers()]:
+        tensor.data = tensor.data.new_empty(0)
+    stack_lstms(network)
+    return network
+
+
+def take_step(
+    group: Group, batch: Batch, epoch: int = 1, step: int = 0, shard: Shard | None = None
+) -> None:
+    """Move every member of a group along the gradient of its loss.
 
     Args:
-        member: the one.
-        world_size: workers that share its batches.
+        group: the members.
+        batch: the questions of the step, or this worker's part of them.
+        epoch: 1 for the first; those below 1 pretrain.
+        step: 0 for the first of the epoch.
+        shard: this worker's place among those whose gradients add up to the batch's.
     """
-
-    def __init__(self, member: Member, world_size: int = 1) -> None:
-        self.members = [member]
-        self._world_size = world_size
-        # Weights that were part of a stack lie apart; cuDNN would gather them at every step.
-        for module in member.model.modules():
-            if isinstance(module, nn.LSTM) and member.device.startswith("cuda"):
-                module.flatten_parameters()
-        self._backward: Backward = member.backward
-        if not member.config.optimiser.compile:
-            parameters = member.model.parameters()
-            self._backward = graphed(member.backward, parameters, member.device)
-
-    def step(self, batch: Batch, epoch: int, step: int) -> None:
-        """Take one optimiser step."""
-        self.members[0].step(
-            batch, epoch, step, world_size=self._world_size, backward=self._backward
-        )
-
-    def forward(self, batch: Batch) -> list[Output]:
-        """Return its output in evaluation."""
-        return [self.members[0].model(batch)]
+    first = group.members[0]
+    noise = Noise(noise_key(first.trial.seed, epoch, step, first.device), batch.rows)
+    losses = group.gradients(batch, noise, "train" if epoch >= 1 else "pretrain")
+    if shard is not None:
+        shard.add_up([p for m in group.members for p in m.model.parameters()], losses)
+    for member, own in zip(group.members, losses, strict=True):
+        member.update(own, len(batch.answer))
 
 
-Crew = Alone | Stack
-"""Members that take their steps together."""
-
-
-def make_crews(members: Sequence[Member], width: int, world_size: int = 1) -> list[Crew]:
-    """Let members train together as far as they can, at most ``width`` in a crew."""
+def make_groups(members: Sequence[Member], width: int) -> list[Group]:
+    """Let members train together as far as they can, at most ``width`` in a group."""
     return [
-        Stack(group) if len(group) > 1 else Alone(group[0], world_size)
-        for group in make_stacks(members, width)
+        Stack(stack) if len(stack) > 1 else Solo(stack[0]) for stack in make_stacks(members, width)
     ]
 
 
-def stack_key(member: Member) -> tuple[object, ...]:
-    """Return what members must have in common, beside their pack, to be stacked.
-
-    The names and shapes of their weights (without L_s there is no match MLP), and the
-    dropout probabilities, which decide whether a mask is drawn at all.
-    """
-    model = member.config.canonical().model
-    shapes = [(name, tuple(value.shape)) for name, value in member.model.named_parameters()]
-    return (*shapes, model.attention_dropout, model.dropout, member.config.optimiser.precision)
-
-
 def make_stacks(members: Sequence[Member], width: int) -> list[list[Member]]:
-    """Group members that can be stacked, evenly, at most ``width`` in a group, in their order."""
-    groups: dict[tuple[object, ...], list[Member]] = {}
+    """Part members that can be stacked evenly, at most ``width`` together, in their order."""
+    alike: dict[tuple[object, ...], list[Member]] = {}
     for member in members:
-        groups.setdefault(stack_key(member), []).append(member)
+        alike.setdefault(stack_key(member), []).append(member)
     stacks: list[list[Member]] = []
-    for group in groups.values():
-        parts = -(-len(group) // width)
+    for group in alike.values():
+        parts = -(-len(group) // (width if group[0].system.stackable else 1))
         edges = [len(group) * part // parts for part in range(parts + 1)]
         stacks += [group[start:end] for start, end in pairwise(edges)]
     return stacks
 
 
-def _shared_network(members: Sequence[Member]) -> tuple[TASS, dict[str, Tensor]]:
-    """Return the network that runs for all, without weights, and the members' switches."""
-    network = copy.deepcopy(members[0].model)
-    for parameter in network.parameters():
-        parameter.data = parameter.data.new_empty(0)
-    _replace_lstms(network)
-    switches: dict[str, Tensor] = {}
-    models = [member.model for member in members]
-    if network.spatial is not None:
-        grounding = [model.spatial for model in models if model.spatial is not None]
-        _switch(network, "spatial.tau", [torch.tensor(one.tau) for one in grounding], switches)
-        places = [torch.tensor(MERGES.index(one.merge)) for one in grounding]
-        _switch(network, "spatial.merge", places, switches)
-    if network.single is not None:
-        streams = [model.single for model in models if model.single is not None]
-        orders = [stream_places(members[0].shapes.segments, one.ordering) for one in streams]
-        _switch(network, "single.ordering", orders, switches)
-    return network, switches
+def stack_key(member: Member) -> tuple[object, ...]:
+    """Return what members must have in common, beside their pack, to be stacked.
 
-
-def _replace_lstms(network: TASS) -> None:
-    for name in ("visual_lstm", "audio_lstm"):
-        if isinstance(lstm := getattr(network, name, None), nn.LSTM):
-            setattr(network, name, StackedLSTM(lstm))
-    question = network.question
-    if isinstance(question, GloveQuestion) and isinstance(question.lstm, WordLSTM):
-        question.lstm = StackedWordLSTM(question.lstm)  # type: ignore[assignment]
-
-
-def _switch(
-    network: nn.Module, name: str, values: Sequence[Tensor], switches: dict[str, Tensor]
-) -> None:
-    """Turn a setting in which the members differ into a buffer with a value for each."""
-    if all(torch.equal(value, values[0]) for value in values):
-        return
-    owner, _, attribute = name.rpartition(".")
-    module = network.get_submodule(owner)
-    delattr(module, attribute)
-    module.register_buffer(attribute, values[0], persistent=False)
-    switches[name] = torch.stack(list(values))
+    Every field of the model but those in buffers, the names and shapes of the weights (without
+    L_s TASS has no match MLP), and the precision.
+    """
+    config = member.config.canonical()
+    fields = {
+        name: value
+        for name, value in config.flat().items()
+        if name.startswith("model.") and name.removeprefix("model.") not in member.system.per_member
+    }
+    shapes = [(name, tuple(value.shape)) for name, value in member.model.named_parameters()]
+    return (member.system.name, *fields.items(), *shapes, config.optimiser.precision)

@@ -20,10 +20,10 @@ from tass_core.errors import ConfigError
 from tass_core.evaluation.answering import Evaluation, evaluate_all
 from tass_core.evaluation.grounding import grounding
 from tass_core.evaluation.predictions import write_predictions
-from tass_core.systems.tass.network import parameter_counts
+from tass_core.systems import parameter_counts
 from tass_core.training.bracket import Halving
 from tass_core.training.fuse import Fuse, check_fuse
-from tass_core.training.groups import Crew, make_crews, make_stacks
+from tass_core.training.groups import Group, make_groups, make_stacks, take_step
 from tass_core.training.member import Member
 from tass_core.training.results import EpochResult, TrialResult
 from tass_core.training.resume import Record, load_members, read_state, remove_old, write_state
@@ -110,9 +110,7 @@ class _Pack:
         self.dataset, self.folder, self.device = dataset, folder, device
         self.halving, self.shard, self.fuse = halving, shard, fuse
         self.config, self.seed = trials[0].config, trials[0].seed
-        first = 1
-        if self.config.model.init_from == "match":
-            first = 1 - self.config.model.pretrain_epochs
+        first = 1 - self.config.pretraining()
         folder.mkdir(parents=True, exist_ok=True)
         keys = [trial_key(trial, dataset.fingerprint) for trial in trials]
         self.places = {key: place for place, key in enumerate(keys)}
@@ -127,8 +125,9 @@ class _Pack:
         ]
         if self.state.epoch >= first and self.members:
             load_members(folder, self.state, self.members)
-        self.crews: list[Crew] = []
-        drawing = [member.config for member in self.members if member.uses_match]
+        self.groups: list[Group] = []
+        configs = [member.config for member in self.members]
+        drawing = [config for config in configs if config.needs().negatives != "none"]
         self.source = BatchSource(
             dataset.questions("train"),
             dataset.features(self.config),
@@ -144,7 +143,7 @@ class _Pack:
     def run_epoch(self) -> Iterator[Event]:
         """Train every running member for an epoch, commit it, then yield what happened."""
         epoch, ran = self.state.epoch + 1, self.members
-        self._make_crews()
+        self._make_groups()
         seconds = self._train(epoch)
         losses = self._losses(epoch)
         if epoch >= 1:
@@ -160,15 +159,15 @@ class _Pack:
             if not record.running:
                 yield record.trial_result(place, self.folder)
 
-    def _make_crews(self) -> None:
+    def _make_groups(self) -> None:
         """Put the running members together, anew when some have left."""
-        if {*self.members} == {member for crew in self.crews for member in crew.members}:
+        if {*self.members} == {member for group in self.groups for member in group.members}:
             return
-        self.crews = []  # before others are made: theirs is the same memory
-        self.crews = make_crews(self.members, self._width(), self.shard.world_size)
-        for crew in self.crews:
-            for member in crew.members:
-                member.record.fused = max(member.record.fused, len(crew.members))
+        self.groups = []  # before others are made: theirs is the same memory
+        self.groups = make_groups(self.members, self._width())
+        for group in self.groups:
+            for member in group.members:
+                member.record.fused = max(member.record.fused, len(group.members))
 
     def _width(self) -> int:
         """Return how many members to fuse; what was measured once holds for the whole pack."""
@@ -190,11 +189,10 @@ class _Pack:
         """Run the epoch's steps; return each member's part of the seconds they took."""
         for member in self.members:
             member.start_epoch(epoch)
-        match = any(member.uses_match for member in self.members)
         began = time.perf_counter()
-        for step, batch in enumerate(self.source.training(self.seed, epoch, match=match)):
-            for crew in self.crews:
-                crew.step(batch, epoch, step)
+        for step, batch in enumerate(self.source.training(self.seed, epoch)):
+            for group in self.groups:
+                take_step(group, batch, epoch, step, self.shard)
         synchronise(self.device)
         return (time.perf_counter() - began) / len(self.members)
 
@@ -230,10 +228,10 @@ class _Pack:
     def _evaluate(self, split: str) -> Iterator[tuple[Member, Evaluation]]:
         """Yield every running member's answers to a split."""
         source = self.source.of(self.dataset.questions(split))
-        for crew in self.crews:
-            if any(member.record.running for member in crew.members):
-                found = evaluate_all(crew.forward, source)
-                for member, evaluation in zip(crew.members, found, strict=True):
+        for group in self.groups:
+            if any(member.record.running for member in group.members):
+                found = evaluate_all(group.outputs, source)
+                for member, evaluation in zip(group.members, found, strict=True):
                     if member.record.running:
                         yield member, evaluation
 

@@ -19,6 +19,16 @@ from tass_core.systems.blocks.question import WordLSTM
 Outputs = tuple[Tensor, ...]
 
 
+def stack_lstms(network: nn.Module) -> None:
+    """Put layers that ``vmap`` can batch in the places of a network's LSTMs."""
+    for owner in list(network.modules()):
+        for name, module in owner.named_children():
+            if isinstance(module, WordLSTM):
+                setattr(owner, name, StackedWordLSTM(module))
+            elif isinstance(module, nn.LSTM):
+                setattr(owner, name, StackedLSTM(module))
+
+
 class StackedLSTM(nn.Module):
     """Stands in for an ``nn.LSTM`` with ``batch_first`` under ``vmap``, with its parameters."""
 
@@ -28,17 +38,20 @@ class StackedLSTM(nn.Module):
         for name, parameter in lstm.named_parameters():
             self.register_parameter(name, parameter)
 
-    def forward(self, values: Tensor) -> tuple[Tensor, None]:
-        """Return the states [B, T, D] of values [B, T, C], both directions side by side."""
+    def forward(self, values: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return the states [B, T, D] of values [B, T, C], and the last hidden and cell state."""
         names, weights = zip(*self.named_parameters(), strict=True)
-        if values.is_cuda:
-            return written_lstm(values, weights)[0], None
+        if values.is_cuda and self._library[0].num_layers == 1 and self._library[0].batch_first:
+            states, *last = written_lstm(values, weights)
+            return states, (last[0], last[1])
 
         def alone(own: Tensor, *parameters: Tensor) -> Outputs:
             arguments = dict(zip(names, parameters, strict=True))
-            return (functional_call(self._library[0], arguments, (own,))[0],)
+            states, last = functional_call(self._library[0], arguments, (own,))
+            return (states, *last)
 
-        return each_member(alone, values, *weights)[0], None
+        states, hidden, cell = each_member(alone, values, *weights)
+        return states, (hidden, cell)
 
 
 class StackedWordLSTM(nn.Module):

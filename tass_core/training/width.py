@@ -16,7 +16,7 @@ from tass_core.config import digest
 from tass_core.devices import device_name, memory_at_hand, synchronise
 from tass_core.files import user_cache, write_atomically
 from tass_core.systems.protocol import Batch
-from tass_core.training.groups import make_crews, stack_key
+from tass_core.training.groups import make_groups, stack_key, take_step
 from tass_core.training.member import Member
 
 logger = logging.getLogger(__name__)
@@ -113,12 +113,12 @@ def _rate(make: Callable[[int], list[Member]], width: int, batch: Batch, device:
 
 
 def _steps_per_second(members: list[Member], batch: Batch, device: str) -> float:
-    (crew,) = make_crews(members, len(members))
+    (group,) = make_groups(members, len(members))
     seconds: list[float] = []
     while len(seconds) <= STEPS or sum(seconds[1:]) < SECONDS:
         synchronise(device)
         start = time.perf_counter()
-        crew.step(batch, 1, len(seconds))
+        take_step(group, batch)
         synchronise(device)
         seconds.append(time.perf_counter() - start)
     return len(members) / min(seconds[1:])

@@ -13,7 +13,7 @@ from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.make import make_world
 from tass_core.errors import ReportError
-from tass_core.systems.tass.network import TASS
+from tass_core.systems import build_network
 from tass_core.trial import Trial
 
 
@@ -23,7 +23,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("show")
     world = open_dataset(make_world("tiny", folder / "world", seed=0))
     config = TrialConfig().with_values(dict(world.base))
-    model = TASS(config, world.shapes(config))
+    model = build_network(config, world.shapes(config))
     save_checkpoint(folder / "checkpoint", model, Trial(config, 0), world, {})
     return folder
 

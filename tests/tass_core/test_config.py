@@ -6,15 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tass_core.config import (
-    DataConfig,
-    LossConfig,
-    ModelConfig,
-    OptimiserConfig,
-    TrialConfig,
-    read_config,
-)
+from tass_core.config import DataConfig, OptimiserConfig, TrialConfig, read_config
 from tass_core.errors import ConfigError
+from tass_core.systems.tass.config import TassLoss, TassModel
 
 PAPER = TrialConfig()
 
@@ -30,7 +24,7 @@ def test_every_field_is_documented():
     import ast
     import inspect
 
-    for group in (ModelConfig, LossConfig, DataConfig, OptimiserConfig):
+    for group in (TassModel, TassLoss, DataConfig, OptimiserConfig):
         body = ast.parse(inspect.getsource(group)).body[0].body
         for statement, following in zip(body, [*body[1:], None], strict=True):
             if isinstance(statement, ast.AnnAssign):
@@ -93,7 +87,7 @@ def test_a_value_of_the_wrong_type_is_refused_at_construction():
     with pytest.raises(ConfigError, match=r"optimiser\.epochs = '3' is not a whole number"):
         TrialConfig(optimiser=OptimiserConfig(epochs="3"))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"model\.target_aware = 1 is not true or false"):
-        TrialConfig(model=ModelConfig(target_aware=1))  # type: ignore[arg-type]
+        TrialConfig(model=TassModel(target_aware=1))  # type: ignore[arg-type]
 
 
 def test_configs_cannot_be_changed_in_place():

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from tass_core.config import FIELDS, TrialConfig
+from tass_core.config import TrialConfig, known_fields
 from tass_core.errors import ConfigError
 from tass_core.training import train_pack
 from tass_core.trial import Trial, structure_key, trial_key
 from tests.tass_core.data.folder.small_datasets import write_small
 from tests.tass_core.training.test_reproducibility import numbers
 
+FIELDS = {name: field for name, field in known_fields().items() if name != "system"}
 VALUES = {
     "model.tau": [0.0, 0.2, 0.3],
     "model.width": [8, 10, 20],

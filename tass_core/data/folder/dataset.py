@@ -160,6 +160,7 @@ class Dataset:
             words=layout.words,
             vocabulary=0 if layout.text else len(self.vocabulary),
             answers=len(self.answers),
+            vectors=layout.vectors,
         )
 
     def check(self, config: TrialConfig, splits: Sequence[str] = SPLITS) -> None:
@@ -170,16 +171,17 @@ class Dataset:
             splits: those it needs questions of.
 
         Raises:
-            DataError: the encoder or the words are absent, T2 does not fit, the store is pooled
+            DataError: the encoder or an array is absent, T2 does not fit, the store is pooled
                 otherwise than asked, or a split has no questions.
         """
-        layout = self._encoder(config)
+        layout, needs = self._encoder(config), config.needs()
         self._check_pooling(config.data.t2, config.data.pooling)
-        target = config.canonical().model.target
-        if target != "sentence" and not layout.words:
+        missing = sorted(needs.arrays - layout.arrays)
+        if missing:
             raise DataError(
-                f"model.target = '{target}' needs word features, which dataset '{self.name}' has "
-                f"none of for encoder '{config.model.encoder}'; allowed here: sentence"
+                f"system '{config.system}' needs the {' and '.join(missing)} of encoder "
+                f"'{needs.encoder}' with this config, which dataset '{self.name}' does not have; "
+                f"it has: {', '.join(sorted(layout.arrays))}"
             )
         for split in splits:
             if not len(self.questions(split)):

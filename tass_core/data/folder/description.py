@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from tass_core.config import Pooling, digest
 from tass_core.data.music_avqa.vocabulary import ANSWERS
 from tass_core.errors import DataError
+from tass_core.systems.protocol import ArrayName
 
 FORMAT = 1
 AUDIO_WIDTH = 128
@@ -45,6 +46,13 @@ class EncoderArrays:
     def regions(self) -> int:
         """P, the number of regions."""
         return self.grid[0] * self.grid[1]
+
+    @property
+    def arrays(self) -> frozenset[ArrayName]:
+        """What a system can read of the encoder."""
+        if not self.text:
+            return frozenset({"visual", "tokens"})
+        return frozenset({"visual", "sentence", "words"} if self.words else {"visual", "sentence"})
 
 
 @dataclass(frozen=True, slots=True)

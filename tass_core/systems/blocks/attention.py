@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tass_core.randomness import KeyedDropout
-from tass_core.systems.matmuls import Linear
+from tass_core.systems.protocol import Noise
 
 
 class QuestionAttention(nn.Module):
@@ -19,19 +19,19 @@ class QuestionAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads = heads
-        self.query = Linear(width, width)
-        self.key = Linear(width, width)
-        self.value = Linear(width, width)
-        self.output = Linear(width, width)
-        self.feed_in = Linear(width, width)
-        self.feed_out = Linear(width, width)
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.output = nn.Linear(width, width)
+        self.feed_in = nn.Linear(width, width)
+        self.feed_out = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width)
         self.drop_weights = KeyedDropout(attention_dropout, f"{name}.weights")
         self.drop_hidden = KeyedDropout(dropout, f"{name}.hidden")
         self.drop_feed = KeyedDropout(dropout, f"{name}.feed")
 
     def forward(
-        self, question: Tensor, stream: Tensor, noise: Tensor | None, rows: Tensor
+        self, question: Tensor, stream: Tensor, noise: Noise | None
     ) -> tuple[Tensor, Tensor]:
         """Return (f_att [B, D], weights [B, L]) for question [B, D] and stream [B, L, D].
 
@@ -42,8 +42,8 @@ class QuestionAttention(nn.Module):
         value = self.value(stream).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         weights = scores.softmax(dim=-1)  # Eq. 15
-        attended = self.drop_weights(weights, noise, rows) @ value
+        attended = self.drop_weights(weights, noise) @ value
         attended = self.output(attended.flatten(1))
-        hidden = self.drop_hidden(torch.relu(self.feed_in(attended)), noise, rows)
-        feed = self.drop_feed(self.feed_out(hidden), noise, rows)
+        hidden = self.drop_hidden(torch.relu(self.feed_in(attended)), noise)
+        feed = self.drop_feed(self.feed_out(hidden), noise)
         return self.norm(attended + feed), weights.squeeze(2).mean(dim=1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tass_core.systems.matmuls import Linear
+from tass_core.systems.protocol import Batch, Output, Term
 
 
 def match_head(width: int) -> nn.Sequential:
@@ -16,29 +16,39 @@ def match_head(width: int) -> nn.Sequential:
     sizes = (2 * width, width, max(width // 2, 2), max(width // 4, 2))
     layers: list[nn.Module] = []
     for size_in, size_out in pairwise(sizes):
-        layers += [Linear(size_in, size_out), nn.ReLU()]
-    return nn.Sequential(*layers, Linear(sizes[-1], 2))
+        layers += [nn.Linear(size_in, size_out), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], 2))
 
 
 def match_loss(matched: Tensor, mismatched: Tensor | None) -> Tensor:
-    """Return L_s, the cross-entropy of telling matched pairs from mismatched ones (Eq. 6).
+    """Return the cross-entropy of telling matched pairs from mismatched ones, their sum [].
 
     Args:
         matched: [..., 2] logits of pairs from the same segment (label 1).
         mismatched: [..., 2] logits of pairs with a frame of another video (label 0), or None
             when the batch holds a single video.
-
-    Returns:
-        [], the mean over all pairs.
     """
     logits = [matched.flatten(0, -2)]
     labels = [torch.ones(len(logits[0]), dtype=torch.long, device=matched.device)]
     if mismatched is not None:
         logits.append(mismatched.flatten(0, -2))
         labels.append(torch.zeros(len(logits[1]), dtype=torch.long, device=matched.device))
-    return functional.cross_entropy(torch.cat(logits), torch.cat(labels))
+    return functional.cross_entropy(torch.cat(logits), torch.cat(labels), reduction="sum")
 
 
-def answer_loss(logits: Tensor, answers: Tensor) -> Tensor:
-    """Return L_qa: [] mean cross-entropy of logits [B, answers] and answers [B] int64."""
-    return functional.cross_entropy(logits, answers)
+def answer_term(output: Output, batch: Batch) -> Term:
+    """Return the cross-entropy of the answers."""
+    answers = batch.answer[batch.rows]
+    total = functional.cross_entropy(output.logits, answers, reduction="sum")
+    return Term(total, len(batch.answer))
+
+
+def match_term(output: Output, batch: Batch, weight: float) -> Term:
+    """Return ``match_loss`` of the logits that ``output.extra`` holds.
+
+    ``matched`` [B', T, 2] are those of each question's own frames, ``mismatched`` [M, 2] those
+    of every pair of ``batch.negatives``: one frame of another video for each of the former.
+    """
+    matched, mismatched = output.extra["matched"], output.extra.get("mismatched")
+    pairs = len(batch.answer) * matched.shape[1] * (1 if mismatched is None else 2)
+    return Term(match_loss(matched, mismatched), pairs, weight)

@@ -1,17 +1,18 @@
-"""The question: its feature f_q and the target feature f_tgt (sections 3.2 and 3.3)."""
+"""The question: its feature f_q, and f_tgt, the feature of what it asks about.
+
+By default both are the same. A ``target`` module makes the second of the question's words: it
+takes the question [B, D], its words [B, N, D] and their counts [B], and returns [B, D].
+"""
 
 from __future__ import annotations
 
-import math
 import warnings
 
 import torch
 from torch import Tensor, nn
 
-from tass_core.config import Target
 from tass_core.systems.blocks.lstm import lstm_precision
-from tass_core.systems.matmuls import Linear
-from tass_core.systems.protocol import Batch
+from tass_core.systems.protocol import Batch, Shapes
 
 # cuDNN joins the marked weights (WordLSTM) at every call; they are small.
 warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
@@ -20,13 +21,29 @@ SATURATED = 1e4
 """So far from zero a gate is shut, or open, to the last bit, whatever else it adds up."""
 
 
+def question_encoder(
+    encoder: str, shapes: Shapes, width: int, target: nn.Module | None = None
+) -> nn.Module:
+    """Return what turns a batch's questions into f_q and f_tgt, both [B, D].
+
+    Args:
+        encoder: ``clip`` reads sentence features; any other reads tokens.
+        shapes: the dataset's.
+        width: D.
+        target: makes f_tgt of the words.
+    """
+    if encoder == "clip":
+        return ClipQuestion(shapes.text, width, target)
+    return GloveQuestion(shapes.vocabulary, shapes.vectors or width, width, target)
+
+
 class ClipQuestion(nn.Module):
     """CLIP's frozen sentence feature, projected to the network's width."""
 
-    def __init__(self, channels: int, width: int, target: Target) -> None:
+    def __init__(self, channels: int, width: int, target: nn.Module | None = None) -> None:
         super().__init__()
-        self.project = Linear(channels, width)
-        self.target = None if target == "sentence" else WordTarget(width, target)
+        self.project = nn.Linear(channels, width)
+        self.target = target
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return f_q and f_tgt, both [B, D]."""
@@ -35,23 +52,20 @@ class ClipQuestion(nn.Module):
         if self.target is None:
             return question, question
         assert batch.words is not None
-        assert batch.word_count is not None
-        words = self.project(batch.words)
-        return question, self.target(question, words, batch.word_count)
+        return question, self.target(question, self.project(batch.words), batch.word_count)
 
 
 class GloveQuestion(nn.Module):
     """Word embeddings through an LSTM; f_q is a layer on its last hidden and cell state."""
 
     def __init__(
-        self, vocabulary: int, width: int, target: Target, vectors: Tensor | None = None
+        self, vocabulary: int, channels: int, width: int, target: nn.Module | None = None
     ) -> None:
         super().__init__()
-        channels = width if vectors is None else vectors.shape[-1]
         self.embedding = nn.Embedding(vocabulary, channels)
         self.lstm = WordLSTM(channels, width, batch_first=True)
-        self.project = Linear(2 * width, width)
-        self.target = None if target == "sentence" else WordTarget(width, target)
+        self.project = nn.Linear(2 * width, width)
+        self.target = target
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return f_q and f_tgt, both [B, D]."""
@@ -97,34 +111,6 @@ class WordLSTM(nn.LSTM):
         )
         last = states[torch.arange(len(states), device=states.device), word_count - 1]
         return states.masked_fill(padding, 0.0), last, cell[0]
-
-
-class WordTarget(nn.Module):
-    """The target as the question's attention over its words, then two layers.
-
-    ``word_argmax`` keeps the most attended word alone, as the public code does; its argmax
-    gives the attention no gradient. ``word_soft`` keeps the weighted mean.
-    """
-
-    def __init__(self, width: int, target: Target) -> None:
-        super().__init__()
-        self.hard = target == "word_argmax"
-        self.query = Linear(width, width)
-        self.first = Linear(width, width)
-        self.second = Linear(width, width)
-
-    def forward(self, question: Tensor, words: Tensor, word_count: Tensor) -> Tensor:
-        """Return f_tgt [B, D] from question [B, D], words [B, N, D] and counts [B]."""
-        scores = (words @ self.query(question).unsqueeze(-1)).squeeze(-1)
-        padding = is_padding(words, word_count)
-        scores = (scores / math.sqrt(words.shape[-1])).masked_fill(padding, -math.inf)
-        if self.hard:
-            chosen = scores.argmax(dim=-1)
-            target = words[torch.arange(len(words), device=words.device), chosen]
-        else:
-            target = (scores.softmax(dim=-1).unsqueeze(1) @ words).squeeze(1)
-        result: Tensor = self.second(torch.relu(self.first(target)))
-        return result
 
 
 def is_padding(words: Tensor, word_count: Tensor) -> Tensor:

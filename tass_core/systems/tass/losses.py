@@ -5,6 +5,33 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tass_core.systems.blocks.match import answer_term, match_term
+from tass_core.systems.protocol import Batch, Output, Stage, Term
+from tass_core.systems.tass.config import TassLoss
+
+
+def terms(output: Output, batch: Batch, loss: TassLoss, stage: Stage) -> dict[str, Term]:
+    """Return the terms of L = L_qa + L_cms + λ L_s (section 4.1); stage 1 has the last alone."""
+    found: dict[str, Term] = {}
+    if stage == "train":
+        found["qa"] = answer_term(output, batch)
+        if output.temporal and loss.cms != "none":
+            found["cms"] = Term(synchrony(output, loss).sum(), len(batch.answer))
+    if "matched" in output.extra:
+        found["s"] = match_term(output, batch, loss.lambda_s)
+    return found
+
+
+def synchrony(output: Output, loss: TassLoss) -> Tensor:
+    """Return L_cms of every question (Eq. 17): [B']."""
+    exact = torch.promote_types(output.logits.dtype, torch.float32)
+    audio, visual = (output.temporal[name].to(exact) for name in ("audio", "visual"))
+    if loss.cms == "legacy":
+        return legacy_synchrony(audio, visual)
+    if loss.renormalise:
+        audio, visual = renormalise(audio), renormalise(visual)
+    return cross_modal_synchrony(audio, visual)
+
 
 def cross_modal_synchrony(audio_weights: Tensor, visual_weights: Tensor) -> Tensor:
     """Return the Jensen-Shannon divergence of two distributions over segments (Eq. 10-12).

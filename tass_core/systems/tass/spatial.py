@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tass_core.systems.blocks.question import is_padding
 from tass_core.systems.blocks.regions import pool_regions, region_scores
-from tass_core.systems.matmuls import Linear
+from tass_core.systems.tass.config import Target
 
 Merged = Literal["add", "mul", "max", "none"]
-MERGES: tuple[Merged, ...] = get_args(Merged)
+
+
+class WordTarget(nn.Module):
+    """The target as the question's attention over its words, then two layers.
+
+    ``word_argmax`` keeps the most attended word alone, as the public code does; its argmax
+    gives the attention no gradient. ``word_soft`` keeps the weighted mean.
+    """
+
+    def __init__(self, width: int, target: Target) -> None:
+        super().__init__()
+        self.hard = target == "word_argmax"
+        self.query = nn.Linear(width, width)
+        self.first = nn.Linear(width, width)
+        self.second = nn.Linear(width, width)
+
+    def forward(self, question: Tensor, words: Tensor, word_count: Tensor) -> Tensor:
+        """Return f_tgt [B, D] from question [B, D], words [B, N, D] and counts [B]."""
+        scores = (words @ self.query(question).unsqueeze(-1)).squeeze(-1)
+        padding = is_padding(words, word_count)
+        scores = (scores / math.sqrt(words.shape[-1])).masked_fill(padding, -math.inf)
+        if self.hard:
+            chosen = scores.argmax(dim=-1)
+            target = words[torch.arange(len(words), device=words.device), chosen]
+        else:
+            target = (scores.softmax(dim=-1).unsqueeze(1) @ words).squeeze(1)
+        result: Tensor = self.second(torch.relu(self.first(target)))
+        return result
 
 
 def target_aware_attention(
-    visual: Tensor, audio: Tensor, target: Tensor, *, tau: float | Tensor, merge: Merged
+    visual: Tensor, audio: Tensor, target: Tensor, *, tau: float, merge: Merged
 ) -> Tensor:
     """Return the weights of a frame's regions (the softmax of Eq. 2).
 
@@ -36,12 +65,12 @@ def target_aware_attention(
     """
     regions = functional.normalize(visual, dim=-1)
     queries = functional.normalize(torch.stack([audio, target], dim=-2), dim=-1)
-    scores = queries @ regions.transpose(-1, -2)
-    return merge_attention(scores[..., 0, :], scores[..., 1, :], tau=tau, merge=merge)
+    s_a, s_q = (queries @ regions.transpose(-1, -2)).unbind(dim=-2)
+    return merge_attention(s_a, s_q, tau=torch.tensor(tau, dtype=s_q.dtype), merge=merge)
 
 
 def merge_attention(
-    audio_scores: Tensor, target_scores: Tensor, *, tau: float | Tensor, merge: Merged | Tensor
+    audio_scores: Tensor, target_scores: Tensor, *, tau: Tensor, merge: Merged
 ) -> Tensor:
     """Turn two maps of scores into one map of weights (Eq. 2-5 and Table 4).
 
@@ -51,16 +80,12 @@ def merge_attention(
     Args:
         audio_scores: [..., P] similarity of audio and regions.
         target_scores: [..., P] similarity of target and regions; broadcasts with the former.
-        tau: threshold τ.
-        merge: how s_a and s_q meet; as a tensor [] its place in ``MERGES``, which members
-            trained together do not share.
+        tau: [] threshold τ.
+        merge: how s_a and s_q meet.
 
     Returns:
         [..., P], every row summing to 1.
     """
-    if isinstance(merge, Tensor):
-        ways = [merge_attention(audio_scores, target_scores, tau=tau, merge=m) for m in MERGES]
-        return torch.stack(ways).index_select(0, merge.reshape(1)).squeeze(0)
     s_a = audio_scores.softmax(dim=-1)  # Eq. 3
     if merge == "none":
         return s_a.expand(torch.broadcast_shapes(s_a.shape, target_scores.shape))
@@ -81,11 +106,14 @@ class SpatialGrounding(nn.Module):
     the regions' norms instead.
     """
 
+    tau: Tensor
+
     def __init__(self, width: int, *, tau: float, merge: Merged) -> None:
         super().__init__()
-        self.tau = tau
+        # In a buffer, so that stacked members can differ in it.
+        self.register_buffer("tau", torch.tensor(tau), persistent=False)
         self.merge: Merged = merge
-        self.combine = Linear(2 * width, width)
+        self.combine = nn.Linear(2 * width, width)
 
     def forward(self, maps: Tensor, audio: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Let G groups of queries look at every frame; a group has one audio and K targets.

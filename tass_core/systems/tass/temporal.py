@@ -7,24 +7,23 @@ import math
 import torch
 from torch import Tensor, nn
 
-from tass_core.config import Ordering, Position
 from tass_core.systems.blocks.attention import QuestionAttention
+from tass_core.systems.protocol import Noise
+from tass_core.systems.tass.config import Ordering, Position
 
 
-def order_streams(visual: Tensor, audio: Tensor, *, ordering: Ordering | Tensor) -> Tensor:
+def order_streams(visual: Tensor, audio: Tensor, *, ordering: Ordering) -> Tensor:
     """Join two streams into one (Eq. 13 and Table 6).
 
     Args:
         visual: [..., T, D].
         audio: [..., T, D].
         ordering: ``il-va`` is [v1; a1; ...; vT; aT], ``cat-va`` is [v1; ...; vT; a1; ...; aT];
-            ``-av`` puts audio first. As a tensor, see ``stream_places``.
+            ``-av`` puts audio first.
 
     Returns:
         [..., 2T, D].
     """
-    if isinstance(ordering, Tensor):
-        return torch.cat([visual, audio], dim=-2).index_select(-2, ordering)
     pattern, first = ordering.split("-")
     pair = [visual, audio] if first == "va" else [audio, visual]
     if pattern == "cat":
@@ -32,7 +31,7 @@ def order_streams(visual: Tensor, audio: Tensor, *, ordering: Ordering | Tensor)
     return torch.stack(pair, dim=-2).flatten(-3, -2)
 
 
-def split_streams(weights: Tensor, *, ordering: Ordering | Tensor) -> tuple[Tensor, Tensor]:
+def split_streams(weights: Tensor, *, ordering: Ordering) -> tuple[Tensor, Tensor]:
     """Undo ``order_streams`` on the stream's weights (Eq. 18-19).
 
     Args:
@@ -42,21 +41,12 @@ def split_streams(weights: Tensor, *, ordering: Ordering | Tensor) -> tuple[Tens
     Returns:
         (visual [..., T], audio [..., T]).
     """
-    if isinstance(ordering, Tensor):
-        visual, audio = weights.index_select(-1, ordering.argsort()).chunk(2, dim=-1)
-        return visual, audio
     pattern, first = ordering.split("-")
     if pattern == "cat":
         one, two = weights.chunk(2, dim=-1)
     else:
         one, two = weights.unflatten(-1, (-1, 2)).unbind(dim=-1)
     return (one, two) if first == "va" else (two, one)
-
-
-def stream_places(segments: int, ordering: Ordering) -> Tensor:
-    """Return an ordering as [2T] places in ``cat-va``, so that members can differ in it."""
-    visual, audio = torch.arange(2 * segments).unsqueeze(-1).chunk(2)
-    return order_streams(visual, audio, ordering=ordering).squeeze(-1)
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:
@@ -90,7 +80,7 @@ class SingleStream(nn.Module):
         self.register_buffer("sinusoidal", table, persistent=False)
 
     def forward(
-        self, question: Tensor, visual: Tensor, audio: Tensor, noise: Tensor | None, rows: Tensor
+        self, question: Tensor, visual: Tensor, audio: Tensor, noise: Noise | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Ground question [B, D] in visual and audio [B, T, D].
 
@@ -103,7 +93,7 @@ class SingleStream(nn.Module):
             stream = stream + self.learned.weight
         elif isinstance(self.sinusoidal, Tensor):
             stream = stream + self.sinusoidal
-        attended, weights = self.attention(question, stream, noise, rows)  # Eq. 14
+        attended, weights = self.attention(question, stream, noise)  # Eq. 14
         return attended, *split_streams(weights, ordering=self.ordering)
 
 
@@ -120,7 +110,7 @@ class DualStream(nn.Module):
         )
 
     def forward(
-        self, question: Tensor, visual: Tensor, audio: Tensor, noise: Tensor | None, rows: Tensor
+        self, question: Tensor, visual: Tensor, audio: Tensor, noise: Noise | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Ground question [B, D] in visual and audio [B, T, D], each on its own.
 
@@ -128,6 +118,6 @@ class DualStream(nn.Module):
             attended visual and audio [B, D], then visual and audio weights [B, T], each of
             which sums to 1.
         """
-        seen, visual_weights = self.visual(question, visual, noise, rows)
-        heard, audio_weights = self.audio(question, audio, noise, rows)
+        seen, visual_weights = self.visual(question, visual, noise)
+        heard, audio_weights = self.audio(question, audio, noise)
         return seen, heard, visual_weights, audio_weights

@@ -16,7 +16,7 @@ from tass_core.data.folder.dataset import Dataset, open_dataset
 from tass_core.data.world.make import make_world
 from tass_core.errors import ReportError
 from tass_core.evaluation.answering import evaluate
-from tass_core.systems.tass.network import TASS
+from tass_core.systems import build_network
 from tass_core.trial import Trial
 
 
@@ -28,7 +28,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def checkpoint(world: Dataset, folder: Path, **changes: object) -> Checkpoint:
     values = {name.replace("__", "."): value for name, value in changes.items()}
     config = TrialConfig().with_values({**world.base, **values})
-    save_checkpoint(folder / "c", TASS(config, world.shapes(config)), Trial(config, 0), world, {})
+    save_checkpoint(
+        folder / "c", build_network(config, world.shapes(config)), Trial(config, 0), world, {}
+    )
     return load_checkpoint(folder / "c")
 
 

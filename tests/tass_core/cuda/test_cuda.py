@@ -12,8 +12,9 @@ from tass_core.cuda.graphs import Graphs, _shape, graphed
 from tass_core.cuda.transfer import RESIDENT, PinnedRows, ResidentRows
 from tass_core.devices import prepare
 from tass_core.randomness import noise_key
+from tass_core.systems.protocol import Noise
 from tass_core.training import EpochResult, TrialResult, train_pack
-from tass_core.training.groups import Alone, Stack
+from tass_core.training.groups import Solo, Stack, take_step
 from tass_core.trial import Trial
 from tests.tass_core.training.test_groups import make_members
 from tests.tass_core.training.test_variants import VARIANTS
@@ -68,19 +69,20 @@ def test_frames_are_the_same_from_every_place(dtype, tiny, base):
 def test_steps_are_replayed_and_never_wait(name, tiny, base):
     config = base.with_values(VARIANTS[name])
     configs = [config, config.replace("optimiser.learning_rate", 1e-4)]
-    stack, alone = Stack(members(configs, tiny, "cuda")), Alone(members([config], tiny, "cuda")[0])
+    stack, alone = Stack(members(configs, tiny, "cuda")), Solo(members([config], tiny, "cuda")[0])
     for crew in (alone, stack):
-        plain = members([member.config for member in crew.members], tiny, "cuda")
-        for member in [*plain, *crew.members]:
+        others = members([member.config for member in crew.members], tiny, "cuda")
+        plain = [Solo(member) for member in others]
+        for member in [*others, *crew.members]:
             member.start_epoch(1)
         for epoch in range(1, EPOCHS + 1):
             for step, batch in enumerate(source(tiny, config).training(0, epoch)):
-                crew.step(batch, epoch, step)
-                for member in plain:
-                    member.step(batch, epoch, step)
+                take_step(crew, batch, epoch, step)
+                for solo in plain:
+                    take_step(solo, batch, epoch, step)
         assert isinstance(crew._backward, Graphs)
         assert any(graph.proven for graph in crew._backward._graphs.values()), "nothing recorded"
-        for one, other in zip(crew.members, plain, strict=True):
+        for one, other in zip(crew.members, others, strict=True):
             near = 0.05 if name == "bf16" else 1e-3
             found, wanted = torch.stack(one._sums), torch.stack(other._sums)
             torch.testing.assert_close(found, wanted, rtol=near, atol=near)
@@ -91,13 +93,13 @@ def test_steps_are_replayed_and_never_wait(name, tiny, base):
             torch.cuda.set_sync_debug_mode("error")
             try:
                 for step in range(3):
-                    (crew if recorded else plain[0]).step(batch, 1, step)
+                    take_step(crew if recorded else plain[0], batch, 1, step)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
 
 
 def proven(crew, batch):
-    graph = crew._backward._graphs.get(_shape(batch, False))
+    graph = crew._backward._graphs.get(_shape(batch, "train"))
     return graph is not None and graph.proven
 
 
@@ -105,13 +107,15 @@ def test_what_cannot_be_recorded_leaves_the_stream_alone(tiny, base):
     member = members([base], tiny, "cuda")[0]
     before = torch.cuda.current_stream()
 
-    def waits(batch, noise, match_only):
-        return member.backward(batch, noise, match_only) * float(noise)
+    solo = Solo(member)
+
+    def waits(batch, noise, stage):
+        return solo.gradients(batch, noise, stage) * float(noise.key)
 
     steps = graphed(waits, member.model.parameters(), "cuda:0")
     for epoch in range(1, EPOCHS + 1):
         for batch in source(tiny, base).training(0, epoch):
-            steps(batch, noise_key(0, epoch, 0, "cuda"), False)
+            steps(batch, Noise(noise_key(0, epoch, 0, "cuda"), batch.rows), "train")
     assert not steps._graphs
     assert torch.cuda.current_stream() == before
 

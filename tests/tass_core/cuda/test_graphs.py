@@ -14,7 +14,8 @@ import torch
 from tass_core.batches.source import BatchSource
 from tass_core.cuda.graphs import WARM_UP, Graphs
 from tass_core.randomness import noise_key
-from tass_core.training.groups import Alone, Stack
+from tass_core.systems.protocol import Noise
+from tass_core.training.groups import Solo, Stack, take_step
 from tests.tass_core.training.test_groups import batches, make_members
 from tests.tass_core.training.test_variants import VARIANTS
 
@@ -44,8 +45,7 @@ class Recorder:
 
 def replayed(crew, parameters, **how):
     recorder = Recorder(parameters, **how)
-    plain = crew.members[0].backward if isinstance(crew, Alone) else crew.backward
-    crew._backward = Graphs(plain, parameters, recorder)
+    crew._backward = Graphs(crew._backward, parameters, recorder)
     return recorder
 
 
@@ -54,7 +54,7 @@ def train(crew, dataset, config, seed=0):
         for member in crew.members:
             member.start_epoch(epoch)
         for step, batch in batches(dataset, config, epoch):
-            crew.step(batch, epoch, step)
+            take_step(crew, batch, epoch, step)
     return torch.stack([torch.stack(member._sums) for member in crew.members])
 
 
@@ -67,7 +67,7 @@ def assert_same_bits(found, wanted):
 @pytest.mark.parametrize("name", ["full", "w/o TSG+", "w/o JTG", "dual", "clip soft", "bf16"])
 def test_replayed_steps_have_the_bits_of_plain_ones(name, tiny, base):
     config = base.with_values(VARIANTS[name])
-    plain, played = (Alone(make_members([config], tiny)[0]) for _ in range(2))
+    plain, played = (Solo(make_members([config], tiny)[0]) for _ in range(2))
     recorder = replayed(played, list(played.members[0].model.parameters()))
     assert torch.equal(train(played, tiny, config), train(plain, tiny, config))
     assert_same_bits(played.members, plain.members)
@@ -77,14 +77,14 @@ def test_replayed_steps_have_the_bits_of_plain_ones(name, tiny, base):
 def test_replayed_stacks_have_the_bits_of_plain_ones(tiny, base):
     configs = [base, base.replace("model.tau", 0.0), base.replace("loss.lambda_s", 1.0)]
     plain, played = (Stack(make_members(configs, tiny)) for _ in range(2))
-    recorder = replayed(played, list(played.parameters.values()))
+    recorder = replayed(played, list(played._parameters.values()))
     assert torch.equal(train(played, tiny, base), train(plain, tiny, base))
     assert_same_bits(played.members, plain.members)
     assert recorder.played > recorder.recorded >= 1
 
 
 def test_every_shape_has_a_recording_of_its_own(tiny, base):
-    crew = Alone(make_members([base], tiny)[0])
+    crew = Solo(make_members([base], tiny)[0])
     recorder = replayed(crew, list(crew.members[0].model.parameters()))
     train(crew, tiny, base)
     shapes = {}
@@ -96,11 +96,11 @@ def test_every_shape_has_a_recording_of_its_own(tiny, base):
 
 
 def test_recordings_stay_when_memory_for_others_ends(tiny, base, caplog):
-    plain, played = (Alone(make_members([base], tiny)[0]) for _ in range(2))
+    plain, played = (Solo(make_members([base], tiny)[0]) for _ in range(2))
     member, answers = played.members[0], iter([True])
     recorder = Recorder(member.model.parameters())
     played._backward = Graphs(
-        member.backward, member.model.parameters(), recorder, lambda: next(answers, False)
+        played._backward, member.model.parameters(), recorder, lambda: next(answers, False)
     )
     assert torch.equal(train(played, tiny, base), train(plain, tiny, base))
     assert_same_bits(played.members, plain.members)
@@ -110,7 +110,7 @@ def test_recordings_stay_when_memory_for_others_ends(tiny, base, caplog):
 
 
 def test_a_recording_that_plays_other_numbers_is_not_used(tiny, base, caplog):
-    plain, played = (Alone(make_members([base], tiny)[0]) for _ in range(2))
+    plain, played = (Solo(make_members([base], tiny)[0]) for _ in range(2))
     recorder = replayed(played, list(played.members[0].model.parameters()), error=0.5)
     with caplog.at_level(logging.WARNING):
         assert torch.equal(train(played, tiny, base), train(plain, tiny, base))
@@ -123,9 +123,9 @@ def test_a_recording_that_plays_its_own_batch_for_ever_is_not_used(tiny, base, c
     def empty(run):
         return run().clone(), lambda: None
 
-    plain, played = (Alone(make_members([base], tiny)[0]) for _ in range(2))
+    plain, played = (Solo(make_members([base], tiny)[0]) for _ in range(2))
     member = played.members[0]
-    played._backward = Graphs(member.backward, list(member.model.parameters()), empty)
+    played._backward = Graphs(played._backward, list(member.model.parameters()), empty)
     with caplog.at_level(logging.WARNING):
         assert torch.equal(train(played, tiny, base), train(plain, tiny, base))
     assert_same_bits(played.members, plain.members)
@@ -149,9 +149,9 @@ def test_steps_go_on_where_nothing_can_be_recorded(tiny, base, caplog):
     def refuse(run):
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    plain, played = (Alone(make_members([base], tiny)[0]) for _ in range(2))
+    plain, played = (Solo(make_members([base], tiny)[0]) for _ in range(2))
     member = played.members[0]
-    played._backward = Graphs(member.backward, list(member.model.parameters()), refuse)
+    played._backward = Graphs(played._backward, list(member.model.parameters()), refuse)
     with caplog.at_level(logging.WARNING):
         assert torch.equal(train(played, tiny, base), train(plain, tiny, base))
     assert_same_bits(played.members, plain.members)
@@ -164,11 +164,12 @@ def test_a_step_never_asks_the_device_for_a_value(name, tiny, base):
     config = base.with_values(VARIANTS[name])
     members = make_members([config, config.replace("optimiser.learning_rate", 1e-4)], tiny)
     source = BatchSource(tiny.questions("train"), tiny.features(config), config)
-    batch, noise = next(source.training(0, 1)).to("meta"), noise_key(0, 1, 0, "meta")
+    batch = next(source.training(0, 1)).to("meta")
+    noise = Noise(noise_key(0, 1, 0, "meta"), batch.rows)
     for member in members:
         member.model.to("meta")
         member.device = "meta"
-        assert member.backward(batch, noise, False).is_meta
-    assert Stack(members).backward(batch, noise, False).is_meta
+        assert Solo(member).gradients(batch, noise, "train").is_meta
+    assert Stack(members).gradients(batch, noise, "train").is_meta
     with pytest.raises((RuntimeError, NotImplementedError)):
         batch.audio.sum().item()

@@ -6,7 +6,7 @@ import torch
 from torch.func import functional_call, vmap
 
 from tass_core.systems import matmuls as linear
-from tass_core.systems.matmuls import SMALL, Linear, onednn_linear
+from tass_core.systems.matmuls import SMALL, FastLinear, onednn_linear
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN"
@@ -68,7 +68,7 @@ def test_rows_may_lie_apart_and_need_no_gradient():
 
 def test_autocast_rounds_stacked_members_as_it_rounds_one():
     weight, bias, values = draw(3, 4, 6), draw(3, 4), draw(9, 6)
-    layer = Linear(6, 4)
+    layer = FastLinear(6, 4)
 
     def one(weight, bias):
         return functional_call(layer, {"weight": weight, "bias": bias}, (values,))
@@ -84,7 +84,7 @@ def test_autocast_rounds_stacked_members_as_it_rounds_one():
 @pytest.mark.parametrize("faster", [True, False])
 def test_only_large_products_where_it_pays_go_to_the_other_library(faster, large, monkeypatch):
     monkeypatch.setattr(linear, "onednn_is_faster", lambda: faster)
-    layer = Linear(512, 512)
+    layer = FastLinear(512, 512)
     values = draw(4, SMALL // 2**18 // 4 * (2 if large else 1), 512)
     taken = layer(values).grad_fn.next_functions[0][0].name()
     found = layer(values)

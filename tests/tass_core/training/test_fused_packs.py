@@ -5,11 +5,11 @@ import pytest
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.errors import ConfigError
 from tass_core.training import EpochResult, Halving, Shard, pack, train_pack
-from tass_core.training.pack import make_crews
+from tass_core.training.pack import make_groups
 from tass_core.trial import Trial, trial_key
 from tests.tass_core.training.test_reproducibility import numbers
 
-CHANGES = [{}, {"model.tau": 0.0}, {"model.merge": "mul"}, {"loss.match": False}]
+CHANGES = [{}, {"model.tau": 0.0}, {"loss.lambda_s": 2.0}, {"loss.match": False}]
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_a_trial_tells_the_largest_stack_that_it_was_in(trials, tiny, tmp_path):
 
 def test_stacks_are_made_once_whatever_the_order_of_members(trials, tiny, tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr(pack, "make_crews", lambda *a: made.append(1) or make_crews(*a))
+    monkeypatch.setattr(pack, "make_groups", lambda *a: made.append(1) or make_groups(*a))
     mixed = [trials[0], trials[3], trials[1]]
     run(mixed, tiny, tmp_path, fuse=3)
     assert made == [1]

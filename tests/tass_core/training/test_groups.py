@@ -1,19 +1,20 @@
-"""Members that train stacked get the numbers they get alone, up to rounding."""
+"""Members that train stacked get the numbers they get alone, up to rounding.
+
+Whole epochs are compared in float64, where rounding stays far below any mistake. In float32 a
+ReLU on the other side of zero is enough for two trainings to part, so only one step is compared.
+"""
 
 import pytest
 import torch
 
 from tass_core.batches.source import BatchSource
-from tass_core.training.groups import Stack, make_stacks
-from tass_core.training.member import LOSSES, Member
+from tass_core.randomness import noise_key
+from tass_core.systems.protocol import Noise
+from tass_core.training.groups import Solo, Stack, make_groups, make_stacks, take_step
+from tass_core.training.member import Member
 from tass_core.training.vmap_lstm import written_lstm
 from tass_core.trial import Trial, structure_key
 from tests.tass_core.training.test_variants import VARIANTS
-
-EPOCHS = 3
-NOISE = "key.bias"
-"""A bias of the attention's keys shifts all scores of a softmax alike: its true gradient is
-0, and Adam makes full steps of what rounding leaves of it."""
 
 
 def make_members(configs, dataset):
@@ -21,61 +22,65 @@ def make_members(configs, dataset):
     return [Member(Trial(config, 0), shapes, features, "cpu") for config in configs]
 
 
+def exact_members(configs, dataset):
+    """Return members that compute in float64."""
+    members = make_members(configs, dataset)
+    for member in members:
+        member.model.double()
+    return members
+
+
 def batches(dataset, config, epoch):
     source = BatchSource(dataset.questions("train"), dataset.features(config), config)
     return enumerate(source.training(0, epoch))
 
 
-def train(members, dataset, config, *, width):
-    """Train some epochs, stacked where the width is above 1; return the losses of each."""
-    groups = make_stacks(members, width)
-    stacks = [Stack(group) for group in groups] if width > 1 else []
+def exact(batch):
+    return batch.map(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+
+
+def train(groups, dataset, config, epochs=(1, 2)):
+    """Train in float64; return the losses of every member in every epoch."""
     losses = []
-    for epoch in range(1, EPOCHS + 1):
-        for member in members:
-            member.start_epoch(epoch)
+    for epoch in epochs:
+        for group in groups:
+            for member in group.members:
+                member.start_epoch(epoch)
         for step, batch in batches(dataset, config, epoch):
-            for stack in stacks:
-                stack.step(batch, epoch, step)
-            for member in members if width == 1 else []:
-                member.step(batch, epoch, step)
-        found = [member.epoch_losses(len(dataset.questions("train")))[0] for member in members]
-        losses.append([[loss[name] for name in LOSSES] for loss in found])
-    return torch.tensor(losses)
+            for group in groups:
+                take_step(group, exact(batch), epoch, step)
+        questions = len(dataset.questions("train"))
+        found = [m.epoch_losses(questions)[0] for group in groups for m in group.members]
+        losses.append([list(loss.values()) for loss in found])
+    return torch.tensor(losses, dtype=torch.float64)
 
 
-def assert_alike(fused, solo, *, rounding=1e-4):
-    """Compare each parameter by norm: Adam steps fully where a gradient is next to nothing."""
-    for name, value in solo.model.named_parameters():
-        if not name.endswith(NOISE):
-            apart, norm = (fused.model.get_parameter(name) - value).norm(), value.norm()
-            assert apart <= rounding * norm, f"{name} is {apart:.1e} apart, its norm {norm:.1e}"
+def assert_same(members, others):
+    for one, other in zip(members, others, strict=True):
+        for name, value in other.model.named_parameters():
+            found = one.model.get_parameter(name)
+            torch.testing.assert_close(found, value, rtol=1e-9, atol=1e-9, msg=name)
 
 
-def compare(configs, dataset, *, rounding=1e-4, losses=1e-5):
-    solo, fused = make_members(configs, dataset), make_members(configs, dataset)
-    want = train(solo, dataset, configs[0], width=1)
-    found = train(fused, dataset, configs[0], width=len(configs))
-    torch.testing.assert_close(found, want, rtol=losses, atol=losses)
-    for one, other in zip(fused, solo, strict=True):
-        assert_alike(one, other, rounding=rounding)
+def compare(configs, dataset, epochs=(1, 2)):
+    solo, fused = exact_members(configs, dataset), exact_members(configs, dataset)
+    want = train([Solo(member) for member in solo], dataset, configs[0], epochs)
+    found = train([Stack(fused)], dataset, configs[0], epochs)
+    torch.testing.assert_close(found, want, rtol=1e-9, atol=1e-9)
+    assert_same(fused, solo)
 
 
 SWITCHES = [
     {},
-    {"model.target_aware": False},
     {"model.tau": 0.0},
-    {"model.merge": "mul", "model.tau": 0.02},
-    {"model.merge": "max"},
+    {"model.tau": 0.02},
     {"loss.cms": "none"},
     {"loss.cms": "legacy"},
     {"loss.renormalise": False},
     {"loss.lambda_s": 2.0},
-    {"model.ordering": "il-av"},
-    {"model.ordering": "cat-va"},
-    {"model.ordering": "cat-av"},
     {"optimiser.learning_rate": 5e-4},
     {"optimiser.weight_decay": 0.01},
+    {"optimiser.beta1": 0.5},
 ]
 
 
@@ -89,33 +94,48 @@ def test_members_that_differ_in_every_switch_train_as_they_do_alone(base, tiny):
 @pytest.mark.parametrize("name", [n for n in VARIANTS if n not in ("bf16", "stage 1")])
 def test_a_variant_trains_stacked_as_it_does_alone(name, base, tiny):
     config = base.with_values(VARIANTS[name])
-    compare([config, config.replace("optimiser.learning_rate", 1e-3)], tiny)
-
-
-def test_bf16_members_stay_within_its_rounding(base, tiny):
-    config = base.replace("optimiser.precision", "bf16")
-    changes = ({}, {"model.merge": "mul"})
-    compare([config.with_values(c) for c in changes], tiny, rounding=0.1, losses=5e-3)
+    compare([config, config.replace("optimiser.learning_rate", 1e-3)], tiny, epochs=(1,))
 
 
 def test_pretraining_moves_only_what_it_moves_alone(base, tiny):
-    config = base.replace("model.init_from", "match")
+    config = base.with_values(VARIANTS["stage 1"])
+    configs = [config, config.replace("loss.lambda_s", 2.0)]
+    compare(configs, tiny, epochs=(0, 1))
+    fused, before = exact_members(configs, tiny), exact_members(configs, tiny)
+    train([Stack(fused)], tiny, config, epochs=(0,))
+    for one, other in zip(fused, before, strict=True):
+        assert torch.equal(one.model.classify.weight, other.model.classify.weight)
+        assert not torch.equal(one.model.match[0].weight, other.model.match[0].weight)
+
+
+@pytest.mark.parametrize(("precision", "near"), [("float32", 1e-3), ("bf16", 0.1)])
+def test_a_step_in_less_precision_has_the_gradients_of_members_alone(precision, near, base, tiny):
+    config = base.replace("optimiser.precision", precision)
     configs = [config, config.replace("loss.lambda_s", 2.0)]
     solo, fused = make_members(configs, tiny), make_members(configs, tiny)
-    stack = Stack(fused)
-    for step, batch in batches(tiny, config, 0):
-        for member in solo:
-            member.step(batch, 0, step)
-        stack.step(batch, 0, step)
+    _, batch = next(batches(tiny, config, 1))
+    noise = Noise(noise_key(0, 1, 0), batch.rows)
+    want = torch.cat([Solo(member).gradients(batch, noise, "train") for member in solo])
+    torch.testing.assert_close(
+        Stack(fused).gradients(batch, noise, "train"), want, rtol=near, atol=near
+    )
     for one, other in zip(fused, solo, strict=True):
-        assert_alike(one, other)
-        torch.testing.assert_close(one.model.classify.weight, other.model.classify.weight)
+        largest = max(p.grad.norm() for p in other.model.parameters())
+        for name, parameter in other.model.named_parameters():
+            apart = (one.model.get_parameter(name).grad - parameter.grad).norm()
+            assert apart <= near * (parameter.grad.norm() + 1e-2 * largest), name
 
 
 def test_members_without_the_match_task_make_a_stack_of_their_own(base, tiny):
     changes = [{}, {"loss.match": False}, {"model.tau": 0.0}, {"model.dropout": 0.5}]
     members = make_members([base.with_values(c) for c in changes], tiny)
     assert make_stacks(members, 8) == [[members[0], members[2]], [members[1]], [members[3]]]
+
+
+@pytest.mark.parametrize("change", [{"model.merge": "mul"}, {"model.ordering": "cat-av"}])
+def test_members_with_other_networks_are_not_stacked(change, base, tiny):
+    members = make_members([base, base.with_values(change)], tiny)
+    assert [type(group) for group in make_groups(members, 2)] == [Solo, Solo]
 
 
 def test_a_group_above_the_width_is_shared_out_evenly(base, tiny):
@@ -125,39 +145,33 @@ def test_a_group_above_the_width_is_shared_out_evenly(base, tiny):
 
 def test_a_member_that_leaves_changes_nothing_for_the_others(base, tiny):
     configs = [base.replace("loss.lambda_s", value) for value in (0.5, 1.0, 2.0)]
-    solo, fused = make_members(configs[1:], tiny), make_members(configs, tiny)
-    for members in ([*fused], fused[1:]):
-        stack = Stack(members)
-        for step, batch in batches(tiny, base, 1):
-            stack.step(batch, 1, step)
-    for _ in range(2):
-        for step, batch in batches(tiny, base, 1):
-            for member in solo:
-                member.step(batch, 1, step)
-    for one, other in zip(fused[1:], solo, strict=True):
-        assert_alike(one, other)
+    solo, fused = exact_members(configs[1:], tiny), exact_members(configs, tiny)
+    train([Stack(fused)], tiny, base, epochs=(1,))
+    train([Stack(fused[1:])], tiny, base, epochs=(2,))
+    train([Solo(member) for member in solo], tiny, base)
+    assert_same(fused[1:], solo)
 
 
 def test_a_member_that_breaks_breaks_alone(base, tiny):
-    configs = [base, base.replace("optimiser.learning_rate", 1e30)]
-    solo, fused = make_members(configs[:1], tiny), make_members(configs, tiny)
-    want = train(solo, tiny, base, width=1)
-    found = train(fused, tiny, base, width=2)
-    torch.testing.assert_close(found[:, :1], want, rtol=1e-5, atol=1e-5)
+    configs = [base, base.replace("optimiser.learning_rate", 1e150)]
+    (solo,), fused = exact_members(configs[:1], tiny), exact_members(configs, tiny)
+    want = train([Solo(solo)], tiny, base)
+    found = train([Stack(fused)], tiny, base)
+    torch.testing.assert_close(found[:, :1], want, rtol=1e-9, atol=1e-9)
     assert not found[:, 1].isfinite().all()
 
 
 def test_outputs_in_evaluation_are_those_of_each_member(base, tiny):
-    configs = [base, base.replace("model.merge", "mul"), base.replace("model.ordering", "cat-av")]
-    members = make_members(configs, tiny)
+    configs = [base.replace("model.tau", tau) for tau in (0.0, 0.02, 0.5)]
+    members = exact_members(configs, tiny)
     _, batch = next(batches(tiny, base, 1))
-    want = [member.model(batch) for member in members]
-    for found, output in zip(Stack(members).forward(batch), want, strict=True):
-        torch.testing.assert_close(found.logits, output.logits)
-        torch.testing.assert_close(found.spatial_weights, output.spatial_weights)
-        torch.testing.assert_close(found.visual_weights, output.visual_weights)
-        torch.testing.assert_close(found.audio_weights, output.audio_weights)
-        assert found.matched is None
+    batch = exact(batch)
+    want = [member.forward(batch).tensors() for member in members]
+    for found, alone in zip(Stack(members).outputs(batch), want, strict=True):
+        assert found.tensors().keys() == alone.keys()
+        assert not found.extra
+        for name, tensor in found.tensors().items():
+            torch.testing.assert_close(tensor, alone[name], rtol=1e-9, atol=1e-9)
 
 
 def test_the_written_lstm_is_the_librarys():

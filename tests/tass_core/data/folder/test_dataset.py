@@ -87,7 +87,7 @@ def test_config_that_does_not_fit_is_refused_with_what_would(tmp_path, stored_t2
 def test_word_target_and_encoder_need_their_features(tmp_path):
     dataset = write_one_video(tmp_path / "plain", segments=6, splits=SPLITS)
     dataset.check(config())
-    with pytest.raises(DataError, match=r"needs word features.*allowed here: sentence"):
+    with pytest.raises(DataError, match=r"the words of encoder 'clip'.*has: sentence, visual"):
         dataset.check(config(model__target="word_soft"))
     dataset.check(config(model__target="word_soft", model__target_aware=False))
     with pytest.raises(DataError, match=r"has no features of it; allowed here: clip"):

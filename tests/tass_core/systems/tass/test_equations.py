@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tass_core.config import ORDERINGS
 from tass_core.systems.blocks.attention import QuestionAttention
-from tass_core.systems.blocks.match import answer_loss, match_loss
+from tass_core.systems.blocks.match import answer_term, match_loss
 from tass_core.systems.blocks.regions import region_scores
+from tass_core.systems.protocol import Output
+from tass_core.systems.tass.config import ORDERINGS
 from tass_core.systems.tass.losses import (
     cross_modal_synchrony,
     legacy_synchrony,
@@ -20,6 +21,7 @@ from tass_core.systems.tass.losses import (
 )
 from tass_core.systems.tass.spatial import SpatialGrounding, target_aware_attention
 from tass_core.systems.tass.temporal import order_streams, split_streams
+from tests.tass_core.systems.batches import make_batch
 
 
 def softmax(values):
@@ -171,15 +173,17 @@ def test_match_loss_is_equation_6_over_both_kinds_of_pairs():
     want = [-math.log(softmax(row)[1]) for row in matched.reshape(-1, 2)]
     want += [-math.log(softmax(row)[0]) for row in mismatched]
     got = match_loss(torch.from_numpy(matched), torch.from_numpy(mismatched))
-    assert got.item() == pytest.approx(np.mean(want), abs=1e-12)
+    assert got.item() == pytest.approx(np.sum(want), abs=1e-12)
 
 
 def test_answer_loss_is_the_mean_negative_log_probability():
-    logits = np.random.default_rng(2).normal(size=(4, 5))
-    answers = [1, 0, 4, 2]
+    batch = make_batch()
+    logits = np.random.default_rng(2).normal(size=(4, 6))
+    answers = batch.answer.tolist()
     want = np.mean([-math.log(softmax(row)[k]) for row, k in zip(logits, answers, strict=True)])
-    got = answer_loss(torch.from_numpy(logits), torch.tensor(answers))
-    assert got.item() == pytest.approx(want, abs=1e-12)
+    term = answer_term(Output(torch.from_numpy(logits)), batch)
+    assert term.total.item() / term.count == pytest.approx(want, abs=1e-12)
+    assert term.weight == 1.0
 
 
 @pytest.mark.parametrize(
@@ -223,7 +227,7 @@ def test_question_attention_is_equations_14_and_15_with_heads():
     width, heads, length = 8, 2, 5
     module = QuestionAttention(width, heads, attention_dropout=0.1, dropout=0.2, name="x").double()
     question, stream = torch.randn(1, width).double(), torch.randn(1, length, width).double()
-    attended, weights = module(question, stream, None, torch.arange(1))
+    attended, weights = module(question, stream, None)
 
     def layer(name, values):
         linear = getattr(module, name)

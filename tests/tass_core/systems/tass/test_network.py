@@ -5,28 +5,32 @@ import math
 import pytest
 import torch
 
-from tass_core.config import ORDERINGS, TrialConfig
+from tass_core.config import TrialConfig
 from tass_core.randomness import initialise, noise_key
-from tass_core.systems.protocol import Shapes
-from tass_core.systems.tass.network import TASS, parameter_counts
+from tass_core.systems import build_network, parameter_counts
+from tass_core.systems.protocol import Noise, Shapes
+from tass_core.systems.tass import TASS
+from tass_core.systems.tass.config import ORDERINGS
 from tass_core.systems.tass.spatial import target_aware_attention
-from tass_core.training.member import objective
 from tests.tass_core.systems.batches import SHAPES, make_batch
 
 SMALL = TrialConfig().with_values({"model.width": 16, "model.heads": 2})
 
 
 def network(config, seed=0, shapes=SHAPES):
-    model = TASS(config, shapes)
+    model = build_network(config, shapes)
     initialise(model, seed)
     return model
 
 
+def noise(batch, *place):
+    return Noise(noise_key(*(place or (0, 1, 0))), batch.rows)
+
+
 def gradients(config, batch, seed=0):
     model = network(config, seed)
-    use = model.match is not None
-    output = model(batch, noise=noise_key(seed, 1, 0), match=use)
-    objective(output, batch, config)["loss"].backward()
+    terms = TASS.losses(model(batch, noise(batch)), batch, config.model, config.loss, "train")
+    sum(term.weight * term.total / term.count for term in terms.values()).backward()
     return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
 
@@ -46,7 +50,7 @@ def test_a_question_is_answered_alike_alone_and_beside_others_on_its_video():
         )
         single = model(alone)
         torch.testing.assert_close(single.logits[0], output.logits[question])
-        torch.testing.assert_close(single.spatial_weights[0], output.spatial_weights[question])
+        torch.testing.assert_close(single.spatial[0], output.spatial[question])
 
 
 def test_spatial_weights_of_the_network_are_those_of_the_public_function():
@@ -56,12 +60,12 @@ def test_spatial_weights_of_the_network_are_those_of_the_public_function():
     audio = model.project_audio(batch.audio)[batch.video]
     target = model.question.project(batch.sentence)[:, None].expand_as(audio)
     want = target_aware_attention(maps, audio, target, tau=0.025, merge="add")
-    torch.testing.assert_close(output.spatial_weights, want)
+    torch.testing.assert_close(output.spatial, want)
 
 
 def test_negatives_pair_a_questions_audio_and_target_with_another_videos_frame():
     model, batch = network(SMALL), make_batch()
-    output = model(batch, match=True)
+    output = model(batch, noise(batch))
     negatives = batch.negatives
     audio = model.project_audio(batch.audio)
     maps = model.project_visual(batch.visual)
@@ -81,7 +85,8 @@ def test_negatives_pair_a_questions_audio_and_target_with_another_videos_frame()
                 frame = model.spatial.represent(f_vg, f_vi[0, 0])
                 want.append(model.match(torch.cat([heard, frame])))
                 assert source != video
-    got = output.mismatched[output.mismatched[:, 0].argsort()]
+    got = output.extra["mismatched"]
+    got = got[got[:, 0].argsort()]
     want = torch.stack(want)
     torch.testing.assert_close(got, want[want[:, 0].argsort()])
 
@@ -89,7 +94,7 @@ def test_negatives_pair_a_questions_audio_and_target_with_another_videos_frame()
 @pytest.mark.parametrize("structure", ["single", "dual"])
 def test_temporal_weights_sum_to_1(structure):
     output = network(SMALL.replace("model.structure", structure))(make_batch())
-    total = output.visual_weights.sum(-1) + output.audio_weights.sum(-1)
+    total = sum(weights.sum(-1) for weights in output.temporal.values())
     expected = 1.0 if structure == "single" else 2.0
     torch.testing.assert_close(total, torch.full((4,), expected))
 
@@ -122,8 +127,8 @@ def test_removing_a_module_leaves_the_initial_weights_of_the_others():
 
 def test_dropout_masks_depend_on_the_key_alone():
     model, batch = network(SMALL), make_batch()
-    one, again = (model(batch, noise=noise_key(0, 1, 2)).logits for _ in range(2))
-    other = model(batch, noise=noise_key(0, 1, 3)).logits
+    one, again = (model(batch, noise(batch, 0, 1, 2)).logits for _ in range(2))
+    other = model(batch, noise(batch, 0, 1, 3)).logits
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
@@ -134,7 +139,7 @@ def test_attention_on_the_map_is_audio_alone_without_target_awareness():
     maps = torch.nn.functional.normalize(model.project_visual(batch.visual), dim=-1)
     audio = torch.nn.functional.normalize(model.project_audio(batch.audio), dim=-1)
     want = (maps @ audio.unsqueeze(-1)).squeeze(-1).softmax(-1)[batch.video]
-    torch.testing.assert_close(output.spatial_weights, want)
+    torch.testing.assert_close(output.spatial, want)
 
 
 PAPER = Shapes(
@@ -163,10 +168,10 @@ def test_trainable_parameters_of_every_submodule_at_the_papers_shapes():
         "fusion": linear(2 * d, d),
         "classify": linear(d, 42),
     }
-    single = parameter_counts(TASS(TrialConfig(), PAPER))
+    single = parameter_counts(network(TrialConfig(), shapes=PAPER))
     assert {name: single[name] for name in want} == want
     assert single["total"] == sum(want.values())
-    dual = parameter_counts(TASS(TrialConfig().replace("model.structure", "dual"), PAPER))
+    dual = parameter_counts(network(TrialConfig().replace("model.structure", "dual"), shapes=PAPER))
     assert dual["total"] - single["total"] == attention == 1_576_960
 
 
