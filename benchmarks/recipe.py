@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import print_machine, print_table
-from jobs.cluster.resources import Keep, Resources
+from jobs.choices import Keep
+from jobs.cluster.resources import Resources
 from jobs.cluster.session import quiet_log
 from jobs.driver.progress import Progress
 from jobs.driver.run import Setting, run_grid

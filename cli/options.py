@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from tass_core.config import TrialConfig
-from tass_core.errors import ReportError
+from tass_core.errors import ReportError, SweepError
 from tass_core.files import write_atomically
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+DEFAULT_SEEDS = (0, 1)
 DEMO = Path("data") / "demo"
 console = Console(stderr=True, soft_wrap=True)
 """Progress and remarks; results go to standard output."""
@@ -107,6 +108,31 @@ def resolve_dataset(path: Path | None) -> Dataset:
 def base_config(dataset: Dataset, overrides: tuple[str, ...]) -> TrialConfig:
     """Return the paper's config, adapted by the dataset's own settings, then by ``--set``."""
     return TrialConfig().with_values(dataset.base).with_overrides(overrides)
+
+
+def parse_seeds(seeds: str | None, num_seeds: int | None) -> tuple[int, ...]:
+    """Return the seeds of ``--seeds 0,1,2`` or of ``--num-seeds 3``.
+
+    Raises:
+        SweepError: both are given, or one is malformed.
+    """
+    if seeds is not None and num_seeds is not None:
+        raise SweepError("--seeds and --num-seeds exclude each other; give one of them")
+    if num_seeds is not None:
+        if num_seeds < 1:
+            raise SweepError(f"--num-seeds {num_seeds} is out of range; allowed: 1 or more")
+        return tuple(range(num_seeds))
+    if seeds is None:
+        return DEFAULT_SEEDS
+    try:
+        chosen = tuple(int(part) for part in seeds.split(","))
+    except ValueError:
+        chosen = ()
+    if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0:
+        raise SweepError(
+            f"--seeds {seeds}: allowed are different whole numbers from 0, such as 0,1,2"
+        )
+    return chosen
 
 
 def refuse_existing(paths: Iterable[Path], force: bool) -> None:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 
 import click
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from cli.display import duration
 from cli.options import format_option, results
 from cli.request import SweepRequest, sweep_options
-from jobs.machine.bench import bench_path, read_bench
 from jobs.planning.preview import Preview, preview
-from tass_core.config import TrialConfig
 
 
 @click.command()
@@ -42,33 +37,13 @@ def preview_request(request: SweepRequest) -> Preview:
     """Return what a request would do now."""
     return preview(
         request.plan,
+        request.dataset,
         request.tracking_uri,
         request.storage,
         request.resources,
         request.keep,
         request.search,
-        os.cpu_count() or 1,
-        _pace(request),
     )
-
-
-def _pace(request: SweepRequest) -> Callable[[TrialConfig, int], float] | None:
-    """Return the pace that ``tass-cli bench`` found here, or None when it never ran.
-
-    It takes a config and how many packs run at once.
-    """
-    found = read_bench(bench_path())
-    if found is None:
-        return None
-    dataset = request.dataset
-    train, val = (len(dataset.questions(split)) for split in ("train", "val"))
-    # The figures are those of one GPU, or of all the cores.
-    devices = torch.cuda.device_count() if request.resources.gpus_per_worker else 1
-
-    def pace(config: TrialConfig, packs: int) -> float:
-        return found.pace(config, dataset.shapes(config), train, val, -(-packs // max(1, devices)))
-
-    return pace
 
 
 def show(found: Preview, console: Console) -> None:

@@ -10,8 +10,16 @@ from typing import Any
 
 import click
 
-from cli.options import base_config, data_option, resolve_dataset, set_option, tracking_option
-from jobs.cluster.resources import Keep, Resources, Search, parse_seeds
+from cli.options import (
+    base_config,
+    data_option,
+    parse_seeds,
+    resolve_dataset,
+    set_option,
+    tracking_option,
+)
+from jobs.choices import Keep, Search
+from jobs.cluster.resources import Resources
 from jobs.machine.bench import bench_path, read_bench
 from jobs.machine.sharing import share_machine
 from jobs.storage.packs import Storage

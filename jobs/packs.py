@@ -1,19 +1,14 @@
-"""Packs: which trials train together in one process, and the plain data that describes one."""
+"""A pack: trials that train together in one process, and the plain data that describes it."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tass_core.config import TrialConfig, digest
 from tass_core.training import Halving
-from tass_core.trial import Trial, structure_key
-
-LARGEST = 8
-"""Members of a pack unless ``--pack-size`` says otherwise; their weights share the memory."""
+from tass_core.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,48 +53,3 @@ class Pack:
         }
         halving = values["halving"]
         return cls(members, halving and Halving(**halving), values["attempt"])
-
-
-def make_packs(trials: Mapping[str, Trial], size: int) -> list[Pack]:
-    """Group trials of equal seed and structure, at most ``size`` in a pack, largest first.
-
-    Args:
-        trials: trial key -> trial.
-        size: the most members of a pack.
-    """
-    groups: dict[tuple[int, str], list[str]] = {}
-    for key, trial in trials.items():
-        groups.setdefault((trial.seed, structure_key(trial.config)), []).append(key)
-    packs = [
-        Pack({key: trials[key] for key in part})
-        for keys in groups.values()
-        for part in _evenly(keys, size)
-    ]
-    return sorted(packs, key=lambda pack: -len(pack.members))
-
-
-def choose_size(trials: int, slots: int) -> int:
-    """Return a pack size that gives every slot about four packs, for an even finish."""
-    return max(1, min(LARGEST, math.ceil(trials / (4 * max(slots, 1)))))
-
-
-def adopt(missing: Mapping[str, Trial], unfinished: Mapping[Pack, set[str]]) -> list[Pack]:
-    """Return the interrupted packs to continue: all of their open trials are still wanted.
-
-    Args:
-        missing: trial key -> trial of what has to run.
-        unfinished: packs found on the storage, each with the keys of its open members.
-    """
-    adopted: list[Pack] = []
-    taken: set[str] = set()
-    for pack, keys in unfinished.items():
-        if keys and keys <= set(missing) and not keys & taken:
-            adopted.append(pack)
-            taken |= keys
-    return adopted
-
-
-def _evenly(keys: Sequence[str], size: int) -> list[Sequence[str]]:
-    parts = math.ceil(len(keys) / max(size, 1))
-    edges = [len(keys) * part // parts for part in range(parts + 1)]
-    return [keys[start:end] for start, end in itertools.pairwise(edges)]

@@ -1,15 +1,20 @@
-"""What a person may decide about how a sweep runs; none of it changes a trial's result."""
+"""What a sweep asks of the machines, and what fits on them."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from tass_core.errors import SweepError
-from tass_core.training import Fuse, Halving
+from tass_core.training import Fuse
 from tass_core.training.fuse import check_fuse
 
-DEFAULT_SEEDS = (0, 1)
+COORDINATOR_CPUS = 0.1
+"""CPUs of the Tune trial that waits for a pack's workers: 0 is refused, more is wasted."""
+
+Node = Mapping[str, float]
+"""A node's resources, with the keys ``CPU`` and ``GPU``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,66 +60,65 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
-    """Which checkpoints outlive the sweep: all best epochs, the best ``top`` trials', or none."""
+class Slots:
+    """What one pack asks of Ray, and how many packs run at once."""
 
-    policy: str = "best"
-    top: int = 0
-    """How many stay unless all do."""
+    cpus: float
+    """CPUs of a worker."""
+    gpus: float
+    """GPUs of a worker."""
+    workers: int
+    packs: int
 
-    @classmethod
-    def parse(cls, text: str) -> Keep:
-        """Build from ``best``, ``none`` or ``top:N``.
-
-        Raises:
-            SweepError: the text is none of these.
-        """
-        if text in ("best", "none"):
-            return cls(text)
-        match = re.fullmatch(r"top:([1-9]\d*)", text)
-        if match is None:
-            raise SweepError(f"--keep {text}: allowed are best, none, and top:N such as top:5")
-        return cls("top", int(match.group(1)))
+    @property
+    def threads(self) -> int:
+        """Threads for torch in a worker."""
+        return max(1, int(self.cpus))
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """An Optuna search instead of a grid."""
+def plan_slots(resources: Resources, nodes: Sequence[Node]) -> Slots:
+    """Return how many packs fit at once.
 
-    trials: int = 32
-    """Trials to propose, duplicates and pruned ones included."""
-    halving: Halving | None = field(default_factory=Halving)
-    confirm: int = 5
-    """Best variants to train with all the seeds."""
-    storage: str | None = None
-    """Optuna storage URL; None is a SQLite file beside the tracking database."""
-
-    def __post_init__(self) -> None:
-        for name, value in (("--trials", self.trials), ("--confirm", self.confirm)):
-            if value < 1:
-                raise SweepError(f"{name} {value} is out of range; allowed: 1 or more")
-
-
-def parse_seeds(seeds: str | None, num_seeds: int | None) -> tuple[int, ...]:
-    """Return the seeds of ``--seeds 0,1,2`` or of ``--num-seeds 3``.
+    Args:
+        resources: what a person asked for.
+        nodes: of the cluster.
 
     Raises:
-        SweepError: both are given, or one is malformed.
+        SweepError: not even one pack fits; Ray itself would wait for ever without a word.
     """
-    if seeds is not None and num_seeds is not None:
-        raise SweepError("--seeds and --num-seeds exclude each other; give one of them")
-    if num_seeds is not None:
-        if num_seeds < 1:
-            raise SweepError(f"--num-seeds {num_seeds} is out of range; allowed: 1 or more")
-        return tuple(range(num_seeds))
-    if seeds is None:
-        return DEFAULT_SEEDS
-    try:
-        chosen = tuple(int(part) for part in seeds.split(","))
-    except ValueError:
-        chosen = ()
-    if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0:
+    workers = resources.workers_per_pack
+    total = sum(node.get("CPU", 0.0) for node in nodes)
+    cpus = resources.cpus_per_worker
+    if cpus is None:
+        share = (total - COORDINATOR_CPUS) / workers
+        cpus = 1.0 if workers == 1 else max(0.05, min(1.0, int(share * 20) / 20))
+    gpus = resources.gpus_per_worker
+    fitting = sum(_fitting(node, cpus, gpus) for node in nodes)
+    packs = fitting // workers
+    if workers > 1:
+        packs = min(packs, int(total / (workers * cpus + COORDINATOR_CPUS) + 1e-9))
+    if packs < 1:
+        available = sum(node.get("GPU", 0.0) for node in nodes)
         raise SweepError(
-            f"--seeds {seeds}: allowed are different whole numbers from 0, such as 0,1,2"
+            f"a pack asks for {workers} worker(s) with {cpus:g} CPU and {gpus:g} GPU each, and "
+            f"this cluster has {total:g} CPU and {available:g} GPU on {len(nodes)} node(s); "
+            "lower --workers-per-pack, --cpus-per-worker or --gpus-per-worker"
         )
-    return chosen
+    return Slots(cpus, gpus, workers, packs)
+
+
+def this_machine() -> Node:
+    """Return the resources of the machine that this process runs on."""
+    import torch
+
+    return {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
+
+
+def _fitting(node: Node, cpus: float, gpus: float) -> int:
+    """Return how many workers fit on a node; a GPU is shared only by fractions of itself."""
+    fits = int(node.get("CPU", 0.0) / cpus + 1e-9)
+    if gpus <= 0:
+        return fits
+    available = node.get("GPU", 0.0)
+    shared = int(available) * int(1 / gpus + 1e-9) if gpus < 1 else int(available / gpus + 1e-9)
+    return min(fits, shared)

@@ -6,10 +6,9 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.cluster.resources import Resources
+from jobs.cluster.resources import Node, Resources, Slots, plan_slots, this_machine
 from tass_core.errors import SweepError
 
 _QUIET = {
@@ -27,25 +26,6 @@ _QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "86400",
 }
-COORDINATOR_CPUS = 0.1
-"""CPUs of the Tune trial that waits for a pack's workers: 0 is refused, more is wasted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slots:
-    """What one pack asks of Ray, and how many packs run at once."""
-
-    cpus: float
-    """CPUs of a worker."""
-    gpus: float
-    """GPUs of a worker."""
-    workers: int
-    packs: int
-
-    @property
-    def threads(self) -> int:
-        """Threads for torch in a worker."""
-        return max(1, int(self.cpus))
 
 
 @contextlib.contextmanager
@@ -75,9 +55,20 @@ def ray_session(resources: Resources) -> Iterator[Slots]:
     Raises:
         SweepError: the cluster cannot be reached, or a request can never be met.
     """
-    check_machine(resources)
     with connected(resources.address, dashboard=resources.workers_per_pack > 1):
         yield plan_slots(resources, _nodes())
+
+
+def find_slots(resources: Resources) -> Slots:
+    """Return what could run at once, on this machine or on the cluster that is asked for.
+
+    Raises:
+        SweepError: the cluster cannot be reached, or not even one pack fits.
+    """
+    if resources.address is None:
+        return plan_slots(resources, [this_machine()])
+    with connected(resources.address):
+        return plan_slots(resources, _nodes())
 
 
 @contextlib.contextmanager
@@ -115,61 +106,7 @@ def connected(address: str | None, *, dashboard: bool = False) -> Iterator[None]
         ray.shutdown()
 
 
-def check_machine(resources: Resources) -> None:
-    """Refuse what can never run on this machine, without starting Ray to find out.
-
-    Raises:
-        SweepError: not even one pack fits.
-    """
-    if resources.address is None:
-        import torch
-
-        cpus, gpus = float(os.cpu_count() or 1), float(torch.cuda.device_count())
-        plan_slots(resources, [{"CPU": cpus, "GPU": gpus}])
-
-
-def plan_slots(resources: Resources, nodes: list[dict[str, float]]) -> Slots:
-    """Return how many packs fit at once.
-
-    Args:
-        resources: what a person asked for.
-        nodes: for each node its resources, with the keys ``CPU`` and ``GPU``.
-
-    Raises:
-        SweepError: not even one pack fits; Ray itself would wait for ever without a word.
-    """
-    workers = resources.workers_per_pack
-    total = sum(node.get("CPU", 0.0) for node in nodes)
-    cpus = resources.cpus_per_worker
-    if cpus is None:
-        share = (total - COORDINATOR_CPUS) / workers
-        cpus = 1.0 if workers == 1 else max(0.05, min(1.0, int(share * 20) / 20))
-    gpus = resources.gpus_per_worker
-    fitting = sum(_fitting(node, cpus, gpus) for node in nodes)
-    packs = fitting // workers
-    if workers > 1:
-        packs = min(packs, int(total / (workers * cpus + COORDINATOR_CPUS) + 1e-9))
-    if packs < 1:
-        available = sum(node.get("GPU", 0.0) for node in nodes)
-        raise SweepError(
-            f"a pack asks for {workers} worker(s) with {cpus:g} CPU and {gpus:g} GPU each, and "
-            f"this cluster has {total:g} CPU and {available:g} GPU on {len(nodes)} node(s); "
-            "lower --workers-per-pack, --cpus-per-worker or --gpus-per-worker"
-        )
-    return Slots(cpus, gpus, workers, packs)
-
-
-def _nodes() -> list[dict[str, float]]:
+def _nodes() -> list[Node]:
     import ray
 
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
-
-
-def _fitting(node: dict[str, float], cpus: float, gpus: float) -> int:
-    """Return how many workers fit on a node; a GPU is shared only by fractions of itself."""
-    fits = int(node.get("CPU", 0.0) / cpus + 1e-9)
-    if gpus <= 0:
-        return fits
-    available = node.get("GPU", 0.0)
-    shared = int(available) * int(1 / gpus + 1e-9) if gpus < 1 else int(available / gpus + 1e-9)
-    return min(fits, shared)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from jobs.cluster.resources import Keep
+from jobs.choices import Keep
 from jobs.driver.progress import Progress, Watcher
 from jobs.driver.sources import Queue, Source
 from jobs.packs import Pack

@@ -12,12 +12,13 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from jobs.cluster.resources import Keep, Resources
-from jobs.cluster.session import Slots, check_machine, quiet_log, ray_session
+from jobs.choices import Keep
+from jobs.cluster.resources import Resources, Slots
+from jobs.cluster.session import find_slots, quiet_log, ray_session
 from jobs.driver.conductor import Conductor
 from jobs.driver.progress import Progress, Watcher
 from jobs.driver.sources import Queue, Source
-from jobs.packs import Pack, adopt, choose_size, make_packs
+from jobs.packing import choose_packs
 from jobs.storage.packs import Storage
 from jobs.worker.train import Workplace
 from search_spaces.plan import Plan
@@ -246,7 +247,8 @@ def session(plan: Plan, setting: Setting, watcher: Watcher) -> Iterator[Session]
         SweepError: another sweep is running there, or it cannot be written.
         TrackingError: the tracking store cannot be reached.
     """
-    check_machine(setting.resources)
+    if setting.resources.address is None:
+        find_slots(setting.resources)
     setting.storage.check()
     home = setting.storage.home
     home.mkdir(parents=True, exist_ok=True)
@@ -306,31 +308,6 @@ def register(opened: Session, held: Mapping[str, TrialRun]) -> dict[str, Trial]:
     missing = {key: trial for key, trial in plan.trials.items() if key not in held}
     progress.held = len(plan.trials) - len(missing)
     return missing
-
-
-def choose_packs(
-    missing: Mapping[str, Trial],
-    wanted: Mapping[str, Trial],
-    storage: Storage,
-    resources: Resources,
-    slots: Slots,
-) -> list[Pack]:
-    """Return the packs to run: interrupted ones first, then new ones."""
-    adopted = adopt(missing, unfinished(storage, set(wanted)))
-    taken = {key for pack in adopted for key in pack.members}
-    rest = {key: trial for key, trial in missing.items() if key not in taken}
-    size = resources.pack_size or choose_size(len(wanted), slots.packs)
-    return [*adopted, *make_packs(rest, size)]
-
-
-def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
-    """Return the interrupted packs with a wanted member, with their open members' keys."""
-    found: dict[Pack, set[str]] = {}
-    for pack, saved in storage.packs():
-        if pack.halving is None and not wanted.isdisjoint(pack.members):
-            states = {record["key"]: record["status"] for record in saved.get("records", ())}
-            found[pack] = {key for key, state in states.items() if state == "running"}
-    return found
 
 
 def _origin(plan: Plan) -> dict[str, str]:

@@ -6,12 +6,14 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobs.cluster.resources import Search
-from jobs.cluster.session import Slots, quiet_log, ray_session
+from jobs.choices import Search
+from jobs.cluster.resources import Slots
+from jobs.cluster.session import quiet_log, ray_session
 from jobs.driver.progress import Watcher
-from jobs.driver.run import Outcome, Session, Setting, choose_packs, register, session
+from jobs.driver.run import Outcome, Session, Setting, register, session
 from jobs.driver.sources import Queue
 from jobs.driver.study import PackStudy, open_study
+from jobs.packing import choose_packs
 from search_spaces.document import Space
 from search_spaces.plan import FULL_MODEL, Plan, PlannedRow, PlannedTable
 from tass_core.trial import Trial

@@ -16,8 +16,9 @@ import optuna
 from optuna.samplers import BaseSampler, PartialFixedSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from jobs.cluster.resources import Search
-from jobs.packs import LARGEST, Pack
+from jobs.choices import Search
+from jobs.packing import LARGEST
+from jobs.packs import Pack
 from search_spaces.describe import describe_space
 from search_spaces.document import Choice, Range, Scalar, Space
 from search_spaces.expand import active, complete

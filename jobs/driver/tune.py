@@ -18,7 +18,7 @@ from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.stopper import Stopper
 
-from jobs.cluster.session import COORDINATOR_CPUS, Slots
+from jobs.cluster.resources import COORDINATOR_CPUS, Slots
 from jobs.driver.conductor import Conductor
 from jobs.driver.sources import PackFeed
 from jobs.packs import Pack

@@ -25,6 +25,8 @@ _SHAPE = (
 )
 """Fields that decide what an epoch costs."""
 
+Pace = Callable[[TrialConfig, int], float]
+"""Returns the seconds of a trial's epoch for a config, with so many packs at once."""
 DOUBT = 2.0
 """A benchmark's pace is believed within this factor."""
 
@@ -74,14 +76,12 @@ def estimate(
     return Estimate(expected, low, high, len(everything), exact, startup=startup)
 
 
-def estimate_by_pace(
-    packs: Sequence[Pack], pace: Callable[[TrialConfig, int], float], slots: int
-) -> Estimate:
+def estimate_by_pace(packs: Sequence[Pack], pace: Pace, slots: int) -> Estimate:
     """Return the expected wall-clock of packs on a machine that was measured.
 
     Args:
         packs: what is to run, in order.
-        pace: returns the seconds of a trial's epoch for a config, with so many packs at once.
+        pace: as it was measured.
         slots: packs that run at once.
     """
     loads = [

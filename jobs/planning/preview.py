@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from jobs.cluster.resources import Keep, Resources, Search
-from jobs.cluster.session import Slots
-from jobs.driver.run import choose_packs
+from jobs.choices import Keep, Search
+from jobs.cluster.resources import Resources
+from jobs.cluster.session import find_slots
+from jobs.machine.bench import bench_path, read_bench
+from jobs.packing import choose_packs
 from jobs.packs import Pack
-from jobs.planning.estimate import Estimate, checkpoint_bytes, estimate, estimate_by_pace
+from jobs.planning.estimate import Estimate, Pace, checkpoint_bytes, estimate, estimate_by_pace
 from jobs.storage.packs import Storage
 from search_spaces.plan import Plan
 from tass_core.config import TrialConfig
+from tass_core.data.folder.dataset import Dataset
 from tracking.connect import sqlite_path
 from tracking.reader import Reader, TrialRun
 
@@ -97,36 +100,37 @@ class Preview:
 
 def preview(
     plan: Plan,
+    dataset: Dataset,
     tracking_uri: str,
     storage: Storage,
     resources: Resources,
     keep: Keep,
     search: Search | None,
-    cpus: int,
-    pace: Callable[[TrialConfig, int], float] | None = None,
 ) -> Preview:
     """Return what a sweep would do now.
 
+    For want of past trials, what ``tass-cli bench`` measured here tells the time.
+
     Args:
         plan: of a grid; empty for a search.
+        dataset: what the plan was made for.
         tracking_uri: asked for past trials; a database that is not there yet is not made.
         storage: looked at for interrupted packs.
         resources: decide how many packs run at once.
         keep: which checkpoints stay.
         search: the budget of a search, or None.
-        cpus: CPUs of this machine, for a sweep without a cluster.
-        pace: seconds of a trial's epoch by benchmark, given the packs at once, for want of past
-            trials.
 
     Raises:
         TrackingError: the store cannot be reached.
+        SweepError: nor can the cluster, or not even one pack fits.
     """
     past, startup = _past(plan, tracking_uri)
     held = frozenset(key for key in plan.trials if key in past and past[key].state == "finished")
     missing = {key: trial for key, trial in plan.trials.items() if key not in held}
-    slots = _slots(resources, cpus)
+    slots = find_slots(resources)
     packs = choose_packs(missing, plan.trials, storage, resources, slots)
     time = estimate(packs, past, slots.packs, startup)
+    pace = _measured_pace(dataset, resources)
     if time is None and pace is not None:
         time = estimate_by_pace(packs, pace, slots.packs)
     kept = list(missing.values())[: keep.top] if keep.policy == "top" else list(missing.values())
@@ -150,12 +154,16 @@ def _past(plan: Plan, tracking_uri: str) -> tuple[Mapping[str, TrialRun], float 
     return reader.held(dataset), reader.startup(dataset)
 
 
-def _slots(resources: Resources, cpus: int) -> Slots:
-    """Return what runs at once here; a cluster's size is known only when it is reached."""
-    share = resources.cpus_per_worker or 1.0
-    packs = int(cpus / (share * resources.workers_per_pack))
-    gpus = torch.cuda.device_count()
-    if resources.gpus_per_worker and gpus:
-        packs = min(packs, int(gpus / (resources.gpus_per_worker * resources.workers_per_pack)))
-    packs = max(1, packs)
-    return Slots(share, resources.gpus_per_worker, resources.workers_per_pack, packs)
+def _measured_pace(dataset: Dataset, resources: Resources) -> Pace | None:
+    """Return the pace that ``tass-cli bench`` found here, or None when it never ran."""
+    found = read_bench(bench_path())
+    if found is None:
+        return None
+    train, val = (len(dataset.questions(split)) for split in ("train", "val"))
+    # The figures are those of one GPU, or of all the cores.
+    devices = torch.cuda.device_count() if resources.gpus_per_worker else 1
+
+    def pace(config: TrialConfig, packs: int) -> float:
+        return found.pace(config, dataset.shapes(config), train, val, -(-packs // max(1, devices)))
+
+    return pace

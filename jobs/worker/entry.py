@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jobs.cluster.session import Slots
+from jobs.cluster.resources import Slots
 from jobs.packs import Pack
 from jobs.worker.train import Workplace, train
 from tracking.events import Result

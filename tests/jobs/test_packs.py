@@ -1,13 +1,11 @@
-"""Packs: who trains together, under which name, and which are taken up again."""
+"""A pack is its content, and plain data describes all of it."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from jobs.packs import LARGEST, Pack, adopt, choose_size, make_packs
+from jobs.packs import Pack
 from tass_core.config import TrialConfig
 from tass_core.training import Halving
-from tass_core.trial import Trial, structure_key, trial_key
+from tass_core.trial import Trial, trial_key
 
 
 def trials(*overrides, seeds=(0,)):
@@ -20,26 +18,6 @@ def trials(*overrides, seeds=(0,)):
 
 
 TAUS = [{"model.tau": tau / 1000} for tau in range(1, 14)]
-
-
-@given(count=st.integers(1, 13), size=st.integers(1, 9), seeds=st.integers(1, 3))
-def test_packs_hold_every_trial_once_and_are_even(count, size, seeds):
-    wanted = trials(*TAUS[:count], seeds=range(seeds))
-
-    packs = make_packs(wanted, size)
-
-    assert sorted(key for pack in packs for key in pack.members) == sorted(wanted)
-    lengths = [len(pack.members) for pack in packs]
-    assert max(lengths) <= size
-    assert max(lengths) - min(lengths) <= 1
-
-
-def test_members_share_seed_and_structure():
-    wanted = trials(*TAUS, {"model.temporal_grounding": False}, {"data.t2": 5}, seeds=(0, 1))
-
-    for pack in make_packs(wanted, 4):
-        kinds = {(t.seed, structure_key(t.config)) for t in pack.members.values()}
-        assert len(kinds) == 1
 
 
 def test_pack_key_is_its_content():
@@ -60,31 +38,3 @@ def test_plain_data_describes_a_pack_completely(halving):
 
     assert again.key == pack.key
     assert dict(again.members) == dict(pack.members)
-
-
-def test_interrupted_pack_is_taken_up_whole_or_not_at_all():
-    wanted = trials(*TAUS[:4])
-    keys = list(wanted)
-    first = Pack({key: wanted[key] for key in keys[:2]})
-    other = Pack({key: wanted[key] for key in keys[2:]})
-    missing = {key: wanted[key] for key in keys[:3]}
-
-    adopted = adopt(missing, {first: set(keys[:2]), other: set(keys[2:])})
-
-    assert adopted == [first]
-
-
-def test_trial_in_two_interrupted_packs_is_trained_once():
-    wanted = trials(*TAUS[:3])
-    keys = list(wanted)
-    first = Pack({key: wanted[key] for key in keys[:2]})
-    second = Pack({key: wanted[key] for key in keys[1:]})
-
-    adopted = adopt(wanted, {first: set(keys[:2]), second: set(keys[1:])})
-
-    assert adopted == [first]
-
-
-@pytest.mark.parametrize(("trials", "slots", "size"), [(1, 2, 1), (40, 2, 5), (1000, 2, LARGEST)])
-def test_size_gives_each_slot_several_packs(trials, slots, size):
-    assert choose_size(trials, slots) == size

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from jobs.cluster.resources import Keep, Resources, parse_seeds
 from search_spaces.document import Row, Sweep, Table
 from search_spaces.expand import expand, narrow
 from search_spaces.load import load
@@ -87,43 +86,6 @@ def test_same_command_has_the_same_sweep_key(world, base):
     assert plan.key == ablations(world, base).key
     assert plan.key != ablations(world, base, seeds=(0,)).key
     assert plan.key != ablations(world, base.replace("model.tau", 0.01)).key
-
-
-@pytest.mark.parametrize(
-    ("text", "count", "expected"),
-    [(None, None, (0, 1)), ("3,1", None, (3, 1)), (None, 3, (0, 1, 2))],
-)
-def test_seeds_are_listed_or_counted(text, count, expected):
-    assert parse_seeds(text, count) == expected
-
-
-@pytest.mark.parametrize(("text", "count"), [("0,0", None), ("a", None), ("-1", None), ("1", 2)])
-def test_malformed_seeds_are_refused(text, count):
-    with pytest.raises(SweepError, match="seeds"):
-        parse_seeds(text, count)
-
-
-def test_keep_is_one_of_three_policies():
-    assert Keep.parse("top:3") == Keep("top", 3)
-    with pytest.raises(SweepError, match="--keep top:0: allowed are best, none, and top:N"):
-        Keep.parse("top:0")
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"pack_size": 0},
-        {"workers_per_pack": 0},
-        {"cpus_per_worker": 0.0},
-        {"gpus_per_worker": -1.0},
-        {"gpus_per_worker": 1.5},
-        {"gpus_per_worker": 0.5, "workers_per_pack": 2},
-    ],
-)
-def test_impossible_resources_are_refused_by_name(values):
-    option = "--" + next(iter(values)).replace("_", "-")
-    with pytest.raises(SweepError, match=option):
-        Resources(**values)
 
 
 def test_config_of_a_trial_is_canonical(world, base):

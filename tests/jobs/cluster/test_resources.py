@@ -2,8 +2,7 @@
 
 import pytest
 
-from jobs.cluster.resources import Resources
-from jobs.cluster.session import COORDINATOR_CPUS, plan_slots
+from jobs.cluster.resources import COORDINATOR_CPUS, Resources, plan_slots
 from tass_core.errors import SweepError, TassError
 
 LAPTOP = [{"CPU": 2.0}]
@@ -53,3 +52,20 @@ def test_workers_that_share_batches_cannot_fuse():
 def test_threads_are_the_cpus_granted():
     assert plan_slots(Resources(cpus_per_worker=4.0), [{"CPU": 8.0}]).threads == 4
     assert plan_slots(Resources(cpus_per_worker=0.5), LAPTOP).threads == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"pack_size": 0},
+        {"workers_per_pack": 0},
+        {"cpus_per_worker": 0.0},
+        {"gpus_per_worker": -1.0},
+        {"gpus_per_worker": 1.5},
+        {"gpus_per_worker": 0.5, "workers_per_pack": 2},
+    ],
+)
+def test_impossible_resources_are_refused_by_name(values):
+    option = "--" + next(iter(values)).replace("_", "-")
+    with pytest.raises(SweepError, match=option):
+        Resources(**values)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from jobs.cluster.resources import Keep
+from jobs.choices import Keep
 from jobs.driver.conductor import Conductor
 from jobs.driver.progress import Progress
 from jobs.driver.sources import Queue

@@ -4,7 +4,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from jobs.cluster.resources import Search
+from jobs.choices import Search
 from jobs.driver.study import PackStudy, open_study
 from search_spaces.document import Choice, Range, Sweep
 from search_spaces.load import load

@@ -1,0 +1,85 @@
+"""Which trials train together, and which interrupted packs go on."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+from jobs.cluster.resources import Resources, Slots
+from jobs.packs import Pack
+from jobs.storage.packs import Storage
+from tass_core.trial import Trial, structure_key
+
+LARGEST = 8
+"""Members of a pack unless ``--pack-size`` says otherwise; their weights share the memory."""
+
+
+def choose_packs(
+    missing: Mapping[str, Trial],
+    wanted: Mapping[str, Trial],
+    storage: Storage,
+    resources: Resources,
+    slots: Slots,
+) -> list[Pack]:
+    """Return the packs to run: interrupted ones first, then new ones."""
+    adopted = adopt(missing, unfinished(storage, set(wanted)))
+    taken = {key for pack in adopted for key in pack.members}
+    rest = {key: trial for key, trial in missing.items() if key not in taken}
+    size = resources.pack_size or choose_size(len(wanted), slots.packs)
+    return [*adopted, *make_packs(rest, size)]
+
+
+def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
+    """Return the interrupted packs with a wanted member, with their open members' keys."""
+    found: dict[Pack, set[str]] = {}
+    for pack, saved in storage.packs():
+        if pack.halving is None and not wanted.isdisjoint(pack.members):
+            states = {record["key"]: record["status"] for record in saved.get("records", ())}
+            found[pack] = {key for key, state in states.items() if state == "running"}
+    return found
+
+
+def make_packs(trials: Mapping[str, Trial], size: int) -> list[Pack]:
+    """Group trials of equal seed and structure, at most ``size`` in a pack, largest first.
+
+    Args:
+        trials: trial key -> trial.
+        size: the most members of a pack.
+    """
+    groups: dict[tuple[int, str], list[str]] = {}
+    for key, trial in trials.items():
+        groups.setdefault((trial.seed, structure_key(trial.config)), []).append(key)
+    packs = [
+        Pack({key: trials[key] for key in part})
+        for keys in groups.values()
+        for part in _evenly(keys, size)
+    ]
+    return sorted(packs, key=lambda pack: -len(pack.members))
+
+
+def choose_size(trials: int, slots: int) -> int:
+    """Return a pack size that gives every slot about four packs, for an even finish."""
+    return max(1, min(LARGEST, math.ceil(trials / (4 * max(slots, 1)))))
+
+
+def adopt(missing: Mapping[str, Trial], unfinished: Mapping[Pack, set[str]]) -> list[Pack]:
+    """Return the interrupted packs to continue: all of their open trials are still wanted.
+
+    Args:
+        missing: trial key -> trial of what has to run.
+        unfinished: packs found on the storage, each with the keys of its open members.
+    """
+    adopted: list[Pack] = []
+    taken: set[str] = set()
+    for pack, keys in unfinished.items():
+        if keys and keys <= set(missing) and not keys & taken:
+            adopted.append(pack)
+            taken |= keys
+    return adopted
+
+
+def _evenly(keys: Sequence[str], size: int) -> list[Sequence[str]]:
+    parts = math.ceil(len(keys) / max(size, 1))
+    edges = [len(keys) * part // parts for part in range(parts + 1)]
+    return [keys[start:end] for start, end in itertools.pairwise(edges)]
