@@ -120,6 +120,8 @@ class Section:
         known = known_fields(system)
         if field not in known:
             raise self.error(key, f"unknown field '{field}'{nearest(field, known)}")
+        if isinstance(value, int) and math.isinf(_as_float(value)):
+            raise self.error(key, f"{field} = {show(value)} is not finite")
         value = known[field].widen(value)
         try:
             known[field].check(field, value)
@@ -132,9 +134,10 @@ class Section:
         """Return a value as a finite number."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.error(key, f"{show(value)} is not a number")
-        if not math.isfinite(value):
-            raise self.error(key, f"{value} is not finite")
-        return float(value)
+        number = _as_float(value)
+        if not math.isfinite(number):
+            raise self.error(key, f"{show(value)} is not finite")
+        return number
 
     def one_of(self, key: str, value: object, allowed: Iterable[Word]) -> Word:
         """Return a value that must be one of a few texts."""
@@ -186,6 +189,14 @@ def quoted(key: str) -> str:
     """Return a key as TOML writes it: bare where it may be."""
     bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
     return key if bare else f'"{key}"'
+
+
+def _as_float(value: float) -> float:
+    """Return a number as a float; TOML's whole numbers may be too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _flat(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
