@@ -17,7 +17,7 @@ import numpy as np
 from evidence.calibration import Calibration, calibrate
 from evidence.multiplicity import correct
 from evidence.results import origin
-from evidence.rows import Place, Sample, Samples, same_questions, sample_rows
+from evidence.rows import Sample, Samples, same_questions, sample_rows
 from evidence.selection import Chosen, choose, conflict
 from evidence.slips import TableSlip, table_slips
 from evidence.variance import LEVEL, Estimate, contrast, seed_difference
@@ -131,8 +131,8 @@ def judge(claim: Claim, samples: Samples) -> ClaimResult:
 
 def estimate(item: Contrast, samples: Samples) -> Estimate | str:
     """Return a contrast over the seeds that its rows share, or why there is none."""
-    places = _places(item)
-    missing = [f"{table}: {row}" for table, row in places if (table, row) not in samples]
+    places = [term.place for term in item.terms]
+    missing = [str(place) for place in places if place not in samples]
     if missing:
         return f"no sweep here trains {', '.join(missing)}"
     rows = [samples[place] for place in places]
@@ -164,9 +164,7 @@ def _obstacles(rows: Sequence[Sample], column: str) -> list[str]:
     first = rows[0]
     holes = [str(hole) for row in rows for hole in row.missing(column)]
     apart = [
-        f"{': '.join(row.place)}: {reason}"
-        for row in rows[1:]
-        if (reason := conflict(first.sweep, row.sweep))
+        f"{row.place}: {reason}" for row in rows[1:] if (reason := conflict(first.sweep, row.sweep))
     ]
     if holes or apart:
         return holes + apart
@@ -185,13 +183,9 @@ def _shared_seeds(rows: Sequence[Sample]) -> list[int]:
 
 def _runs(item: Contrast, samples: Samples) -> tuple[str, ...]:
     """Return the runs behind an estimate, each once."""
-    rows = [samples[place] for place in _places(item)]
+    rows = [samples[term.place] for term in item.terms]
     seeds = _shared_seeds(rows)
     return tuple(dict.fromkeys(row.runs[seed].run_id for row in rows for seed in seeds))
-
-
-def _places(item: Contrast) -> list[Place]:
-    return [term.place for term in item.terms]
 
 
 def _worst(decisions: Sequence[Decision]) -> Decision:

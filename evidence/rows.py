@@ -10,15 +10,13 @@ import numpy as np
 
 from evidence.variance import Matrix, weighted_average
 from search_spaces.columns import COLUMNS
+from search_spaces.document import Place
 from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tass_core.evaluation.predictions import Predictions
 from tracking.reader import Snapshot, SweepRun, TrialRun
 
 TOLERANCE = 0.01
 """Points by which a logged accuracy may differ from the one recounted from predictions."""
-
-Place = tuple[str, str]
-"""(table key, row name)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Sample:
     @property
     def name(self) -> str:
         """The row's name."""
-        return self.place[1]
+        return self.place.row
 
     def values(self, column: str) -> dict[int, float]:
         """Return the values of a column by seed, as far as the runs have them."""
@@ -99,7 +97,7 @@ def _sample(snapshot: Snapshot, sweep: SweepRun, key: str, plan: Mapping[str, An
             holes.append(Hole(name, seed, fault or "", run.run_id if run else None))
         else:
             runs[seed], answers[seed] = run, given
-    return Sample((key, name), sweep, plan.get("variant"), runs, answers, tuple(holes))
+    return Sample(Place(key, name), sweep, plan.get("variant"), runs, answers, tuple(holes))
 
 
 def _usable(
