@@ -78,12 +78,6 @@ def active(knob: Knob, chosen: Mapping[str, Scalar]) -> bool:
     return all(chosen.get(name) == value for name, value in knob.needs.items())
 
 
-def complete(chosen: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Return settings for a choice: without target-awareness there is nothing to merge."""
-    aware = chosen.get("model.target_aware", True) and chosen.get("model.spatial_grounding", True)
-    return dict(chosen) if aware else {**chosen, "model.merge": "auto"}
-
-
 def about(contrasts: Iterable[Contrast]) -> set[str]:
     """Return the keys of the tables that contrasts are about."""
     return {term.table for contrast in contrasts for term in contrast.terms}

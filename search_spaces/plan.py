@@ -202,7 +202,7 @@ def _plan_row(plan: Plan, row: Row, check: Callable[[TrialConfig], None]) -> Pla
     if row.set is None:
         return PlannedRow(row.name, None, None, {})
     try:
-        config = plan.base.with_values(row.set)
+        config = plan.base.vary(row.set)
         check(config)
     except (ConfigError, DataError) as error:
         return PlannedRow(row.name, None, str(error), {})

@@ -21,7 +21,7 @@ from jobs.packing import LARGEST
 from jobs.packs import Pack
 from search_spaces.describe import describe_space
 from search_spaces.document import Choice, Range, Scalar, Space
-from search_spaces.expand import active, complete
+from search_spaces.expand import active
 from search_spaces.plan import Plan
 from tass_core.config import TrialConfig, digest, known_fields
 from tass_core.errors import ConfigError, SweepError
@@ -103,7 +103,7 @@ class PackStudy:
 
     def config(self, trial: FrozenTrial) -> TrialConfig:
         """Return the config that a trial of the study stands for."""
-        return self.plan.base.with_values(complete(trial.params))
+        return self.plan.base.vary(trial.params)
 
     def _check_base(self) -> None:
         """Queue the base config first: a search should know what it has to beat."""
@@ -170,7 +170,7 @@ class PackStudy:
     ) -> TrialConfig | None:
         """Return the proposed config, or None when the base config contradicts it."""
         try:
-            return self.plan.base.with_values(complete(values)).canonical()
+            return self.plan.base.vary(values).canonical()
         except ConfigError as error:
             logger.warning("proposal %s cannot be a config: %s", dict(values), error)
             self._tell(asked.number, "failed", None)

@@ -18,9 +18,7 @@ def trained_rows():
 
 def hashes(changes=None):
     base = TrialConfig().with_values(changes or {})
-    return {
-        (table.key, row.name): base.with_values(row.set).hash() for table, row in trained_rows()
-    }
+    return {(table.key, row.name): base.vary(row.set).hash() for table, row in trained_rows()}
 
 
 @pytest.mark.parametrize("table", TABLES, ids=[table.key for table in TABLES])
@@ -58,6 +56,14 @@ def test_rows_stay_different_when_the_base_config_changes():
 
     assert len(set(changed.values())) == 20
     assert not set(changed.values()) & set(hashes().values())
+
+
+def test_settings_of_the_base_give_way_to_a_row_that_takes_their_module_out():
+    rows = {row.name: row for table, row in trained_rows() if table.key == "table2"}
+    base = TrialConfig().with_values({"model.merge": "mul", "model.structure": "dual"})
+
+    assert base.vary(rows["w/o T-A"].set).model.merge == "auto"
+    assert base.vary(rows["w/o JTG"].set).model.structure == "single"
 
 
 def test_names_of_rows_are_unique_within_a_table():
