@@ -1,1 +1,1 @@
-"""What only CUDA devices need: copies beside the computation, and recorded steps."""
+"""What only CUDA devices need: copies beside the computation, and steps replayed from graphs."""

@@ -148,7 +148,7 @@ class PinnedRows:
 def copies(device: str) -> torch.cuda.Stream:
     """Return the stream of copies to a device, the same for the whole process.
 
-    Memory is used again on its own stream alone. The streams that graphs are recorded on have
+    Memory is used again on its own stream alone. The streams that graphs are captured on have
     another priority: torch hands out those of one priority in turn, and would give this one away.
     """
     return torch.cuda.Stream(device, priority=-1)

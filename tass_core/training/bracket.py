@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tass_core.errors import ConfigError
+from tass_core.training.resume import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +36,13 @@ class Halving:
     def survivors(self, alive: int) -> int:
         """Return how many of ``alive`` members go on from a rung: at least one."""
         return max(1, -(-alive // self.eta))
+
+    def prune(self, records: Sequence[Record], epoch: int) -> None:
+        """End the worse of the running members when the epoch is a rung; ties go by key."""
+        if not self.is_rung(epoch):
+            return
+        running = [record for record in records if record.running]
+        ranked = sorted(running, key=lambda record: (-record.best_accuracy, record.key))
+        survivors = self.survivors(len(ranked))
+        for place, record in enumerate(ranked[survivors:], start=survivors + 1):
+            record.end("pruned", f"place {place} of {len(ranked)} at the rung of epoch {epoch}")

@@ -7,26 +7,21 @@ members train one after another on a CPU, up to rounding where they are fused.
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tass_core.batches.source import BatchSource
-from tass_core.checkpoints import load_weights, save_checkpoint
 from tass_core.data.folder.dataset import Dataset
 from tass_core.devices import prepare, synchronise
 from tass_core.errors import ConfigError
-from tass_core.evaluation.answering import Evaluation, evaluate_all
-from tass_core.evaluation.grounding import grounding
-from tass_core.evaluation.predictions import write_predictions
-from tass_core.systems import parameter_counts
 from tass_core.training.bracket import Halving
 from tass_core.training.fuse import Fuse, check_fuse
 from tass_core.training.groups import Group, make_groups, make_stacks, take_step
 from tass_core.training.member import Member
 from tass_core.training.results import EpochResult, TrialResult
 from tass_core.training.resume import Record, load_members, read_state, remove_old, write_state
+from tass_core.training.scoring import Scorer
 from tass_core.training.width import measured_width
 from tass_core.trial import Trial, structure_key, trial_key
 from tass_core.workers import Shard
@@ -135,6 +130,7 @@ class _Pack:
             shard,
             device,
         )
+        self.scorer = Scorer(dataset, self.source, folder, shard)
 
     def _member(self, trial: Trial, record: Record | None = None) -> Member:
         shapes, features = self.dataset.shapes(self.config), self.dataset.features(self.config)
@@ -144,13 +140,17 @@ class _Pack:
         """Train every running member for an epoch, commit it, then yield what happened."""
         epoch, ran = self.state.epoch + 1, self.members
         self._make_groups()
-        seconds = self._train(epoch)
-        losses = self._losses(epoch)
+        speed = self._train(epoch)
+        self.scorer.check_losses(self.groups, epoch)
+        self._agree()
         if epoch >= 1:
-            self._validate(epoch, losses, len(self.source.questions) / seconds)
-            self._prune(epoch)
+            self.scorer.validate(self.groups, epoch, speed)
+            self._agree()
         if epoch == self.config.optimiser.epochs:
-            self._test()
+            self.scorer.test(self.groups)
+        elif self.halving is not None:
+            self.halving.prune(self.records, epoch)
+        self._agree()
         self._commit(epoch)
         for member in ran:
             place, record = self.places[member.record.key], member.record
@@ -186,7 +186,10 @@ class _Pack:
         return self.state.width
 
     def _train(self, epoch: int) -> float:
-        """Run the epoch's steps; return each member's part of the seconds they took."""
+        """Run the epoch's steps; return the questions a second of each member.
+
+        That is the wall clock of the steps, reading included, shared evenly among the members.
+        """
         for member in self.members:
             member.start_epoch(epoch)
         began = time.perf_counter()
@@ -194,81 +197,8 @@ class _Pack:
             for group in self.groups:
                 take_step(group, batch, epoch, step, self.shard)
         synchronise(self.device)
-        return (time.perf_counter() - began) / len(self.members)
-
-    def _losses(self, epoch: int) -> dict[Member, dict[str, float]]:
-        """Return the members' mean losses; one with a loss that is not finite has failed."""
-        found = {}
-        for member in self.members:
-            found[member], broken = member.epoch_losses(len(self.source.questions))
-            if broken is not None:
-                reason = f"the training loss was not finite at epoch {epoch}, step {broken}"
-                member.record.end("failed", reason)
-        self._agree()
-        return found
-
-    def _validate(
-        self, epoch: int, losses: Mapping[Member, Mapping[str, float]], speed: float
-    ) -> None:
-        """Measure the members on the validation split, and keep their best weights."""
-        for member, evaluation in self._evaluate("val"):
-            if not math.isfinite(evaluation.metrics["loss"]):
-                reason = f"the validation loss was not finite at epoch {epoch}"
-                member.record.end("failed", reason)
-                continue
-            metrics = {f"train/{name}": value for name, value in losses[member].items()}
-            metrics["questions_per_s"] = speed
-            metrics |= {f"val/{name}": value for name, value in evaluation.metrics.items()}
-            metrics["learning_rate"] = member.optimiser.param_groups[0]["lr"]
-            if member.record.note(metrics) and self.shard.first:
-                weights = member.record.weights(self.folder)
-                save_checkpoint(weights, member.model, member.trial, self.dataset, metrics)
-        self._agree()
-
-    def _evaluate(self, split: str) -> Iterator[tuple[Member, Evaluation]]:
-        """Yield every running member's answers to a split."""
-        source = self.source.of(self.dataset.questions(split))
-        for group in self.groups:
-            if any(member.record.running for member in group.members):
-                found = evaluate_all(group.outputs, source)
-                for member, evaluation in zip(group.members, found, strict=True):
-                    if member.record.running:
-                        yield member, evaluation
-
-    def _prune(self, epoch: int) -> None:
-        """End the worse members when the epoch is a rung."""
-        last = epoch >= self.config.optimiser.epochs
-        if self.halving is None or last or not self.halving.is_rung(epoch):
-            return
-        running = [member.record for member in self.members if member.record.running]
-        ranked = sorted(running, key=lambda record: (-record.best_accuracy, record.key))
-        survivors = self.halving.survivors(len(ranked))
-        for place, record in enumerate(ranked[survivors:], start=survivors + 1):
-            record.end("pruned", f"place {place} of {len(ranked)} at the rung of epoch {epoch}")
-        self._agree()
-
-    def _test(self) -> None:
-        """Score the members' best epochs on the test split."""
-        for member in self.members:
-            if member.record.running:
-                if self.shard.first:
-                    load_weights(member.model, str(member.record.weights(self.folder)))
-                weights = self.shard.of_first(member.model.state_dict())
-                member.model.load_state_dict(weights)
-        shapes = self.dataset.shapes(self.config)
-        truth = self.dataset.truth("test", segments=shapes.segments, regions=shapes.regions)
-        for member, evaluation in self._evaluate("test"):
-            record = member.record
-            final = {f"test/{name}": value for name, value in evaluation.metrics.items()}
-            final |= grounding(evaluation, truth)
-            final["params_m"] = parameter_counts(member.model)["total"] / 1e6
-            speeds = [epoch["questions_per_s"] for epoch in record.history]
-            final["questions_per_s"] = sum(speeds) / len(speeds)
-            record.end("finished", final=final)
-            if self.shard.first:
-                found = evaluation.predictions("test", self.dataset.answers)
-                write_predictions(record.predictions(self.folder), found)
-        self._agree()
+        seconds = (time.perf_counter() - began) / len(self.members)
+        return len(self.source.questions) / seconds
 
     def _agree(self) -> None:
         """Take over worker 0's records: it alone decides who failed, was pruned, or is best."""

@@ -70,40 +70,42 @@ def test_steps_are_replayed_and_never_wait(name, tiny, base):
     config = base.with_values(VARIANTS[name])
     configs = [config, config.replace("optimiser.learning_rate", 1e-4)]
     stack, alone = Stack(members(configs, tiny, "cuda")), Solo(members([config], tiny, "cuda")[0])
-    for crew in (alone, stack):
-        others = members([member.config for member in crew.members], tiny, "cuda")
+    for group in (alone, stack):
+        others = members([member.config for member in group.members], tiny, "cuda")
         plain = [Solo(member) for member in others]
-        for member in [*others, *crew.members]:
+        for member in [*others, *group.members]:
             member.start_epoch(1)
         for epoch in range(1, EPOCHS + 1):
             for step, batch in enumerate(source(tiny, config).training(0, epoch)):
-                take_step(crew, batch, epoch, step)
+                take_step(group, batch, epoch, step)
                 for solo in plain:
                     take_step(solo, batch, epoch, step)
-        assert isinstance(crew._backward, Graphs)
-        assert any(graph.proven for graph in crew._backward._graphs.values()), "nothing recorded"
-        for one, other in zip(crew.members, others, strict=True):
+        assert isinstance(group._backward, Graphs)
+        assert any(graph.verified for graph in group._backward._graphs.values()), (
+            "no graph was verified"
+        )
+        for one, other in zip(group.members, others, strict=True):
             near = 0.05 if name == "bf16" else 1e-3
             found, wanted = torch.stack(one._sums), torch.stack(other._sums)
             torch.testing.assert_close(found, wanted, rtol=near, atol=near)
-        for recorded in (True, False):
+        for replayed in (True, False):
             batches = source(tiny, config).training(0, 1)
-            batch = next(batch for batch in batches if not recorded or proven(crew, batch))
+            batch = next(batch for batch in batches if not replayed or verified(group, batch))
             torch.cuda.synchronize()
             torch.cuda.set_sync_debug_mode("error")
             try:
                 for step in range(3):
-                    take_step(crew if recorded else plain[0], batch, 1, step)
+                    take_step(group if replayed else plain[0], batch, 1, step)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
 
 
-def proven(crew, batch):
-    graph = crew._backward._graphs.get(_shape(batch, "train"))
-    return graph is not None and graph.proven
+def verified(group, batch):
+    graph = group._backward._graphs.get(_shape(batch, "train"))
+    return graph is not None and graph.verified
 
 
-def test_what_cannot_be_recorded_leaves_the_stream_alone(tiny, base):
+def test_what_cannot_be_captured_leaves_the_stream_alone(tiny, base):
     member = members([base], tiny, "cuda")[0]
     before = torch.cuda.current_stream()
 

@@ -1,0 +1,96 @@
+"""How members are judged: their losses, the validation after an epoch, the test at the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tass_core.batches.source import BatchSource
+from tass_core.checkpoints import load_weights, save_checkpoint
+from tass_core.data.folder.dataset import Dataset
+from tass_core.evaluation.answering import Evaluation, evaluate_all
+from tass_core.evaluation.grounding import grounding
+from tass_core.evaluation.predictions import write_predictions
+from tass_core.systems import parameter_counts
+from tass_core.training.groups import Group
+from tass_core.training.member import Member
+from tass_core.workers import Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Scores the running members of groups, notes it in their records, and keeps files."""
+
+    dataset: Dataset
+    source: BatchSource
+    """Of the training split."""
+    folder: Path
+    """The pack's."""
+    shard: Shard
+
+    def check_losses(self, groups: Sequence[Group], epoch: int) -> None:
+        """End members with a training loss that was not finite."""
+        for member in (member for group in groups for member in group.members):
+            _, broken = member.epoch_losses(len(self.source.questions))
+            if broken is not None:
+                reason = f"the training loss was not finite at epoch {epoch}, step {broken}"
+                member.record.end("failed", reason)
+
+    def validate(self, groups: Sequence[Group], epoch: int, speed: float) -> None:
+        """Measure the members on the validation split, and keep the weights of the best epoch.
+
+        Args:
+            groups: all that trained.
+            epoch: 1 for the first.
+            speed: questions a second of each member.
+        """
+        for member, evaluation in self._evaluate(groups, "val"):
+            if not math.isfinite(evaluation.metrics["loss"]):
+                reason = f"the validation loss was not finite at epoch {epoch}"
+                member.record.end("failed", reason)
+                continue
+            losses, _ = member.epoch_losses(len(self.source.questions))
+            metrics = {f"train/{name}": value for name, value in losses.items()}
+            metrics["questions_per_s"] = speed
+            metrics |= {f"val/{name}": value for name, value in evaluation.metrics.items()}
+            metrics["learning_rate"] = member.optimiser.param_groups[0]["lr"]
+            if member.record.note(metrics) and self.shard.first:
+                weights = member.record.weights(self.folder)
+                save_checkpoint(weights, member.model, member.trial, self.dataset, metrics)
+
+    def test(self, groups: Sequence[Group]) -> None:
+        """Score the members' best epochs on the test split; their training ends with it."""
+        for member in (member for group in groups for member in group.members):
+            if member.record.running:
+                self._load_best(member)
+        shapes = self.dataset.shapes(self.source.config)
+        truth = self.dataset.truth("test", segments=shapes.segments, regions=shapes.regions)
+        for member, evaluation in self._evaluate(groups, "test"):
+            record = member.record
+            final = {f"test/{name}": value for name, value in evaluation.metrics.items()}
+            final |= grounding(evaluation, truth)
+            final["params_m"] = parameter_counts(member.model)["total"] / 1e6
+            speeds = [epoch["questions_per_s"] for epoch in record.history]
+            final["questions_per_s"] = sum(speeds) / len(speeds)
+            record.end("finished", final=final)
+            if self.shard.first:
+                found = evaluation.predictions("test", self.dataset.answers)
+                write_predictions(record.predictions(self.folder), found)
+
+    def _load_best(self, member: Member) -> None:
+        """Give a member the weights of its best epoch, which worker 0 wrote and reads for all."""
+        if self.shard.first:
+            load_weights(member.model, str(member.record.weights(self.folder)))
+        member.model.load_state_dict(self.shard.of_first(member.model.state_dict()))
+
+    def _evaluate(self, groups: Sequence[Group], split: str) -> Iterator[tuple[Member, Evaluation]]:
+        """Yield every running member's answers to a split."""
+        source = self.source.of(self.dataset.questions(split))
+        for group in groups:
+            if any(member.record.running for member in group.members):
+                found = evaluate_all(group.outputs, source)
+                for member, evaluation in zip(group.members, found, strict=True):
+                    if member.record.running:
+                        yield member, evaluation
