@@ -21,8 +21,6 @@ from tracking.writer import OrphanError, RefusedError, Writer
 logger = logging.getLogger(__name__)
 
 _PAUSES = (0.5, 1.0, 2.0, 5.0)
-_LATE = 10.0
-"""Seconds until a lane that could not be delivered is tried again."""
 
 
 class Delivery:
@@ -31,10 +29,11 @@ class Delivery:
     Args:
         outbox: what to carry.
         writer: where to.
+        again: seconds until a lane that could not be delivered is tried again.
     """
 
-    def __init__(self, outbox: Outbox, writer: Writer) -> None:
-        self._outbox, self._writer = outbox, writer
+    def __init__(self, outbox: Outbox, writer: Writer, again: float = 10.0) -> None:
+        self._outbox, self._writer, self._again = outbox, writer, again
         self._carrier = FileLock(outbox.path.with_suffix(".lock"), timeout=0)
         self._before = {letter.number for letter in outbox.dead_letters()}
         self._wake = threading.Event()
@@ -52,9 +51,9 @@ class Delivery:
 
     @property
     def refused(self) -> list[str]:
-        """What became a dead letter since this delivery was made."""
-        letters = self._outbox.dead_letters()
-        return [f"{it.lane}: {it.reason}" for it in letters if it.number not in self._before]
+        """Whose events became dead letters since this delivery was made, and why."""
+        new = (it for it in self._outbox.dead_letters() if it.number not in self._before)
+        return list(dict.fromkeys(f"{letter.lane}: {letter.reason}" for letter in new))
 
     def start(self) -> None:
         """Start carrying; the first thing is what an earlier driver left behind."""
@@ -126,6 +125,7 @@ class Delivery:
 
     def _carry_singly(self, taken: Sequence[Posted]) -> None:
         """Find the events that cannot be delivered, so that no other waits for them."""
+        self._writer.ping()
         stuck: dict[str, str] = {}
         for posted in taken:
             if posted.lane in stuck:
@@ -143,7 +143,7 @@ class Delivery:
                 stuck[posted.lane] = str(error) or type(error).__name__
             else:
                 self._arrived([posted])
-        until = time.monotonic() + _LATE
+        until = time.monotonic() + self._again
         self._late.update((lane, (until, reason)) for lane, reason in stuck.items())
 
     def _may_come(self, event: Event) -> bool:

@@ -147,14 +147,14 @@ class Reader:
             return None if path is None else read_predictions(Path(path))
 
     def _experiments(self, dataset: str | None) -> list[str]:
-        name = "LIKE" if dataset is None else "="
-        pattern = f"name {name} '{schema.EXPERIMENT}{'%' if dataset is None else dataset}'"
+        """Return the ids of the experiments that nobody has deleted."""
+        if dataset is not None:
+            found = self._client.get_experiment_by_name(schema.EXPERIMENT + dataset)
+            return [found.experiment_id] if found and found.lifecycle_stage == "active" else []
         experiments: list[Experiment] = every_page(
-            lambda token: self._client.search_experiments(
-                max_results=PAGE, filter_string=pattern, page_token=token
-            )
+            lambda token: self._client.search_experiments(max_results=PAGE, page_token=token)
         )
-        return [str(experiment.experiment_id) for experiment in experiments]
+        return [it.experiment_id for it in experiments if it.name.startswith(schema.EXPERIMENT)]
 
     def _runs(self, experiments: Sequence[str], kind: str) -> list[Run]:
         return search_runs(self._client, experiments, f"tags.`{schema.KIND}` = '{kind}'")

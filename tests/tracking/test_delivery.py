@@ -21,7 +21,7 @@ def start(tmp_path, storage):
     started = []
 
     def begin(uri):
-        delivery = Delivery(Outbox(tmp_path / "home", "store"), Writer(uri, storage))
+        delivery = Delivery(Outbox(tmp_path / "home", "store"), Writer(uri, storage), again=0.2)
         delivery.start()
         started.append(delivery)
         return delivery
