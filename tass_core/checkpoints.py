@@ -91,19 +91,15 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     try:
         trial = Trial(TrialConfig.from_dict(described["config"]), int(described["seed"]))
         shapes = Shapes(**described["shapes"])
-    except (KeyError, TypeError, ConfigError) as error:
-        raise CheckpointError(f"{folder / 'config.json'}: {error}") from None
+        answers, dataset = tuple(described["answers"]), described["dataset"]
+        key = described["trial_key"]
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise CheckpointError(f"{folder / 'config.json'}: {what}; export it again") from None
     model = build_network(trial.config, shapes)
     load_weights(model, str(folder))
-    return Checkpoint(
-        model=model.eval(),
-        trial=trial,
-        shapes=shapes,
-        answers=tuple(described["answers"]),
-        dataset=described["dataset"],
-        metrics=read_json(folder / "metrics.json"),
-        key=described["trial_key"],
-    )
+    metrics = read_json(folder / "metrics.json")
+    return Checkpoint(model.eval(), trial, shapes, answers, dataset, metrics, key)
 
 
 def load_weights(model: nn.Module, folder: str, *, partial: bool = False) -> None:

@@ -1,12 +1,14 @@
 """How many members to fuse, and how that is remembered."""
 
 import pytest
+import torch
 
 from tass_core.batches.source import BatchSource
 from tass_core.errors import ConfigError
 from tass_core.training import parse_fuse
 from tass_core.training.member import Member
 from tass_core.training.width import (
+    NO_MEMORY,
     best_width,
     measure_rates,
     measured_width,
@@ -63,6 +65,22 @@ def test_every_width_is_measured_unless_it_is_known(make, batch):
 
 def test_a_width_that_is_clearly_slower_ends_the_search(make, batch):
     assert measure_rates(make, [1, 2, 3], batch, "cpu", {1: 1e9, 2: 1.0}) == {1: 1e9, 2: 1.0}
+
+
+def test_a_width_without_memory_is_remembered_and_ends_the_search(make, batch):
+    tried = []
+
+    def scarce(width):
+        tried.append(width)
+        if width > 1:
+            raise torch.OutOfMemoryError
+        return make(width)
+
+    rates = measure_rates(scarce, [1, 2, 4], batch, "cpu")
+    assert rates == {1: rates[1], 2: NO_MEMORY}
+    assert measure_rates(scarce, [1, 2, 4], batch, "cpu", rates) == rates
+    assert tried == [1, 2]
+    assert best_width(rates) == 1
 
 
 def test_a_known_width_is_taken_without_another_step(make, batch, tmp_path, monkeypatch):
