@@ -147,36 +147,20 @@ def notes(table: ResultTable) -> list[str]:
     return lines
 
 
-class Comparison(NamedTuple):
-    """One row's difference to its reference, in the order of ``COMPARISON_HEADER``."""
-
-    row: str
-    reference: str
-    seeds: str
-    questions: str
-    mean: str
-    interval: str
-    bootstrap: str
-    p: str
-    p_holm: str
-    mcnemar: str
-    mcnemar_holm: str
-
-
 COMPARISON_HEADER = (
     *("Row", "against", "seeds", "n", "Δ", "95% interval"),
     *("bootstrap 95%", "p", "p (Holm)", "McNemar p", "McNemar p (Holm)"),
 )
 
 
-def comparisons(table: ResultTable, column: str = "all") -> list[Comparison]:
+def comparisons(table: ResultTable, column: str = "all") -> list[tuple[str, ...]]:
     """Return one line of statistics for each row that is compared to a reference."""
     found = [(row, row.cells[column].difference) for row in table.rows if column in row.cells]
     return [_comparison(row, estimate) for row, estimate in found if estimate is not None]
 
 
-def _comparison(row: ResultRow, estimate: Estimate) -> Comparison:
-    return Comparison(
+def _comparison(row: ResultRow, estimate: Estimate) -> tuple[str, ...]:
+    return (
         row.name,
         row.reference or "",
         str(estimate.seeds),
@@ -248,22 +232,13 @@ def claims_notes(report: ClaimsReport) -> list[str]:
     return [*lines, *dict.fromkeys(remarks)]
 
 
-class SlipLine(NamedTuple):
-    """One slip in words."""
-
-    where: str
-    what: str
-    printed: str
-    computed: str
-
-
 SLIP_HEADER = ("Where", "What", "Printed", "Tables give")
 
 
-def slips(report: ClaimsReport) -> list[SlipLine]:
-    """Return every slip of the paper's text and tables."""
+def slips(report: ClaimsReport) -> list[tuple[str, str, str, str]]:
+    """Return one line for every slip of the paper's text and tables."""
     found = [
-        SlipLine(
+        (
             f"Section {slip.section}",
             " ".join(filter(None, (slip.sentence, slip.remark))),
             f"{slip.printed:g}",
@@ -274,7 +249,7 @@ def slips(report: ClaimsReport) -> list[SlipLine]:
     for slip in report.table_slips:
         where = heading(slip.table.removeprefix("table"))
         what = f"{slip.row}: {COLUMNS[slip.column].label} against its question types"
-        found.append(SlipLine(where, what, f"{slip.printed:.2f}", f"{slip.computed:.2f}"))
+        found.append((where, what, f"{slip.printed:.2f}", f"{slip.computed:.2f}"))
     return found
 
 
