@@ -50,10 +50,10 @@ class Delivery:
         return self.away or next((reason for _, reason in self._late.values()), None)
 
     @property
-    def refused(self) -> list[str]:
-        """Whose events became dead letters since this delivery was made, and why."""
-        new = (it for it in self._outbox.dead_letters() if it.number not in self._before)
-        return list(dict.fromkeys(f"{letter.lane}: {letter.reason}" for letter in new))
+    def refused(self) -> dict[str, str]:
+        """Lane -> why an event of it became a dead letter since this delivery was made."""
+        letters = self._outbox.dead_letters()
+        return {it.lane: it.reason for it in letters if it.number not in self._before}
 
     def start(self) -> None:
         """Start carrying; the first thing is what an earlier driver left behind."""

@@ -143,11 +143,12 @@ class Session:
             at=time.time(),
         )
         self.delivery.post(self.origin, [opening])
-        if not self.delivery.drain(PATIENCE, self.plan.key) or self.delivery.refused:
+        arrived = self.delivery.drain(PATIENCE, self.plan.key)
+        if not arrived or self.plan.key in self.delivery.refused:
             raise self._unwritable("the sweep cannot be opened")
 
     def _unwritable(self, what: str) -> SweepError:
-        reason = self.delivery.trouble or "; ".join(self.delivery.refused) or "no answer"
+        reason = self.delivery.refused.get(self.plan.key) or self.delivery.trouble or "no answer"
         return SweepError(f"tracking URI {shown(self.setting.tracking_uri)}: {what} ({reason})")
 
     def run(self, source: Source, slots: Slots) -> None:
@@ -195,7 +196,8 @@ class Session:
             outcome.sweep_run = self.writer.sweep_run(self.origin, self.plan.key)
         else:
             outcome.behind = self.delivery.trouble or "the tracking store does not answer"
-        outcome.failed |= {f"MLflow, {text}": "refused" for text in self.delivery.refused}
+        refused = self.delivery.refused.items()
+        outcome.failed |= {f"MLflow refuses events of {lane}": reason for lane, reason in refused}
         outcome.seconds = time.monotonic() - self.started
         return outcome
 

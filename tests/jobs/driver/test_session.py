@@ -6,7 +6,8 @@ import sqlite3
 import pytest
 from mlflow import MlflowClient
 
-from jobs.cluster.resources import Keep, Resources
+from jobs.choices import Keep
+from jobs.cluster.resources import Resources
 from jobs.driver import run
 from jobs.driver.run import Setting, run_grid, session
 from jobs.storage.packs import Storage
@@ -14,7 +15,7 @@ from search_spaces.load import load
 from search_spaces.plan import make_plan
 from tass_core.errors import SweepError, TrackingError
 from tracking.connect import connect, store_name
-from tracking.events import Origin, SweepOpened
+from tracking.events import Origin, SweepOpened, WeightsDropped
 from tracking.outbox import Outbox
 from tracking.reader import Reader
 
@@ -94,3 +95,18 @@ def test_what_a_sweep_on_another_dataset_left_arrives_there(plan, setting):
         "tau": plan.dataset["name"],
     }
     assert "secret" not in str(found["tau"].tags)
+
+
+def test_what_mlflow_refuses_of_an_earlier_sweep_is_named_and_stops_no_other(plan, setting):
+    outbox = Outbox(setting.storage.home, store_name(setting.tracking_uri))
+    outbox.post(Origin("elsewhere", "f9", "/gone"), [WeightsDropped(key="k9", at=1.0)])
+
+    with session(plan, setting, Silent()) as opened:
+        opened.held()
+        opened.open()
+        outcome = opened.close()
+
+    [(name, reason)] = outcome.failed.items()
+    assert "k9" in name
+    assert "no run in tass/elsewhere" in reason
+    assert len(outbox.dead_letters()) == 1
