@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from tass_core.config import TrialConfig
 
-BUILT_IN = {"tass": "tass_core.systems.tass:TASS"}
+BUILT_IN = {
+    "tass": "tass_core.systems.tass:TASS",
+    "mcan": "tass_core.systems.mcan:MCAN",
+}
 ENTRY_POINTS = "tass_lab.systems"
 
 

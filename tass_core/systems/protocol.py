@@ -11,11 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
+from tass_core.errors import ConfigError
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 ArrayName = Literal["visual", "sentence", "words", "tokens"]
+Encoder = Literal["clip", "resnet18-glove"]
+"""The frozen encoders whose features the datasets here hold."""
 Stage = Literal["pretrain", "train"]
+Fidelity = Literal["exact", "adapted", "reconstructed"]
+"""A published network as it is; with other inputs; or its idea in equations of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +228,13 @@ def _unchanged(model: M, loss: L) -> tuple[M, L]:
     return model, loss
 
 
-def _accept(_model: ModelFields, _loss: object) -> None:
-    """Find every combination of fields possible."""
+def without_pretraining(model: ModelFields, _loss: object) -> None:
+    """Refuse initial weights of a stage that the system does not have."""
+    if model.init_from == "match":
+        raise ConfigError(
+            "model.init_from = 'match' needs a match task, which this system does not have: "
+            "leave model.init_from = 'none', or name a checkpoint folder"
+        )
 
 
 def _no_epochs(_model: ModelFields, _loss: object) -> int:
@@ -259,7 +270,7 @@ class System(Generic[M, L]):
     canonical: Callable[[M, L], tuple[M, L]] = _unchanged
     """Put fields without effect back to their defaults: one function, one key. It also gets
     fields that contradict each other."""
-    check: Callable[[M, L], None] = _accept
+    check: Callable[[M, L], None] = without_pretraining
     """Raise ``ConfigError`` where fields contradict each other."""
     pretraining: Callable[[M, L], int] = _no_epochs
     """Epochs of stage ``pretrain`` before epoch 1."""
@@ -270,6 +281,14 @@ class System(Generic[M, L]):
     """The parameter that starts as the dataset's word vectors, where it has some."""
     stackable: bool = True
     """Whether ``torch.func.vmap`` can run the network over stacked weights."""
+    fidelity: Fidelity | None = None
+    """How near the published network it is; None where none is published."""
+    differs: str = ""
+    """What differs from the published network, in one line."""
+    sees_time: bool = True
+    """Whether the answer can depend on the order of the segments, with the fields' defaults."""
+    sees_place: bool = True
+    """Whether the answer can depend on where in a frame a region is, likewise."""
     version: int = 1
     """Raised by hand whenever the same trial can give another result; part of the trial key."""
 

@@ -51,4 +51,7 @@ TASS = System(
     pretraining=config.pretraining,
     per_member=frozenset({"tau"}),
     word_vectors="question.embedding.weight",
+    fidelity="exact",
+    differs="one linear layer more on CLIP's sentence feature",
+    sees_place=False,
 )

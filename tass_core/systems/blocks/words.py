@@ -1,0 +1,48 @@
+"""The words of the questions as a sequence, and the frames as one vector each."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from tass_core.systems.blocks.lstm import lstm_precision
+from tass_core.systems.blocks.question import WordLSTM, is_padding
+from tass_core.systems.protocol import Batch, Shapes
+
+
+class WordStates(nn.Module):
+    """An LSTM's states over trained word embeddings, or CLIP's word features, projected.
+
+    Args:
+        encoder: ``clip`` reads word features; any other reads tokens.
+        shapes: the dataset's. Pretrained word vectors give the embedding their width.
+        channels: width of the embedding without them.
+        width: D.
+    """
+
+    def __init__(self, encoder: str, shapes: Shapes, channels: int, width: int) -> None:
+        super().__init__()
+        if encoder == "clip":
+            self.project = nn.Linear(shapes.text, width)
+        else:
+            channels = shapes.vectors or channels
+            self.embedding = nn.Embedding(shapes.vocabulary, channels)
+            self.lstm = WordLSTM(channels, width, batch_first=True)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return [B', N, D] of the owned questions, and [B', N], True at padding."""
+        assert batch.word_count is not None
+        count = batch.word_count[batch.rows]
+        if batch.tokens is None:
+            assert batch.words is not None
+            states = self.project(batch.words[batch.rows])
+        else:
+            embedded = self.embedding(batch.tokens[batch.rows])
+            with lstm_precision(embedded):
+                states, _, _ = self.lstm(embedded, count)
+        return states, is_padding(states, count)
+
+
+def mean_frames(batch: Batch) -> Tensor:
+    """Return [U', T, C], the mean over the regions of every frame."""
+    assert batch.visual is not None
+    return batch.visual.mean(dim=-2)

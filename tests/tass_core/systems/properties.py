@@ -1,0 +1,169 @@
+"""What every system must hold to, tried on hand-made batches."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import torch
+
+from tass_core.config import TrialConfig
+from tass_core.randomness import initialise, noise_key
+from tass_core.systems import build_network, parameter_counts, system_named
+from tass_core.systems.protocol import Batch, Noise, Shapes
+from tests.tass_core.systems.batches import SHAPES, make_batch
+
+PAPER = Shapes(
+    segments=10, regions=49, visual=512, audio=128, text=0, words=20, vocabulary=93, answers=42
+)
+"""ResNet-18, VGGish and 93 words, as the counts of parameters are told for."""
+
+CLIP = replace(SHAPES, vocabulary=0)
+TOKENS = replace(SHAPES, text=0)
+QUESTIONS = (0, 1, 1, 2)
+"""The video of each question of a small batch."""
+
+
+def configure(system, values=()):
+    return TrialConfig().replace("system", system).with_values(dict(values))
+
+
+def exact(batch):
+    return batch.map(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+
+
+def shapes_of(config):
+    return CLIP if config.model.encoder == "clip" else TOKENS
+
+
+def network(config, seed=0):
+    """A network that computes in float64."""
+    model = build_network(config, shapes_of(config))
+    initialise(model, seed)
+    return model.double().eval()
+
+
+def questions(config, videos=QUESTIONS, **options):
+    """A batch in float64 that holds what the system reads, and nothing more."""
+    batch = exact(make_batch(videos, negatives=False, **options))
+    wanted = config.needs().arrays
+    absent = {n: None for n in ("visual", "sentence", "words", "tokens") if n not in wanted}
+    return replace(batch, **absent)
+
+
+def count(config, shapes):
+    """The network's parameters, without the memory for them."""
+    with torch.device("meta"):
+        return parameter_counts(build_network(config, shapes))["total"]
+
+
+def alone(batch, question):
+    """One question of a batch, by itself."""
+    video = batch.video[question]
+    own = {
+        field.name: value[question : question + 1]
+        for field in fields(Batch)
+        if field.name in ("answer", "sentence", "words", "tokens", "word_count")
+        and (value := getattr(batch, field.name)) is not None
+    }
+    zero = torch.zeros(1, dtype=torch.long)
+    visual = None if batch.visual is None else batch.visual[video][None]
+    audio = batch.audio[video][None]
+    return Batch(
+        visual=visual, audio=audio, video=zero, slot=zero, slots=1, first_video=0, rows=zero, **own
+    )
+
+
+def halves(batch):
+    """The shares of two workers: the first video's questions, and the others'."""
+    for first, last in ((0, 1), (1, len(batch.audio))):
+        rows = ((batch.video >= first) & (batch.video < last)).nonzero().flatten()
+        visual = None if batch.visual is None else batch.visual[first:last]
+        yield rows, replace(batch, visual=visual, first_video=first, rows=rows)
+
+
+def in_other_order(batch, what, seed=1):
+    """The batch with all its segments, or all its regions, in one other order."""
+    source = torch.Generator().manual_seed(seed)
+    if what == "time":
+        order = torch.randperm(batch.audio.shape[1], generator=source)
+        visual = None if batch.visual is None else batch.visual[:, order]
+        return replace(batch, audio=batch.audio[:, order], visual=visual)
+    order = torch.randperm(batch.visual.shape[2], generator=source)
+    return replace(batch, visual=batch.visual[:, :, order])
+
+
+def assert_answers_alone_and_in_shares(config):
+    """A question's answer depends on nothing else in the batch, and on no worker."""
+    model, batch = network(config), questions(config)
+    noise = Noise(noise_key(0, 1, 0), batch.rows)
+    together = model(batch).tensors()
+    for question in range(len(QUESTIONS)):
+        for name, value in model(alone(batch, question)).tensors().items():
+            torch.testing.assert_close(value[0], together[name][question], msg=name)
+    whole = model.train()(batch, noise).logits
+    for rows, share in halves(batch):
+        torch.testing.assert_close(model(share, noise._replace(rows=rows)).logits, whole[rows])
+
+
+def assert_padding_means_nothing(config):
+    """What stands after a question's last word is never read."""
+    model, batch = network(config), questions(config)
+    beyond = torch.arange(SHAPES.words) >= batch.word_count[:, None]
+    assert beyond.any()
+    if batch.tokens is not None:
+        other = replace(batch, tokens=torch.where(beyond, 7, batch.tokens))
+    else:
+        other = replace(batch, words=batch.words.masked_fill(beyond[..., None], 9.0))
+    torch.testing.assert_close(model(other).logits, model(batch).logits)
+
+
+def assert_sees(config, *, time, place):
+    """The logits move with the order of segments, or of regions, exactly when they should."""
+    model, batch = network(config), questions(config)
+    for what, seen in (("time", time), ("place", place)):
+        if what == "place" and batch.visual is None:
+            assert not seen
+            continue
+        other = model(in_other_order(batch, what)).logits
+        apart = (other - model(batch).logits).abs().max()
+        assert apart > 1e-4 if seen else apart < 1e-10, (what, apart)
+
+
+def unlearned(config):
+    """The parameters that get no gradient in training, or one of zeros."""
+    model, batch = network(config).train(), questions(config)
+    losses = system_named(config.system).losses
+    output = model(batch, Noise(noise_key(0, 1, 0), batch.rows))
+    terms = losses(output, batch, config.model, config.loss, "train").values()
+    sum(term.weight * term.total / term.count for term in terms).backward()
+    named = model.named_parameters()
+    return {n for n, p in named if p.grad is None or p.grad.abs().max() < 1e-14}
+
+
+def learn_by_heart(config, steps, learning_rate=3e-3, samples=64):
+    """Train on one batch with answers drawn at random; return the accuracy in percent."""
+    batch = questions(config, videos=tuple(range(samples)))
+    model = network(config).train()
+    losses = system_named(config.system).losses
+    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    for step in range(steps):
+        optimiser.zero_grad()
+        output = model(batch, Noise(noise_key(0, 1, step), batch.rows))
+        for term in losses(output, batch, config.model, config.loss, "train").values():
+            (term.total / term.count).backward()
+        optimiser.step()
+    found = model.eval()(batch).logits.argmax(dim=-1)
+    return 100.0 * (found == batch.answer).double().mean().item()
+
+
+def softmax(values):
+    powers = np.exp(values - values.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def weights_of(module):
+    """A module's parameters as NumPy arrays by name."""
+    return {n: p.detach().numpy() for n, p in module.named_parameters()}
+
+
+def linear(weights, name, values):
+    return values @ weights[f"{name}.weight"].T + weights.get(f"{name}.bias", 0.0)
