@@ -13,6 +13,7 @@ COMMANDS = {
     "data": Place("cli.data.group", "data", "Make, inspect and check datasets."),
     "sweep": Place("cli.sweep", "sweep", "Run a sweep: the paper's tables, a grid or a search."),
     "plan": Place("cli.plan", "plan", "Show what a sweep would run, without running it."),
+    "new": Place("cli.new", "new", "Write the document of a sweep of your own."),
     "train": Place("cli.train", "train", "Train one trial and show its accuracy by question type."),
     "evaluate": Place("cli.train", "evaluate_command", "Evaluate a checkpoint on a dataset."),
     "bench": Place("cli.bench", "bench", "Measure this machine, for the estimates of plan."),

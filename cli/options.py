@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -105,13 +105,19 @@ def resolve_dataset(path: Path | None) -> Dataset:
     return open_dataset(DEMO)
 
 
-def base_config(dataset: Dataset, overrides: tuple[str, ...]) -> TrialConfig:
-    """Return the paper's config, adapted by the dataset's own settings, then by ``--set``."""
-    return TrialConfig().with_values(dataset.base).with_overrides(overrides)
+def base_config(
+    dataset: Dataset, overrides: tuple[str, ...], document: Mapping[str, Any] | None = None
+) -> TrialConfig:
+    """Return the paper's config, adapted by the dataset's own settings, then by those of a
+    sweep's document, then by ``--set``."""
+    ours = TrialConfig().with_values(dataset.base).with_values(document or {})
+    return ours.with_overrides(overrides)
 
 
-def parse_seeds(seeds: str | None, num_seeds: int | None) -> tuple[int, ...]:
-    """Return the seeds of ``--seeds 0,1,2`` or of ``--num-seeds 3``.
+def parse_seeds(
+    seeds: str | None, num_seeds: int | None, default: tuple[int, ...] = DEFAULT_SEEDS
+) -> tuple[int, ...]:
+    """Return the seeds of ``--seeds 0,1,2`` or of ``--num-seeds 3``, or the default.
 
     Raises:
         SweepError: both are given, or one is malformed.
@@ -123,7 +129,7 @@ def parse_seeds(seeds: str | None, num_seeds: int | None) -> tuple[int, ...]:
             raise SweepError(f"--num-seeds {num_seeds} is out of range; allowed: 1 or more")
         return tuple(range(num_seeds))
     if seeds is None:
-        return DEFAULT_SEEDS
+        return default
     try:
         chosen = tuple(int(part) for part in seeds.split(","))
     except ValueError:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from cli.options import (
+    DEFAULT_SEEDS,
     base_config,
     data_option,
     parse_seeds,
@@ -49,10 +50,33 @@ class SweepRequest:
     tracking_uri: str
 
 
+BUDGET = 32
+"""Trials of a search when nobody says how many."""
+
+
+def _list(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    """Name the built-in sweeps and leave."""
+    if wanted and not context.resilient_parsing:
+        width = max(map(len, BUILT_IN))
+        for name in BUILT_IN:
+            click.echo(f"{name:<{width}}  {load(name).purpose}")
+        context.exit()
+
+
 _OPTIONS = (
-    click.argument("sweep", metavar="SWEEP", type=click.Choice(BUILT_IN)),
+    click.argument("sweep", metavar="SWEEP"),
+    click.option(
+        "--list",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_list,
+        help="Name the built-in sweeps and what they are for.",
+    ),
     data_option,
-    click.option("--seeds", metavar="LIST", help="Seeds, such as 0,1,2. Default: 0,1."),
+    click.option(
+        "--seeds", metavar="LIST", help="Seeds, such as 0,1,2. Default: the document's, or 0,1."
+    ),
     click.option("--num-seeds", type=int, metavar="N", help="Seeds 0 to N-1."),
     click.option("--epochs", type=int, help="Short for --set optimiser.epochs=N."),
     set_option,
@@ -63,7 +87,7 @@ _OPTIONS = (
         type=click.Choice(["grid", "optuna"]),
         help="Enumerate the paper's grid, or search the space. Default: grid where there is one.",
     ),
-    click.option("--trials", type=int, default=32, show_default=True, help="Budget of a search."),
+    click.option("--trials", type=int, help="Budget of a search. Default: the document's, or 32."),
     click.option("--eta", type=int, default=3, show_default=True, help="Halving keeps 1/eta."),
     click.option("--min-epochs", type=int, default=2, show_default=True, help="First rung."),
     click.option("--no-halving", is_flag=True, help="Search without pruning."),
@@ -115,7 +139,10 @@ _OPTIONS = (
 
 
 def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument SWEEP and all that decides what runs where; pass a ``SweepRequest``."""
+    """Add the argument SWEEP and all that decides what runs where; pass a ``SweepRequest``.
+
+    SWEEP is the name of a built-in sweep or a TOML file.
+    """
 
     @functools.wraps(command)
     def gather(
@@ -128,7 +155,7 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
         overrides: tuple[str, ...],
         tables: str | None,
         search: str | None,
-        trials: int,
+        trials: int | None,
         eta: int,
         min_epochs: int,
         no_halving: bool,
@@ -154,7 +181,8 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
             None if fuse is None else parse_fuse(fuse),
         )
         found = load(sweep)
-        chosen_seeds, chosen_keep, place = parse_seeds(seeds, num_seeds), Keep.parse(keep), storage
+        chosen_seeds = parse_seeds(seeds, num_seeds, found.seeds or DEFAULT_SEEDS)
+        chosen_keep, place = Keep.parse(keep), storage
         if workers_per_pack > 1 and "://" in place:
             raise SweepError(
                 f"--storage {place}: the workers of one pack share its folder; give a path that "
@@ -163,10 +191,10 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
         halving = None if no_halving else Halving(eta, min_epochs)
         wanted = None
         if _searches(found, search):
-            wanted = Search(trials, halving, confirm, study_storage)
-        dataset = resolve_dataset(data_path)
+            wanted = Search(trials or found.budget or BUDGET, halving, confirm, study_storage)
+        dataset = resolve_dataset(data_path or (Path(found.dataset) if found.dataset else None))
         changes = (*overrides, *(() if epochs is None else (f"optimiser.epochs={epochs}",)))
-        base = base_config(dataset, changes)
+        base = base_config(dataset, changes, found.base)
         plan = _plan(found, base, chosen_seeds, dataset, tables, wanted)
         measured = read_bench(bench_path())
         resources, sharing = share_machine(resources, measured, base, dataset.shapes(base))

@@ -54,6 +54,12 @@ def load(source: str | Path) -> Sweep:
     return sweep
 
 
+def document_text(name: str | None = None) -> str:
+    """Return the text of a built-in sweep's document, or of an example that has every part."""
+    path = "example.toml" if name is None else f"sweeps/{name}.toml"
+    return (_HERE / path).read_text(encoding="utf-8")
+
+
 @cache
 def _built_in(name: str) -> Sweep:
     return parse_sweep(*_packaged(f"sweeps/{name}.toml"), name)
