@@ -30,7 +30,7 @@ GROUNDING = Table(
     key="grounding",
     number="grounding",
     title="Attention against the truth, which only a procedural dataset has",
-    columns=tuple(key for key, column in COLUMNS.items() if column.module),
+    columns=tuple(key for key, column in COLUMNS.items() if column.attention),
     rows=(),
 )
 
@@ -194,7 +194,7 @@ def _finish_row(
 
 def _cell(sample: Sample, name: str, published: float | None, reference: Sample | None) -> Cell:
     column, values = COLUMNS[name], sample.values(name)
-    holes = sample.holes if _lacks(sample, column.module) else sample.missing(name)
+    holes = sample.holes if _lacks(sample, column.attention) else sample.missing(name)
     complete = bool(values) and not holes
     mean, interval = mean_interval(list(values.values())) if complete else (None, None)
     difference: Estimate | None = None
@@ -214,10 +214,10 @@ def _cell(sample: Sample, name: str, published: float | None, reference: Sample 
     )
 
 
-def _lacks(sample: Sample, switch: str | None) -> bool:
-    """Whether a row's variant has the module behind ``switch``, if there is one, turned off."""
-    return switch is not None and any(
-        run.params.get(switch) == "False" for run in sample.runs.values()
+def _lacks(sample: Sample, attention: str | None) -> bool:
+    """Whether a row's networks do not have the attention that a column is about."""
+    return attention is not None and not any(
+        attention in run.metrics for run in sample.runs.values()
     )
 
 

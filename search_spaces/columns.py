@@ -20,8 +20,9 @@ class Column:
     """The MLflow metric behind it: accuracies are those of the test split."""
     types: tuple[str, ...] = ()
     """The question types an accuracy is over; empty for what is no accuracy."""
-    module: str | None = None
-    """The config switch of the module that a grounding score is about; off, there is none."""
+    attention: str | None = None
+    """The metric that a run has when its network has the attention that a grounding score is
+    about; without it there is no score, and none is missing."""
     counted: bool = False
     """Counted, not sampled: no interval and no test."""
     lower_is_better: bool = False
@@ -44,11 +45,10 @@ def _accuracy(key: str, group: str, name: str) -> Column:
     return Column(key, group, name, f"test/{key}", AVERAGES.get(key, (key,)))
 
 
-def _score(key: str, group: str, name: str, module: str, *, baseline: bool = False) -> Column:
-    return Column(key, group, name, key, module=module, counted=baseline, baseline=baseline)
+def _score(key: str, group: str, name: str, *, baseline: bool = False) -> Column:
+    attention = f"val/{key.removeprefix('ground/').removesuffix('_uniform')}_entropy"
+    return Column(key, group, name, key, attention=attention, counted=baseline, baseline=baseline)
 
-
-_TSG, _JTG = "model.spatial_grounding", "model.temporal_grounding"
 
 COLUMNS: Mapping[str, Column] = _Columns(
     (column.key, column)
@@ -69,10 +69,10 @@ COLUMNS: Mapping[str, Column] = _Columns(
         Column(
             *("params_m", "Trainable", "Param. (M)", "params_m"), counted=True, lower_is_better=True
         ),
-        _score("ground/spatial", "TSG+", "Pointing game", _TSG),
-        _score("ground/spatial_uniform", "TSG+", "Chance", _TSG, baseline=True),
-        _score("ground/temporal", "JTG", "Weight on truth", _JTG),
-        _score("ground/temporal_uniform", "JTG", "Even weights", _JTG, baseline=True),
+        _score("ground/spatial", "TSG+", "Pointing game"),
+        _score("ground/spatial_uniform", "TSG+", "Chance", baseline=True),
+        _score("ground/temporal", "JTG", "Weight on truth"),
+        _score("ground/temporal_uniform", "JTG", "Even weights", baseline=True),
     )
 )
 """Every known column by its key, in the order of Tables 1 and 2."""

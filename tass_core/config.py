@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tass_core.errors import ConfigError, nearest
-from tass_core.fields import FREE, Field, above, at_least, fields_of
+from tass_core.fields import FREE, Field, above, at_least, fields_of, with_defaults
 from tass_core.systems import system_named, system_places
 from tass_core.systems.protocol import ModelFields, Needs
 
@@ -158,12 +158,9 @@ class TrialConfig:
         model, loss = system_named(self.system).canonical(self.model, self.loss)
         data, optimiser = self.data, self.optimiser
         if data.t2 == 1:
-            data = dataclasses.replace(data, pooling=DataConfig().pooling)
+            data = with_defaults(data, {"pooling"})
         if optimiser.gamma == 1.0 or optimiser.step_size >= optimiser.epochs:
-            defaults = OptimiserConfig()
-            optimiser = dataclasses.replace(
-                optimiser, step_size=defaults.step_size, gamma=defaults.gamma
-            )
+            optimiser = with_defaults(optimiser, {"step_size", "gamma"})
         return TrialConfig(self.system, model, loss, data, optimiser)
 
     def needs(self) -> Needs:

@@ -13,12 +13,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 from tass_core.errors import ConfigError, nearest
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,13 @@ def fields_of(group: type) -> Mapping[str, Field]:
     """Return the fields of a dataclass by name, in declaration order."""
     hints = typing.get_type_hints(group, include_extras=True)
     return {item.name: _field(hints[item.name], item.default) for item in dataclasses.fields(group)}
+
+
+def with_defaults(group: T, names: Collection[str]) -> T:
+    """Return a frozen dataclass with some fields put back; it may lack some of them."""
+    fields = fields_of(cast(type, group.__class__))
+    values: dict[str, Any] = {n: item.default for n, item in fields.items() if n in names}
+    return dataclasses.replace(group, **values)  # type: ignore[type-var]
 
 
 def _field(annotation: Any, default: Any) -> Field:

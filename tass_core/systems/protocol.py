@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ArrayName = Literal["visual", "sentence", "words", "tokens"]
 Encoder = Literal["clip", "resnet18-glove"]
 """The frozen encoders whose features the datasets here hold."""
+Mismatched = Literal["batch", "dataset"]
+"""Where a match loss takes frames of other videos: from the batch or from the whole split."""
 Stage = Literal["pretrain", "train"]
 Fidelity = Literal["exact", "adapted", "reconstructed"]
 """A published network as it is; with other inputs; or its idea in equations of ours."""
@@ -56,8 +58,8 @@ class Needs:
     """Whose frozen features, such as ``clip``."""
     arrays: frozenset[ArrayName]
     """What a batch must hold beside the sound."""
-    negatives: Literal["none", "batch", "dataset"] = "none"
-    """Where mismatched frames come from in training: other videos of the batch or the split."""
+    negatives: Mismatched | Literal["none"] = "none"
+    """Where mismatched frames come from in training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ class System(Generic[M, L]):
     The network is a plain ``nn.Module`` with ``forward(batch: Batch, noise: Noise | None = None)
     -> Output``. It trains when there is noise, and evaluates without.
 
-    ``check_system`` of ``tass_core.systems.check`` tries a new system.
+    ``tass_core.training.check.check_system`` tries a new system.
     """
 
     name: str

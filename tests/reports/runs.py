@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from search_spaces.columns import COLUMNS
 from search_spaces.load import paper_tables
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
@@ -238,9 +237,11 @@ def _write_trial(
         "ground/spatial_uniform": 9.0,
         "ground/temporal_uniform": 28.0,
     }
-    for column in COLUMNS.values():
-        if column.module and not config[column.module]:
-            del final[column.key]
+    for part in ("spatial", "temporal"):
+        if config[f"model.{part}_grounding"]:
+            final[f"val/{part}_entropy"] = 1.0
+        else:
+            del final[f"ground/{part}"], final[f"ground/{part}_uniform"]
     now = int(time.time() * 1000)
     metrics = [
         Metric(key, value, now, 3) for key, value in final.items() if key not in skip_metrics

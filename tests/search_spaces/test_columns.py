@@ -3,7 +3,6 @@
 import pytest
 
 from search_spaces.columns import COLUMNS, PAPER_COUNTS
-from tass_core.config import TrialConfig
 
 
 def test_an_average_is_over_the_types_of_its_group():
@@ -26,11 +25,14 @@ def test_what_chance_reaches_is_counted():
     assert all(column.counted for column in COLUMNS.values() if column.baseline)
 
 
-def test_grounding_scores_name_switches_of_the_config():
-    switches = {column.module for column in COLUMNS.values() if column.module}
-    fields = TrialConfig().flat()
-    assert switches
-    assert all(isinstance(fields[switch], bool) for switch in switches)
+def test_grounding_scores_name_the_entropy_of_their_attention():
+    named = {key: column.attention for key, column in COLUMNS.items() if column.attention}
+    assert named == {
+        "ground/spatial": "val/spatial_entropy",
+        "ground/spatial_uniform": "val/spatial_entropy",
+        "ground/temporal": "val/temporal_entropy",
+        "ground/temporal_uniform": "val/temporal_entropy",
+    }
 
 
 @pytest.mark.parametrize("key", ["questions_per_s", "train/loss"])

@@ -126,6 +126,29 @@ def test_a_variant_without_attention_has_a_hash_at_any_width():
 
 
 @pytest.mark.parametrize(
+    ("base", "row", "given_up"),
+    [
+        ({"model.merge": "mul"}, {"model.target_aware": False}, "model.merge"),
+        ({"model.merge": "max"}, {"model.spatial_grounding": False}, "model.merge"),
+        ({"model.structure": "dual"}, {"model.temporal_grounding": False}, "model.structure"),
+        ({"model.init_from": "match"}, {"loss.match": False}, "model.init_from"),
+    ],
+)
+def test_a_row_varies_a_base_that_it_contradicts(base, row, given_up):
+    config = PAPER.with_values(base)
+    with pytest.raises(ConfigError):
+        config.with_values(row)
+    varied = config.vary(row)
+    assert varied.flat()[given_up] == PAPER.flat()[given_up]
+    assert varied.hash() == PAPER.with_values(row).hash()
+
+
+def test_a_row_that_contradicts_itself_is_refused():
+    with pytest.raises(ConfigError, match=r"needs model\.target_aware = true"):
+        PAPER.vary({"model.target_aware": False, "model.merge": "mul"})
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"model.tau": 0.02},

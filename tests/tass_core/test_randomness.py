@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tass_core.randomness import KeyedDropout, derive_seed, keyed_uniform, noise_key
+from tass_core.systems.protocol import Noise
 
 ROWS = torch.arange(200)
 
@@ -33,7 +34,7 @@ def test_a_row_draws_its_numbers_whichever_rows_are_beside_it(key, rows):
 @pytest.mark.parametrize("probability", [0.1, 0.5])
 def test_dropout_keeps_its_share_and_the_mean(probability):
     dropout, values = KeyedDropout(probability, "a"), torch.ones(200, 500)
-    found = dropout(values, noise_key(0, 1, 0), ROWS)
+    found = dropout(values, Noise(noise_key(0, 1, 0), ROWS))
     kept = (found != 0).double().mean().item()
     assert kept == pytest.approx(1 - probability, abs=0.01)
     torch.testing.assert_close(found[found != 0], (values / (1 - probability))[found != 0])
@@ -42,7 +43,7 @@ def test_dropout_keeps_its_share_and_the_mean(probability):
 def test_another_step_module_or_row_has_another_mask():
     values = torch.ones(200, 50)
     masks = [
-        KeyedDropout(0.5, name)(values, noise_key(0, 1, step), rows) != 0
+        KeyedDropout(0.5, name)(values, Noise(noise_key(0, 1, step), rows)) != 0
         for name, step, rows in (("a", 0, ROWS), ("b", 0, ROWS), ("a", 1, ROWS), ("a", 0, ROWS + 1))
     ]
     for index, mask in enumerate(masks):
@@ -53,7 +54,7 @@ def test_another_step_module_or_row_has_another_mask():
 
 def test_evaluation_drops_nothing():
     values = torch.ones(200, 5)
-    assert torch.equal(KeyedDropout(0.9, "a")(values, None, ROWS), values)
+    assert torch.equal(KeyedDropout(0.9, "a")(values, None), values)
 
 
 def test_a_seed_depends_on_every_part_and_on_where_it_ends():

@@ -5,7 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from tass_core.systems.protocol import Shapes
+
+
+def region_projection(encoder: str, shapes: Shapes, width: int) -> nn.Module:
+    """Return a linear layer on CLIP's channels; ResNet-18's 512 need none where they fit."""
+    if encoder == "resnet18-glove" and shapes.visual == width:
+        return nn.Identity()
+    return nn.Linear(shapes.visual, width)
+
+
+def mean_and_attended(maps: Tensor, weights: Tensor, inverse_norms: Tensor) -> Tensor:
+    """Return the mean of the regions, then the weighted sums of the regions at length 1.
+
+    Args:
+        maps: [..., P, D].
+        weights: [..., N, P].
+        inverse_norms: [..., P] of the regions, from ``region_scores``.
+
+    Returns:
+        [..., 1 + N, D].
+    """
+    mean_row = torch.full_like(inverse_norms, 1.0 / maps.shape[-2]).unsqueeze(-2)
+    rows = weights * inverse_norms.unsqueeze(-2)
+    return pool_regions(maps, torch.cat([mean_row, rows], dim=-2))
 
 
 def region_scores(maps: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from tass_core.errors import ConfigError
-from tass_core.fields import FREE, at_least, fields_of
+from tass_core.fields import FREE, at_least, with_defaults
+from tass_core.systems.protocol import Encoder, Mismatched
 
-Encoder = Literal["clip", "resnet18-glove"]
 Merge = Literal["auto", "add", "mul", "max"]
 Target = Literal["sentence", "word_soft", "word_argmax"]
 Structure = Literal["single", "dual"]
 Ordering = Literal["il-va", "il-av", "cat-va", "cat-av"]
 Position = Literal["none", "sinusoidal", "learned"]
 Synchrony = Literal["js", "legacy", "none"]
-Negatives = Literal["batch", "dataset"]
 
 ORDERINGS: tuple[Ordering, ...] = get_args(Ordering)
 
@@ -75,7 +74,7 @@ class TassLoss:
     """Whether each half of the stream's weights is scaled to sum to 1 before Eq. 17. On by
     default: Eq. 10-12 compare distributions, and section 4.4 reports unequal mass on the two
     modalities, which the bare halves would penalise."""
-    negatives: Negatives = "batch"
+    negatives: Mismatched = "batch"
     """Where L_s takes mismatched frames: other videos of the batch or of the whole split."""
 
 
@@ -131,15 +130,10 @@ def canonical(model: TassModel, loss: TassLoss) -> tuple[TassModel, TassLoss]:
         ("pretrain_epochs",): model.init_from != "match" or not matched,
     }
     names = {name for group, is_idle in idle.items() if is_idle for name in group}
-    model, loss = _reset(model, names), _reset(loss, names)
+    model, loss = with_defaults(model, names), with_defaults(loss, names)
     if aware and model.merge == "auto":
         model = dataclasses.replace(model, merge="add")
     return model, dataclasses.replace(loss, match=matched, cms=loss.cms if grounded else "none")
-
-
-def _reset(group: Any, names: set[str]) -> Any:
-    fields = fields_of(group.__class__)
-    return dataclasses.replace(group, **{n: fields[n].default for n in names & fields.keys()})
 
 
 def pretraining(model: TassModel, _loss: TassLoss) -> int:

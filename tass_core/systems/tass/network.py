@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from tass_core.systems.blocks.lstm import run_lstm
 from tass_core.systems.blocks.match import match_head
 from tass_core.systems.blocks.question import question_encoder
+from tass_core.systems.blocks.regions import region_projection
 from tass_core.systems.blocks.rows import take
 from tass_core.systems.protocol import Batch, Negatives, Noise, Output, Shapes
 from tass_core.systems.tass.config import TassLoss, TassModel, uses_match
@@ -29,7 +30,7 @@ class Network(nn.Module):
         super().__init__()
         width = model.width
         # Section 3.2: input embeddings; the encoders before them are frozen.
-        self.project_visual = _visual_projection(model, shapes)
+        self.project_visual = region_projection(model.encoder, shapes, width)
         self.project_audio = nn.Sequential(
             nn.Linear(shapes.audio, width), nn.ReLU(), nn.Linear(width, width)
         )
@@ -147,13 +148,6 @@ def _other_queries(negatives: Negatives, f_a: Tensor, targets: Tensor) -> tuple[
     return audio.unflatten(0, asked.shape).unsqueeze(2), target.unflatten(0, asked.shape).unsqueeze(
         2
     )
-
-
-def _visual_projection(model: TassModel, shapes: Shapes) -> nn.Module:
-    """CLIP's map goes through a linear layer (section 4.1); ResNet-18's 512 channels fit."""
-    if model.encoder == "resnet18-glove" and shapes.visual == model.width:
-        return nn.Identity()
-    return nn.Linear(shapes.visual, model.width)
 
 
 def _spatial(model: TassModel) -> SpatialGrounding | None:

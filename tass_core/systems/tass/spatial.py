@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tass_core.systems.blocks.question import is_padding
-from tass_core.systems.blocks.regions import pool_regions, region_scores
+from tass_core.systems.blocks.regions import mean_and_attended, region_scores
 from tass_core.systems.tass.config import Target
 
 Merged = Literal["add", "mul", "max", "none"]
@@ -133,9 +133,7 @@ class SpatialGrounding(nn.Module):
         weights = merge_attention(
             scores[..., :1, :], scores[..., 1:, :], tau=self.tau, merge=self.merge
         )
-        mean_row = torch.full_like(inverse_norms, 1.0 / maps.shape[-2]).unsqueeze(-2)
-        rows = weights.flatten(-3, -2) * inverse_norms.unsqueeze(-2)
-        pooled = pool_regions(maps, torch.cat([mean_row, rows], dim=-2))
+        pooled = mean_and_attended(maps, weights.flatten(-3, -2), inverse_norms)
         f_vi = pooled[..., 1:, :].unflatten(-2, (groups, slots))  # Eq. 2
         return pooled[..., 0, :], f_vi, weights
 

@@ -1,0 +1,231 @@
+"""A trial of a new system: ``check_system(MYNET)`` in its author's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tass_core.config import TrialConfig
+from tass_core.data.folder.records import Features
+from tass_core.randomness import noise_key
+from tass_core.systems import system_named
+from tass_core.systems.protocol import Batch, Needs, Negatives, Noise, Output, Shapes, System
+from tass_core.training.groups import Group, Solo, Stack
+from tass_core.training.member import Member
+from tass_core.trial import Trial
+
+EXACT = 1e-9
+"""How far numbers that differ in rounding alone may be apart, in float64."""
+
+
+def check_system(system: System[Any, Any], values: Mapping[str, Any] | None = None) -> None:
+    """Try a system on small batches, in float64, where rounding excuses nothing.
+
+    Its outputs have their shapes; a question is answered alike alone and beside others, with
+    and without padding; workers' losses add up to the batch's; gradients reach every parameter;
+    and, unless it says that it cannot be stacked, stacked members train as they do alone.
+
+    Args:
+        system: it must be installed under its name.
+        values: config fields by dotted name, such as a small ``model.width``.
+
+    Raises:
+        AssertionError: what fails, in words.
+        ConfigError: the system is not installed, or the values are no config of it.
+    """
+    _require(system_named(system.name) is system, f"another system is installed as {system.name}")
+    config = TrialConfig(system.name, system.model(), system.loss()).with_values(values or {})
+    canonical = config.canonical()
+    _require(canonical.canonical() == canonical, "canonical() changes what it returned")
+    batch = example_batch(config.needs())
+    member = _member(config)
+    _check_output(member.forward(batch), batch)
+    _check_questions(member, batch)
+    _check_losses(member, batch)
+    if system.stackable:
+        _check_stack(config, batch)
+
+
+def example_batch(needs: Needs, questions: int = 5, videos: int = 3) -> Batch:
+    """Return random questions on some videos, in float64, with negatives where they are needed.
+
+    Args:
+        needs: what is to be in it.
+        questions: B; the first of them lie on one video each, the rest on the last.
+        videos: U, at least 2.
+    """
+    shapes, source = example_shapes(needs), torch.Generator().manual_seed(0)
+
+    def draw(*size: int) -> Tensor:
+        return torch.randn(*size, generator=source, dtype=torch.float64)
+
+    video = torch.arange(questions).clamp_max(videos - 1)
+    slots, frames = questions - videos + 1, (videos, shapes.segments)
+    maps = draw(*frames, shapes.regions, shapes.visual)
+    count = torch.arange(questions) % shapes.words + 1
+    real = torch.arange(shapes.words) < count[:, None]
+    text = {
+        "sentence": draw(questions, shapes.text),
+        "words": draw(questions, shapes.words, shapes.text) * real.unsqueeze(-1),
+        "tokens": torch.randint(1, max(shapes.vocabulary, 2), real.shape, generator=source) * real,
+    }
+    asking = (torch.arange(videos)[:, None] - 1).expand(frames) % videos
+    filled = torch.arange(slots) < torch.bincount(video)[asking].unsqueeze(-1)
+    negatives = Negatives(
+        source_video=asking,
+        source_time=torch.arange(shapes.segments).flip(0).expand(frames),
+        pairs=filled.flatten().nonzero().squeeze(-1),
+        visual=draw(*maps.shape) if needs.negatives == "dataset" else None,
+    )
+    return Batch(
+        visual=maps if "visual" in needs.arrays else None,
+        audio=draw(*frames, shapes.audio),
+        video=video,
+        slot=(torch.arange(questions) - (videos - 1)).clamp_min(0),
+        slots=slots,
+        first_video=0,
+        rows=torch.arange(questions),
+        answer=torch.randint(shapes.answers, (questions,), generator=source),
+        word_count=count if needs.arrays & {"words", "tokens"} else None,
+        negatives=negatives if needs.negatives != "none" else None,
+        **{name: value for name, value in text.items() if name in needs.arrays},
+    )
+
+
+def example_shapes(needs: Needs) -> Shapes:
+    """Return the shapes of ``example_batch``."""
+    tokens = "tokens" in needs.arrays
+    return Shapes(
+        segments=4,
+        regions=9,
+        visual=12,
+        audio=10,
+        text=0 if tokens else 8,
+        words=5,
+        vocabulary=11 if tokens else 0,
+        answers=6,
+    )
+
+
+def _member(config: TrialConfig, seed: int = 0) -> Member:
+    nothing = np.empty(0, np.float16)
+    features = Features(nothing, nothing, None, None, None, None, None)
+    member = Member(Trial(config, seed), example_shapes(config.needs()), features, "cpu")
+    member.model.double()
+    return member
+
+
+def _noise(batch: Batch) -> Noise:
+    return Noise(noise_key(0, 1, 0), batch.rows)
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise AssertionError(what)
+
+
+def _same(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], when: str) -> None:
+    _require(found.keys() == wanted.keys(), f"{when} the output has {[*found]}, not {[*wanted]}")
+    for name, tensor in wanted.items():
+        apart = (found[name] - tensor).detach().abs()
+        if bool((apart > EXACT).any()) or bool(apart.isnan().any()):
+            raise AssertionError(f"{when} {name} differs by {float(apart.max()):.1e}")
+
+
+def _check_output(output: Output, batch: Batch) -> None:
+    questions, segments = len(batch.rows), batch.audio.shape[1]
+    shapes = {"logits": (questions, 6), "spatial": (questions, segments, 9)}
+    for name, tensor in output.tensors().items():
+        wanted = shapes.get(name, (questions, segments))
+        if name.startswith("extra/"):
+            continue
+        _require(tuple(tensor.shape) == wanted, f"{name} is {tuple(tensor.shape)}, not {wanted}")
+        if name != "logits":
+            _require(bool((tensor >= 0).all()), f"{name} has weights below 0")
+    if output.spatial is not None:
+        ones = torch.ones(questions, segments, dtype=torch.float64)
+        _same({"": output.spatial.sum(-1)}, {"": ones}, "over the regions, the sum of spatial")
+
+
+def _check_questions(member: Member, batch: Batch) -> None:
+    """A question's output depends on nothing beside it, nor on how a batch is laid out."""
+    together = member.forward(batch).tensors()
+    apart = batch.per_question()
+    _same(member.forward(apart).tensors(), together, "with a video for each question")
+    for row in range(len(apart.rows)):
+        one = apart.map(lambda tensor, row=row: tensor[row : row + 1])  # type: ignore[misc]
+        one = replace(one, video=one.video * 0, rows=one.rows * 0)
+        wanted = {name: tensor[row : row + 1] for name, tensor in together.items()}
+        _same(member.forward(one).tensors(), wanted, "for a question alone")
+    _same(member.forward(_padded(batch)).tensors(), together, "with more padding after the words")
+
+
+def _padded(batch: Batch) -> Batch:
+    def longer(tensor: Tensor) -> Tensor:
+        return torch.cat([tensor, tensor.new_zeros(tensor[:, :2].shape)], dim=1)
+
+    return replace(
+        batch,
+        words=None if batch.words is None else longer(batch.words),
+        tokens=None if batch.tokens is None else longer(batch.tokens),
+    )
+
+
+def _check_losses(member: Member, batch: Batch) -> None:
+    """Losses are finite and named, workers' add up, and gradients reach every parameter."""
+    system, config = member.system, member.config
+    output = member.forward(batch, _noise(batch))
+    found = system.losses(output, batch, config.model, config.loss, "train")
+    _require({*found} <= {*system.terms}, f"losses {[*found]} are not all among {system.terms}")
+    whole = Solo(member).gradients(batch, _noise(batch), "train")
+    _require(bool(whole.isfinite().all()), f"the losses are {whole.tolist()}")
+    missing = [n for n, p in member.model.named_parameters() if p.grad is None]
+    _require(not missing, f"no gradient reaches {', '.join(missing)}")
+    parts = [_share(batch, first, len(batch.audio)) for first in (0, 1)]
+    shares = [Solo(member).gradients(part, _noise(part), "train") for part in parts]
+    _same({"loss": torch.stack(shares).sum(dim=0)}, {"loss": whole}, "added up over two workers")
+
+
+def _share(batch: Batch, worker: int, videos: int) -> Batch:
+    """Return the part of one of two workers: the first video, or the others."""
+    owned = slice(0, 1) if worker == 0 else slice(1, videos)
+    mine = (batch.video >= owned.start) & (batch.video < owned.stop)
+    given, negatives = batch.negatives, None
+    if given is not None:
+        slots = batch.audio.shape[1] * batch.slots
+        frame = given.pairs // slots
+        pairs = given.pairs[(frame >= owned.start) & (frame < owned.stop)] - owned.start * slots
+        negatives = Negatives(
+            given.source_video[owned],
+            given.source_time[owned],
+            pairs,
+            None if given.visual is None else given.visual[owned],
+        )
+    return replace(
+        batch,
+        visual=None if batch.visual is None else batch.visual[owned],
+        first_video=owned.start,
+        rows=mine.nonzero().squeeze(-1),
+        negatives=negatives,
+    )
+
+
+def _check_stack(config: TrialConfig, batch: Batch) -> None:
+    """Members with other weights have, in a stack, the losses and gradients of each alone."""
+    alone, stacked = ([_member(config, seed) for seed in (0, 1)] for _ in range(2))
+    groups: list[Group] = [Solo(member) for member in alone]
+    wanted = torch.cat([group.gradients(batch, _noise(batch), "train") for group in groups])
+    found = Stack(stacked).gradients(batch, _noise(batch), "train")
+    _same({"loss": found}, {"loss": wanted}, "in a stack")
+    for one, other in zip(stacked, alone, strict=True):
+        _same(_gradients(one), _gradients(other), "in a stack the gradient of")
+
+
+def _gradients(member: Member) -> dict[str, Tensor]:
+    named = member.model.named_parameters()
+    return {name: p.grad for name, p in named if p.grad is not None}
