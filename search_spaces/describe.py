@@ -45,7 +45,6 @@ def _table(table: Table) -> dict[str, Any]:
         rows={row.name: PUBLISHED_ONLY if row.set is None else dict(row.set) for row in table.rows},
         published=published,
         notes={row.name: row.note for row in table.rows if row.note},
-        fidelity={row.name: row.fidelity for row in table.rows if row.fidelity},
     )
 
 

@@ -17,8 +17,6 @@ Settings = Mapping[str, Scalar]
 """Dotted config field -> value."""
 TestFile = Literal["original", "updated", "unknown"]
 """MUSIC-AVQA's test file behind a published number: 9,185 questions, or 9,129 after the update."""
-Fidelity = Literal["exact", "adapted", "reconstructed"]
-"""A system beside its publication: the same equations and inputs; other inputs; our equations."""
 Expects = Literal["greater", "same"]
 Design = Literal["factorial", "leave-one-out", "add-one-in"]
 
@@ -40,7 +38,6 @@ class Row:
     """The test file of the published numbers; None where there are none."""
     note: str = ""
     """What a reader should know about the published numbers."""
-    fidelity: Fidelity | None = None
 
 
 @dataclass(frozen=True, slots=True)

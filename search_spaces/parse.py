@@ -17,7 +17,6 @@ from search_spaces.document import (
     Contrast,
     Design,
     Expects,
-    Fidelity,
     Grid,
     Knob,
     Place,
@@ -48,7 +47,7 @@ def parse_table(key: str, section: Section) -> Table:
     columns = _columns(section)
     settings = _rows(section.section("rows"))
     published = _published(section.section("published"), columns, list(settings))
-    notes, fidelity = section.section("notes"), section.section("fidelity")
+    notes = section.section("notes")
     rows = []
     for name, changes in settings.items():
         numbers, test_file = published.get(name, ({}, None))
@@ -56,16 +55,15 @@ def parse_table(key: str, section: Section) -> Table:
             raise section.error(
                 "rows", f"'{name}' is published only, but no numbers of it are below [published]"
             )
-        note, near = notes.text(name, ""), fidelity.word(name, get_args(Fidelity))
-        rows.append(Row(name, changes, numbers, test_file, note, near))
+        rows.append(Row(name, changes, numbers, test_file, notes.text(name, "")))
     reference = section.text("reference", "") or None
     if reference is not None:
         section.one_of("reference", reference, [row.name for row in rows if row.set is not None])
     table = Table(
         key, section.text("number", key), section.text("title"), columns, tuple(rows), reference
     )
-    for part in (notes, fidelity, section):
-        part.end()
+    notes.end()
+    section.end()
     return table
 
 

@@ -45,9 +45,6 @@ reference = "as it is"
 [tables.mine.notes]
 "theirs" = "Read off a figure."
 
-[tables.mine.fidelity]
-"theirs" = "adapted"
-
 [grids.both]
 title = "Two at once"
 axes."τ" = { field = "model.tau", values = [0, 0.02] }
@@ -231,7 +228,6 @@ BAD = [
         '"thiers" = "Read',
         "notes: unknown key 'thiers'; .*did you mean 'theirs'",
     ),
-    ('"adapted"', '"adopted"', "is not one of exact, adapted, reconstructed; did you mean 'adap"),
     ('field = "model.tau", v', "v", "axes.\"τ\": 'field' is missing"),
     ('field = "model.tau", v', 'field = "tau", v', "unknown field 'tau'; did you mean 'model.tau'"),
     ("values = [0, 0.02]", "values = []", "'values' is missing or empty"),
