@@ -7,6 +7,7 @@ from jobs.machine.layouts import Layout
 from jobs.machine.speed import PAPER, step_flop
 from jobs.packs import Pack
 from jobs.planning.estimate import estimate_by_pace
+from search_spaces.load import paper_tables
 from tass_core.config import TrialConfig
 from tass_core.errors import ConfigError
 from tass_core.trial import Trial
@@ -58,11 +59,12 @@ def test_trials_an_hour_grow_with_the_rate(bench):
     assert bench.trials_per_hour("paper", 4) is None
 
 
-def test_ablations_at_the_papers_size_are_a_hundred_trials(bench):
+def test_ablations_at_the_papers_size_are_every_variant_with_five_seeds(bench):
     trials, seconds = bench.ablations_seconds()
     full = bench.pace(BASE, PAPER, 31_927, 4_568, packs=2) * 30 / 2
-    assert trials == 100
-    assert 0.5 * 100 * full < seconds < 3 * 100 * full
+    rows = [row for table in paper_tables() for row in table.rows if row.set is not None]
+    assert trials == 5 * len({BASE.vary(row.set).hash() for row in rows})
+    assert 0.5 * trials * full < seconds < 3 * trials * full
 
 
 def test_less_pooling_means_more_segments_and_more_arithmetic():
