@@ -54,6 +54,15 @@ def test_weights_are_distributions(world: Dataset, tmp_path: Path) -> None:
     assert float(found.audio.sum() + found.visual.sum()) == pytest.approx(1.0, abs=1e-5)
 
 
+def test_another_systems_attention_is_shown_alike(world: Dataset, tmp_path: Path) -> None:
+    found = explain(checkpoint(world, tmp_path, system="avst"), world, examples(world)["av_loc"])
+    assert found.spatial is not None
+    assert found.audio is not None
+    assert found.visual is not None
+    for total in (*found.spatial.sum(axis=1), found.audio.sum(), found.visual.sum()):
+        assert float(total) == pytest.approx(1.0, abs=1e-5)
+
+
 def test_a_tile_for_every_segment_and_three_bars(world: Dataset, tmp_path: Path) -> None:
     found = explain(checkpoint(world, tmp_path, data__t2=2), world, examples(world)["v_loc"])
     figure = draw(found)
