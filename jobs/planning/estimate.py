@@ -9,21 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jobs.packs import Pack
-from tass_core.config import TrialConfig
+from tass_core.config import DEFAULT_SYSTEM, TrialConfig, known_fields
+from tass_core.systems import system_places
 from tass_core.trial import Trial
 from tracking.reader import TrialRun
 from tracking.schema import PARAMETERS
-
-_SHAPE = (
-    "model.encoder",
-    "model.spatial_grounding",
-    "model.temporal_grounding",
-    "model.structure",
-    "model.width",
-    "data.t2",
-    "optimiser.batch_size",
-)
-"""Fields that decide what an epoch costs."""
 
 Pace = Callable[[TrialConfig, int], float]
 """Returns the seconds of a trial's epoch for a config, with so many packs at once."""
@@ -128,4 +118,9 @@ def _pace(past: Sequence[float], shift: float) -> float:
 
 
 def _shape(values: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(values.get(name)) for name in _SHAPE)
+    """Return what decides the cost of an epoch: the system and its network, T2, batch size."""
+    system = str(values.get("system", DEFAULT_SYSTEM))
+    known = known_fields(system) if system in system_places() else {}
+    names = [n for n in values if n.startswith("model.") and not (n in known and known[n].free)]
+    names = [*sorted(names), "data.t2", "optimiser.batch_size"]
+    return (system, *(str(values.get(name)) for name in names))
