@@ -1,8 +1,14 @@
 """What the built-in systems say of themselves."""
 
+import re
+
 import pytest
 
+from tass_core.config import TrialConfig, known_fields
+from tass_core.errors import ConfigError
 from tass_core.systems import BUILT_IN, system_named
+from tass_core.training.check import check_system
+from tass_core.trial import structure_key
 from tests.tass_core.systems import properties
 
 
@@ -19,3 +25,62 @@ def test_tass_sees_time_and_not_place():
     tass = system_named("tass")
     config = properties.configure("tass", {"model.width": 16, "model.heads": 2})
     properties.assert_sees(config, time=tass.sees_time, place=tass.sees_place)
+
+
+MODULE = """
+from dataclasses import replace
+from tass_core.systems.avst import AVST
+MYNET = replace(AVST, name="mynet")
+"""
+
+
+def test_a_package_adds_a_system_by_an_entry_point(install):
+    install(MODULE)
+    check_system(system_named("mynet"), {"model.width": 16, "model.heads": 2})
+    config = TrialConfig().with_overrides(["system=mynet", "model.dropout=0.3"])
+    assert config.hash() != config.replace("system", "avst").hash()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("nowhere.at_all:MYNET", "nowhere.at_all:MYNET cannot be imported"),
+        ("mynet_package:MINE", "has no attribute 'MINE'"),
+        ("mynet_package:replace", "mynet_package:replace is a function, not a System"),
+    ],
+)
+def test_a_package_that_names_no_system_is_told(value, words, install):
+    install(MODULE, value)
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        TrialConfig().replace("system", "mynet")
+
+
+def test_an_unknown_system_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"'avts' is not one of .*; did you mean 'avst'\?"):
+        TrialConfig().with_overrides(["system=avts"])
+
+
+def test_another_system_keeps_what_the_base_had_changed_where_it_has_the_field():
+    base = TrialConfig().with_values({"model.width": 64, "model.tau": 0.1, "optimiser.epochs": 3})
+    other = base.replace("system", "avst")
+    assert (other.model.width, other.optimiser.epochs) == (64, 3)
+    assert other.model.dropout == known_fields("avst")["model.dropout"].default
+    assert "model.tau" not in other.flat()
+    assert other.replace("system", "tass").model.tau == TrialConfig().model.tau
+
+
+def test_a_config_of_another_system_comes_back_from_json_and_overrides():
+    config = TrialConfig().with_overrides(["system=avst", "model.dropout=0.3"])
+    assert TrialConfig.from_json(config.to_json()) == config
+    assert config.flat()["system"] == "avst"
+    assert config.with_overrides(["model.dropout=0.1"]).model.dropout == 0.1
+
+
+def test_keys_from_before_there_were_systems_stay_valid():
+    assert "system" not in TrialConfig().to_dict()
+    assert "system" not in TrialConfig().flat()
+    assert TrialConfig().hash() == "760ecc6f37b89225"
+
+
+def test_two_systems_never_share_a_pack():
+    assert structure_key(TrialConfig()) != structure_key(TrialConfig().replace("system", "avst"))

@@ -174,6 +174,42 @@ def test_outputs_in_evaluation_are_those_of_each_member(base, tiny):
             torch.testing.assert_close(tensor, alone[name], rtol=1e-9, atol=1e-9)
 
 
+NORMALISED = """
+from dataclasses import replace
+from torch import nn
+from tass_core.systems.avst import AVST
+
+class Normalised(nn.Module):
+    def __init__(self, network, answers):
+        super().__init__()
+        self.network, self.norm = network, nn.BatchNorm1d(answers)
+
+    def forward(self, batch, noise=None):
+        output = self.network(batch, noise)
+        return replace(output, logits=self.norm(output.logits))
+
+def build(model, loss, shapes):
+    return Normalised(AVST.build(model, loss, shapes), shapes.answers)
+
+MYNET = replace(AVST, name="mynet", build=build, word_vectors=None)
+"""
+
+
+def test_buffers_that_training_changes_are_each_members_own(base, tiny, install):
+    install(NORMALISED)
+    config = base.with_values({"system": "mynet", "model.width": 16, "model.heads": 2})
+    configs = [config, config.replace("optimiser.learning_rate", 1e-2)]
+    solo, fused = exact_members(configs, tiny), exact_members(configs, tiny)
+    train([Solo(member) for member in solo], tiny, config)
+    train([Stack(fused)], tiny, config)
+    assert_same(fused, solo)
+    for one, other in zip(fused, solo, strict=True):
+        found, wanted = one.model.norm, other.model.norm
+        torch.testing.assert_close(found.running_mean, wanted.running_mean, rtol=1e-9, atol=1e-9)
+        assert found.num_batches_tracked == wanted.num_batches_tracked > 0
+    assert not torch.equal(fused[0].model.norm.running_mean, fused[1].model.norm.running_mean)
+
+
 def test_the_written_lstm_is_the_librarys():
     torch.manual_seed(0)
     values = torch.randn(5, 7, 6)
