@@ -9,6 +9,7 @@ from tass_core.errors import ConfigError
 from tass_core.systems import BUILT_IN, system_named
 from tass_core.training.check import check_system
 from tass_core.trial import structure_key
+from tests import ROOT
 from tests.tass_core.systems import properties
 
 
@@ -27,18 +28,17 @@ def test_tass_sees_time_and_not_place():
     properties.assert_sees(config, time=tass.sees_time, place=tass.sees_place)
 
 
-MODULE = """
-from dataclasses import replace
-from tass_core.systems.avst import AVST
-MYNET = replace(AVST, name="mynet")
-"""
+PAGE = (ROOT / "docs" / "systems.md").read_text()
+MODULE = PAGE.partition("```python\n")[2].partition("```")[0]
+"""The example of the documentation."""
 
 
 def test_a_package_adds_a_system_by_an_entry_point(install):
     install(MODULE)
-    check_system(system_named("mynet"), {"model.width": 16, "model.heads": 2})
-    config = TrialConfig().with_overrides(["system=mynet", "model.dropout=0.3"])
-    assert config.hash() != config.replace("system", "avst").hash()
+    check_system(system_named("mynet"))
+    config = TrialConfig().with_overrides(["system=mynet", "loss.scale=2"])
+    assert config.hash() != config.replace("loss.scale", 1.0).hash()
+    assert structure_key(config) == structure_key(config.replace("loss.scale", 1.0))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_package_adds_a_system_by_an_entry_point(install):
     [
         ("nowhere.at_all:MYNET", "nowhere.at_all:MYNET cannot be imported"),
         ("mynet_package:MINE", "has no attribute 'MINE'"),
-        ("mynet_package:replace", "mynet_package:replace is a function, not a System"),
+        ("mynet_package:answer_term", "answer_term is a function, not a System"),
     ],
 )
 def test_a_package_that_names_no_system_is_told(value, words, install):
