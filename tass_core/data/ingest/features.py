@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,9 +95,9 @@ def ingest(
         },
     )
 
-    def read() -> Iterator[VideoFeatures]:
-        made = _read_ahead(lambda video: _read_video(plan, video, layout), videos, plan.threads)
-        for done, video in enumerate(made, start=1):
+    def read(pool: Executor) -> Iterator[VideoFeatures]:
+        one = partial(_read_video, plan, layout)
+        for done, video in enumerate(_read_ahead(pool, one, videos, plan.threads), start=1):
             if isinstance(video, LeftOut):
                 account.add([video])
             else:
@@ -104,9 +105,11 @@ def ingest(
             if progress is not None:
                 progress(done, len(videos))
 
-    return write_dataset(
-        plan.out, description, read(), sources, plan.text, account, force=plan.force, say=say
-    )
+    with ThreadPoolExecutor(plan.threads) as pool:
+        found = read(pool)
+        return write_dataset(
+            plan.out, description, found, sources, plan.text, account, force=plan.force, say=say
+        )
 
 
 Header = tuple[tuple[int, ...], Any] | DataError
@@ -276,23 +279,20 @@ def _remark_lengths(headers: Headers, layout: _Layout, videos: Sequence[str], sa
             say(f"{name}: {longer} videos are longer than {expected}; the rest is cut off")
 
 
-def _read_ahead(read: Callable[[str], Made], videos: Sequence[str], threads: int) -> Iterator[Made]:
-    """Yield what was read in order, a few read ahead by threads; the window bounds the memory."""
+def _read_ahead(
+    pool: Executor, read: Callable[[str], Made], videos: Sequence[str], ahead: int
+) -> Iterator[Made]:
+    """Yield what was read in order, a few videos ahead of their use; that bounds the memory."""
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for video in videos:
-                waiting.append(pool.submit(read, video))
-                if len(waiting) > threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    for video in videos:
+        waiting.append(pool.submit(read, video))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
-def _read_video(plan: IngestPlan, video: str, layout: _Layout) -> VideoFeatures | LeftOut:
+def _read_video(plan: IngestPlan, layout: _Layout, video: str) -> VideoFeatures | LeftOut:
     path = plan.audio / f"{video}.npy"
     try:
         sound = read_array(path)

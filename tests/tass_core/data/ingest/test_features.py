@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -313,6 +314,16 @@ def test_clip_text_and_words_come_from_question_files(folders):
         (folders.root / "asked" / f"{name}.npy").unlink()
     with pytest.raises(DataError, match=r"asked/\d+\.npy: the file is missing"):
         folders.ingest(text=plan, force=True)
+
+
+def test_failed_ingest_leaves_no_thread_to_the_garbage_collector(folders):
+    folders.visual((10, 8, 2, 2))
+    spoil(folders.root / "maps" / f"{VIDEOS[0]}.npy", np.nan)
+    before = threading.active_count()
+    with pytest.raises(DataError) as kept:
+        folders.ingest(threads=2)
+    assert threading.active_count() == before
+    assert kept.value.__traceback__ is not None  # whose frames are still there
 
 
 def test_killed_ingest_leaves_nothing_but_what_the_next_one_clears(folders):
