@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BUILT_IN = {
     "tass": "tass_core.systems.tass:TASS",
     "avst": "tass_core.systems.avst:AVST",
+    "convlstm": "tass_core.systems.convlstm:CONVLSTM",
     "mcan": "tass_core.systems.mcan:MCAN",
 }
 ENTRY_POINTS = "tass_lab.systems"

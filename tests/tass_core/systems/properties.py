@@ -1,6 +1,6 @@
 """What every system must hold to, tried on hand-made batches."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ import torch
 from tass_core.config import TrialConfig
 from tass_core.randomness import initialise, noise_key
 from tass_core.systems import build_network, parameter_counts, system_named
-from tass_core.systems.protocol import Batch, Noise, Shapes
+from tass_core.systems.protocol import Noise, Shapes
 from tests.tass_core.systems.batches import SHAPES, make_batch
 
 PAPER = Shapes(
@@ -55,31 +55,6 @@ def count(config, shapes):
         return parameter_counts(build_network(config, shapes))["total"]
 
 
-def alone(batch, question):
-    """One question of a batch, by itself."""
-    video = batch.video[question]
-    own = {
-        field.name: value[question : question + 1]
-        for field in fields(Batch)
-        if field.name in ("answer", "sentence", "words", "tokens", "word_count")
-        and (value := getattr(batch, field.name)) is not None
-    }
-    zero = torch.zeros(1, dtype=torch.long)
-    visual = None if batch.visual is None else batch.visual[video][None]
-    audio = batch.audio[video][None]
-    return Batch(
-        visual=visual, audio=audio, video=zero, slot=zero, slots=1, first_video=0, rows=zero, **own
-    )
-
-
-def halves(batch):
-    """The shares of two workers: the first video's questions, and the others'."""
-    for first, last in ((0, 1), (1, len(batch.audio))):
-        rows = ((batch.video >= first) & (batch.video < last)).nonzero().flatten()
-        visual = None if batch.visual is None else batch.visual[first:last]
-        yield rows, replace(batch, visual=visual, first_video=first, rows=rows)
-
-
 def in_other_order(batch, what, seed=1):
     """The batch with all its segments, or all its regions, in one other order."""
     source = torch.Generator().manual_seed(seed)
@@ -89,19 +64,6 @@ def in_other_order(batch, what, seed=1):
         return replace(batch, audio=batch.audio[:, order], visual=visual)
     order = torch.randperm(batch.visual.shape[2], generator=source)
     return replace(batch, visual=batch.visual[:, :, order])
-
-
-def assert_answers_alone_and_in_shares(config):
-    """A question's answer depends on nothing else in the batch, and on no worker."""
-    model, batch = network(config), questions(config)
-    noise = Noise(noise_key(0, 1, 0), batch.rows)
-    together = model(batch).tensors()
-    for question in range(len(QUESTIONS)):
-        for name, value in model(alone(batch, question)).tensors().items():
-            torch.testing.assert_close(value[0], together[name][question], msg=name)
-    whole = model.train()(batch, noise).logits
-    for rows, share in halves(batch):
-        torch.testing.assert_close(model(share, noise._replace(rows=rows)).logits, whole[rows])
 
 
 def assert_padding_means_nothing(config):

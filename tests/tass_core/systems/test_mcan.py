@@ -8,9 +8,9 @@ import torch
 
 from tass_core.errors import ConfigError
 from tass_core.systems.mcan import MCAN
+from tass_core.training.check import check_system
 from tests.tass_core.systems import properties
 from tests.tass_core.systems.properties import PAPER, configure, linear, softmax, weights_of
-from tests.tass_core.training.test_groups import compare
 
 PUBLISHED = {"model.encoder": "resnet18-glove", "model.inputs": "v"}
 SMALL = {"model.width": 16, "model.heads": 2, "model.layers": 2}
@@ -33,8 +33,8 @@ def test_sizes_are_those_of_the_published_network():
 
 
 @pytest.mark.parametrize("values", VARIANTS)
-def test_a_question_is_answered_alike_alone_and_by_any_worker(values):
-    properties.assert_answers_alone_and_in_shares(configure("mcan", values))
+def test_it_keeps_the_protocol(values):
+    check_system(MCAN, values)
 
 
 @pytest.mark.parametrize("values", [SMALL, GLOVE])
@@ -156,12 +156,6 @@ def test_the_logistic_loss_is_a_sum_over_answers():
     want = -(right * np.log(chance) + (1 - right) * np.log(1 - chance)).sum()
     np.testing.assert_allclose(term.total.item(), want)
     assert term.count == len(batch.answer)
-
-
-def test_members_train_stacked_as_they_do_alone(base, tiny):
-    small = {"model.width": 8, "model.heads": 2, "model.layers": 1}
-    config = base.with_values({"system": "mcan", **small})
-    compare([config, config.replace("loss.bce", True)], tiny, epochs=(1,))
 
 
 @pytest.mark.parametrize(

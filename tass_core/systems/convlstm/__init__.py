@@ -1,0 +1,75 @@
+"""CONVLSTM (Fayek and Johnson, 2020), a network for questions on sounds.
+
+Convolutions and an LSTM read the sound, another LSTM the question; two layers answer from the
+last state of each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tass_core.fields import at_least, with_defaults
+from tass_core.systems.answering import AnswerLoss, answer_losses, reads
+from tass_core.systems.protocol import Encoder, Needs, Shapes, System
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class ConvLstmModel:
+    """The network."""
+
+    encoder: Encoder = "clip"
+    """Frozen features; ``clip`` reads its sentence feature, the other runs LSTMs over tokens."""
+    inputs: Literal["a", "av"] = "a"
+    """The sound, as published, or also an LSTM over the frames, which is ours."""
+    convolution: Literal["image", "temporal"] = "image"
+    """Over time and channels, as over a spectrogram; or over time alone, since channels of
+    VGGish have no order."""
+    filters: Annotated[int, at_least(1)] = 16
+    """Of the first block of ``image``; every further block has twice as many, at most 512."""
+    blocks: Annotated[int, at_least(1)] = 5
+    """Of ``image``, of two convolutions each."""
+    layers: Annotated[int, at_least(1)] = 2
+    """Of every LSTM."""
+    width: Annotated[int, at_least(4)] = 512
+    """d, the width of every LSTM."""
+    init_from: str = "none"
+    """Initial weights: ``none`` or the path of a checkpoint folder."""
+
+
+def needs(model: ConvLstmModel, _loss: AnswerLoss) -> Needs:
+    """Return what a variant reads."""
+    return reads(model.encoder, visual=model.inputs == "av", clip="sentence")
+
+
+def canonical(model: ConvLstmModel, loss: AnswerLoss) -> tuple[ConvLstmModel, AnswerLoss]:
+    """Put back what convolutions over time do not read."""
+    idle = {"filters", "blocks"} if model.convolution == "temporal" else ()
+    return with_defaults(model, idle), loss
+
+
+def build(model: ConvLstmModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:
+    """Return the network; torch is imported here, for whoever only reads the fields."""
+    from tass_core.systems.convlstm.network import Network
+
+    return Network(model, shapes)
+
+
+CONVLSTM = System(
+    name="convlstm",
+    model=ConvLstmModel,
+    loss=AnswerLoss,
+    terms=("qa",),
+    needs=needs,
+    build=build,
+    losses=answer_losses,
+    canonical=canonical,
+    word_vectors="embedding.weight",
+    fidelity="adapted",
+    differs="VGGish instead of a spectrogram, pooled over channels alone; no batch statistics",
+    sees_time=True,
+    sees_place=False,
+)
