@@ -26,6 +26,7 @@ BUILT_IN = {
     "tass": "tass_core.systems.tass:TASS",
     "avst": "tass_core.systems.avst:AVST",
     "convlstm": "tass_core.systems.convlstm:CONVLSTM",
+    "hme": "tass_core.systems.hme:HME",
     "mcan": "tass_core.systems.mcan:MCAN",
 }
 ENTRY_POINTS = "tass_lab.systems"

@@ -91,8 +91,14 @@ def assert_sees(config, *, time, place):
 
 
 def unlearned(config):
-    """The parameters that get no gradient in training, or one of zeros."""
+    """The parameters that get no gradient in training, or one of zeros.
+
+    Their values are drawn anew, since some networks start where much is 0.
+    """
     model, batch = network(config).train(), questions(config)
+    source = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        parameter.data.normal_(std=0.3, generator=source)
     losses = system_named(config.system).losses
     output = model(batch, Noise(noise_key(0, 1, 0), batch.rows))
     terms = losses(output, batch, config.model, config.loss, "train").values()
@@ -125,6 +131,23 @@ def softmax(values):
 def weights_of(module):
     """A module's parameters as NumPy arrays by name."""
     return {n: p.detach().numpy() for n, p in module.named_parameters()}
+
+
+def sigmoid(values):
+    return 1 / (1 + np.exp(-values))
+
+
+def lstm_by_hand(w, u, bias, inputs, hidden=None, cell=None):
+    """The states [T, D] of an LSTM over inputs [T, C], and its last cell state."""
+    hidden = np.zeros(u.shape[1]) if hidden is None else hidden
+    cell = np.zeros(u.shape[1]) if cell is None else cell
+    states = []
+    for x in inputs:
+        enter, forget, candidate, leave = np.split(w @ x + u @ hidden + bias, 4)
+        cell = sigmoid(forget) * cell + sigmoid(enter) * np.tanh(candidate)
+        hidden = sigmoid(leave) * np.tanh(cell)
+        states.append(hidden)
+    return np.stack(states), cell
 
 
 def linear(weights, name, values):

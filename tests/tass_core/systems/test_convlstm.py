@@ -8,7 +8,7 @@ from tass_core.systems import build_network, parameter_counts
 from tass_core.systems.convlstm import CONVLSTM
 from tass_core.training.check import check_system
 from tests.tass_core.systems import properties
-from tests.tass_core.systems.properties import PAPER, configure, linear, weights_of
+from tests.tass_core.systems.properties import PAPER, configure, linear, lstm_by_hand, weights_of
 
 SMALL = {"model.width": 8, "model.filters": 2, "model.blocks": 3}
 GLOVE = {**SMALL, "model.encoder": "resnet18-glove"}
@@ -84,21 +84,10 @@ def normalised(weight, bias, image):
     return weight[:, None, None] * centred + bias[:, None, None]
 
 
-def last_state(weights, name, layer, inputs):
-    """The states of one layer of an LSTM over inputs [T, C]."""
-    w, u, b, c = (
-        weights[f"{name}.{part}_l{layer}"]
-        for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    )
-    hidden = cell = np.zeros(u.shape[1])
-    states = []
-    for x in inputs:
-        gates = np.split(w @ x + u @ hidden + b + c, 4)
-        enter, forget, leave = (1 / (1 + np.exp(-gates[place])) for place in (0, 1, 3))
-        cell = forget * cell + enter * np.tanh(gates[2])
-        hidden = leave * np.tanh(cell)
-        states.append(hidden)
-    return np.stack(states)
+def lstm(weights, name, layer, inputs):
+    parts = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    w, u, b, c = (weights[f"{name}.{part}_l{layer}"] for part in parts)
+    return lstm_by_hand(w, u, b + c, inputs)[0]
 
 
 def test_the_answer_is_that_of_the_equations():
@@ -119,7 +108,7 @@ def test_the_answer_is_that_of_the_equations():
             image = np.maximum(image[:, :, 0::2], image[:, :, 1::2])
         heard = image.transpose(1, 0, 2).reshape(image.shape[1], -1)
         for layer in range(2):
-            heard = last_state(weights, "hear", layer, heard)
+            heard = lstm(weights, "hear", layer, heard)
         asked = linear(weights, "project", batch.sentence[question].numpy())
         hidden = linear(weights, "hidden", np.concatenate([heard[-1], asked]))
         want = linear(weights, "classify", np.maximum(hidden, 0.0))
