@@ -73,6 +73,14 @@ def memory_at_hand(device: str) -> int:
     return 1024 * found[0] if found else sys.maxsize
 
 
+def memory_limit(device: str) -> int:
+    """Return the bytes that this process may take in all, whatever others take now."""
+    if device.startswith("cuda"):
+        total = torch.cuda.get_device_properties(device).total_memory
+        return int(torch.cuda.get_per_process_memory_fraction(device) * total)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def synchronise(device: str) -> None:
     """Wait for the device, so that a clock reads what happened."""
     if device.startswith("cuda"):

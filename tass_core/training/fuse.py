@@ -38,3 +38,10 @@ def check_fuse(fuse: Fuse, workers: int = 1) -> None:
             f"fuse = {fuse} with {workers} workers to a pack: workers that share batches train "
             "members one after another; allowed: auto or off, or one worker to a pack"
         )
+
+
+def asked_width(fuse: Fuse, workers: int = 1) -> int | None:
+    """Return how many members to fuse at most, or None where a measurement decides."""
+    if fuse == "off" or workers > 1:
+        return 1
+    return None if fuse == "auto" else fuse

@@ -16,7 +16,7 @@ from tass_core.data.folder.dataset import Dataset
 from tass_core.devices import prepare, synchronise
 from tass_core.errors import ConfigError
 from tass_core.training.bracket import Halving
-from tass_core.training.fuse import Fuse, check_fuse
+from tass_core.training.fuse import Fuse, asked_width, check_fuse
 from tass_core.training.groups import Group, make_groups, make_stacks, take_step
 from tass_core.training.member import Member
 from tass_core.training.results import EpochResult, TrialResult
@@ -67,7 +67,8 @@ def train_pack(
     shard = shard or Shard()
     check_fuse(fuse, shard.world_size)
     prepare(device)
-    pack = _Pack(trials, dataset, folder, device, halving, shard, fuse)
+    width = asked_width(fuse, shard.world_size)
+    pack = _Pack(trials, dataset, folder, device, halving, shard, width)
     if replay:
         for index, record in enumerate(pack.records):
             yield from record.results(index, folder)
@@ -100,15 +101,14 @@ class _Pack:
         device: str,
         halving: Halving | None,
         shard: Shard,
-        fuse: Fuse,
+        width: int | None,
     ) -> None:
         self.dataset, self.folder, self.device = dataset, folder, device
-        self.halving, self.shard, self.fuse = halving, shard, fuse
+        self.halving, self.shard, self.width = halving, shard, width
         self.config, self.seed = trials[0].config, trials[0].seed
         first = 1 - self.config.pretraining()
         folder.mkdir(parents=True, exist_ok=True)
         keys = [trial_key(trial, dataset.fingerprint) for trial in trials]
-        self.places = {key: place for place, key in enumerate(keys)}
         self.state = read_state(folder, keys, first)
         self.records = self.state.records
         if shard.first:
@@ -138,7 +138,8 @@ class _Pack:
 
     def run_epoch(self) -> Iterator[Event]:
         """Train every running member for an epoch, commit it, then yield what happened."""
-        epoch, ran = self.state.epoch + 1, self.members
+        epoch = self.state.epoch + 1
+        ran = [(place, record) for place, record in enumerate(self.records) if record.running]
         self._make_groups()
         speed = self._train(epoch)
         self.scorer.check_losses(self.groups, epoch)
@@ -152,8 +153,7 @@ class _Pack:
             self.halving.prune(self.records, epoch)
         self._agree()
         self._commit(epoch)
-        for member in ran:
-            place, record = self.places[member.record.key], member.record
+        for place, record in ran:
             if epoch >= 1 and len(record.history) == epoch:
                 yield record.epoch_result(place, epoch)
             if not record.running:
@@ -164,17 +164,13 @@ class _Pack:
         if {*self.members} == {member for group in self.groups for member in group.members}:
             return
         self.groups = []  # before others are made: theirs is the same memory
-        self.groups = make_groups(self.members, self._width())
+        self.groups = make_groups(self.members, self.width or self._measured_width())
         for group in self.groups:
             for member in group.members:
                 member.record.fused = max(member.record.fused, len(group.members))
 
-    def _width(self) -> int:
+    def _measured_width(self) -> int:
         """Return how many members to fuse; what was measured once holds for the whole pack."""
-        if self.fuse != "auto":
-            return 1 if self.fuse == "off" else self.fuse
-        if self.shard.world_size > 1:
-            return 1
         if self.state.width is None:
             alike = max(make_stacks(self.members, len(self.members)), key=len)
             self.state.width = measured_width(

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import torch
 
 from tass_core import TRAINING_VERSION
 from tass_core.config import digest
-from tass_core.devices import device_name, memory_at_hand, synchronise
-from tass_core.files import user_cache, write_atomically
+from tass_core.devices import device_name, memory_at_hand, memory_limit, synchronise
+from tass_core.files import user_cache
 from tass_core.systems.protocol import Batch
 from tass_core.training.groups import make_groups, stack_key, take_step
 from tass_core.training.member import Member
+from tass_core.training.rates import read_rates, write_rates
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +36,8 @@ def measured_width(
     """Return how many members to fuse, at most ``most``, for the most steps a second.
 
     Training is not touched: members made for the measurement take the steps. What was
-    measured is kept in ``widths.json`` of the user's cache for packs of the same device,
-    memory at hand (to a power of two), threads, shapes and code.
+    measured is kept in ``widths.json`` of the user's cache for packs of the same device, memory
+    that a pack may take, threads, shapes and code.
 
     Args:
         make: returns that many fresh members that can be stacked.
@@ -131,31 +130,7 @@ def _peak_memory() -> int:
 
 def _key(member: Member, device: str) -> str:
     """Return the address of what may be compared: 16 hex digits."""
-    memory = memory_at_hand(device).bit_length()
-    place = (device_name(device), memory, torch.get_num_threads(), torch.__version__)
+    place = (device_name(device), memory_limit(device), torch.get_num_threads(), torch.__version__)
     batch = member.config.optimiser.batch_size
     values = (*place, TRAINING_VERSION, member.shapes, batch, member.config.data)
     return digest([str(value) for value in (*values, *stack_key(member))])[:16]
-
-
-def read_rates(path: Path) -> dict[str, dict[int, float]]:
-    """Return key -> width -> member steps a second; nothing when the file says nothing."""
-    try:
-        saved = json.loads(path.read_text())
-        return {
-            str(key): {int(width): float(rate) for width, rate in rates.items()}
-            for key, rates in saved.items()
-        }
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
-
-
-def write_rates(path: Path, key: str, rates: Mapping[int, float]) -> None:
-    """Add rates to the file; a folder that refuses is left be."""
-    saved = {**read_rates(path), key: dict(rates)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomically(path) as partial:
-            partial.write_text(json.dumps(saved, indent=2))
-    except OSError as error:
-        logger.warning("the measured widths cannot be kept: %s", error)

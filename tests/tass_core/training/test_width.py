@@ -7,14 +7,13 @@ from tass_core.batches.source import BatchSource
 from tass_core.errors import ConfigError
 from tass_core.training import parse_fuse
 from tass_core.training.member import Member
+from tass_core.training.rates import read_rates, write_rates
 from tass_core.training.width import (
     NO_MEMORY,
     best_width,
     measure_rates,
     measured_width,
-    read_rates,
     widths_up_to,
-    write_rates,
 )
 from tass_core.trial import Trial
 
