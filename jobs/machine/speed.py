@@ -56,8 +56,10 @@ def _flop(system: str, model: Any, loss: Any, size: int, shapes: Shapes) -> floa
 
 
 def batch_flop(config: TrialConfig, shapes: Shapes, batch: Batch) -> float:
-    """FLOP of the step on a batch, see ``step_flop``."""
-    system, batch = system_named(config.system), batch.to("meta")
+    """FLOP of the step on a batch, see ``step_flop``; in bfloat16 they are as many."""
+    system = system_named(config.system)
+    batch = batch.map(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+    batch = batch.to("meta")
     with torch.device("meta"):
         network = build_network(config, shapes)
     noise = Noise(noise_key(0, 1, 0, "meta"), batch.rows)

@@ -41,7 +41,12 @@ def check_fuse(fuse: Fuse, workers: int = 1) -> None:
 
 
 def asked_width(fuse: Fuse, workers: int = 1) -> int | None:
-    """Return how many members to fuse at most, or None where a measurement decides."""
+    """Return how many members to fuse at most, or None where a measurement decides.
+
+    Raises:
+        ConfigError: as ``check_fuse``.
+    """
+    check_fuse(fuse, workers)
     if fuse == "off" or workers > 1:
         return 1
     return None if fuse == "auto" else fuse

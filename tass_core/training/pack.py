@@ -16,7 +16,7 @@ from tass_core.data.folder.dataset import Dataset
 from tass_core.devices import prepare, synchronise
 from tass_core.errors import ConfigError
 from tass_core.training.bracket import Halving
-from tass_core.training.fuse import Fuse, asked_width, check_fuse
+from tass_core.training.fuse import Fuse, asked_width
 from tass_core.training.groups import Group, make_groups, make_stacks, take_step
 from tass_core.training.member import Member
 from tass_core.training.results import EpochResult, TrialResult
@@ -65,9 +65,8 @@ def train_pack(
     """
     _check_pack(trials, dataset)
     shard = shard or Shard()
-    check_fuse(fuse, shard.world_size)
-    prepare(device)
     width = asked_width(fuse, shard.world_size)
+    prepare(device)
     pack = _Pack(trials, dataset, folder, device, halving, shard, width)
     if replay:
         for index, record in enumerate(pack.records):
@@ -121,15 +120,9 @@ class _Pack:
         if self.state.epoch >= first and self.members:
             load_members(folder, self.state, self.members)
         self.groups: list[Group] = []
-        configs = [member.config for member in self.members]
-        drawing = [config for config in configs if config.needs().negatives != "none"]
-        self.source = BatchSource(
-            dataset.questions("train"),
-            dataset.features(self.config),
-            drawing[0] if drawing else self.config,
-            shard,
-            device,
-        )
+        drawing = (m.config for m in self.members if m.config.needs().negatives != "none")
+        features, config = dataset.features(self.config), next(drawing, self.config)
+        self.source = BatchSource(dataset.questions("train"), features, config, shard, device)
         self.scorer = Scorer(dataset, self.source, folder, shard)
 
     def _member(self, trial: Trial, record: Record | None = None) -> Member:

@@ -1,8 +1,10 @@
 """torch's count of a step's arithmetic against a count by hand."""
 
+from dataclasses import replace
+
 import pytest
 
-from jobs.machine.speed import CONFERENCE, PAPER, step_flop
+from jobs.machine.speed import CONFERENCE, PAPER, Data, step_flop
 from tass_core.config import TrialConfig
 
 
@@ -44,6 +46,13 @@ def by_hand(config, shapes):
 def test_the_count_is_that_by_hand(change):
     config = TrialConfig().with_values(change)
     assert step_flop(config, PAPER) == pytest.approx(by_hand(config, PAPER), rel=0.01)
+
+
+def test_bfloat16_has_the_arithmetic_of_float32():
+    config = TrialConfig().with_values({"model.width": 32, "optimiser.batch_size": 4})
+    shapes = replace(PAPER, regions=4, visual=16)
+    bf16 = config.replace("optimiser.precision", "bf16")
+    assert Data.random(bf16, shapes).flop() == Data.random(config, shapes).flop() > 0
 
 
 def test_any_system_and_encoder_is_counted():
