@@ -27,6 +27,7 @@ BUILT_IN = {
     "avst": "tass_core.systems.avst:AVST",
     "convlstm": "tass_core.systems.convlstm:CONVLSTM",
     "hme": "tass_core.systems.hme:HME",
+    "avsd": "tass_core.systems.avsd:AVSD",
     "mcan": "tass_core.systems.mcan:MCAN",
 }
 ENTRY_POINTS = "tass_lab.systems"
