@@ -116,57 +116,6 @@ class Stack:
         return self._forward(batch, None)
 
 
-def _alone(member: Member, batch: Batch, noise: Noise | None) -> list[Output]:
-    return [member.forward(batch, noise)]
-
-
-def _backward(
-    members: Sequence[Member],
-    parameters: Sequence[Tensor],
-    forward: Forward,
-    batch: Batch,
-    noise: Noise,
-    stage: Stage,
-) -> Tensor:
-    """Put the batch's gradients on the parameters; return the members' losses [E, 1 + terms]."""
-    for parameter in parameters:
-        parameter.grad = None
-    with members[0].precision():
-        outputs = forward(batch, noise)
-        losses = torch.stack(
-            [
-                member.losses(output, batch, stage)
-                for member, output in zip(members, outputs, strict=True)
-            ]
-        )
-    losses[:, 0].sum().backward()
-    return losses.detach()
-
-
-def _stacked(
-    network: nn.Module, state: dict[str, Tensor], batch: Batch, noise: Noise | None
-) -> list[Output]:
-    """Run a network over stacked parameters and buffers; return every member's output."""
-    network.train(noise is not None)
-
-    def one(own: dict[str, Tensor]) -> dict[str, Tensor]:
-        output: Output = functional_call(network, own, (batch, noise))
-        return output.tensors()
-
-    found: dict[str, Tensor] = vmap(one)(state)
-    names, columns = found.keys(), (tensor.unbind() for tensor in found.values())
-    return [Output.of(dict(zip(names, own, strict=True))) for own in zip(*columns, strict=True)]
-
-
-def _without_weights(model: nn.Module) -> nn.Module:
-    """Return a copy that ``functional_call`` can run, with layers that ``vmap`` can batch."""
-    network = copy.deepcopy(model)
-    for tensor in [*network.parameters(), *network.buffers()]:
-        tensor.data = tensor.data.new_empty(0)
-    stack_lstms(network)
-    return network
-
-
 def take_step(
     group: Group, batch: Batch, epoch: int = 1, step: int = 0, shard: Shard | None = None
 ) -> None:
@@ -222,3 +171,54 @@ def stack_key(member: Member) -> tuple[object, ...]:
     }
     shapes = [(name, tuple(value.shape)) for name, value in member.model.named_parameters()]
     return (member.system.name, *fields.items(), *shapes, config.optimiser.precision)
+
+
+def _backward(
+    members: Sequence[Member],
+    parameters: Sequence[Tensor],
+    forward: Forward,
+    batch: Batch,
+    noise: Noise,
+    stage: Stage,
+) -> Tensor:
+    """Put the batch's gradients on the parameters; return the members' losses [E, 1 + terms]."""
+    for parameter in parameters:
+        parameter.grad = None
+    with members[0].precision():
+        outputs = forward(batch, noise)
+        losses = torch.stack(
+            [
+                member.losses(output, batch, stage)
+                for member, output in zip(members, outputs, strict=True)
+            ]
+        )
+    losses[:, 0].sum().backward()
+    return losses.detach()
+
+
+def _alone(member: Member, batch: Batch, noise: Noise | None) -> list[Output]:
+    return [member.forward(batch, noise)]
+
+
+def _stacked(
+    network: nn.Module, state: dict[str, Tensor], batch: Batch, noise: Noise | None
+) -> list[Output]:
+    """Run a network over stacked parameters and buffers; return every member's output."""
+    network.train(noise is not None)
+
+    def one(own: dict[str, Tensor]) -> dict[str, Tensor]:
+        output: Output = functional_call(network, own, (batch, noise))
+        return output.tensors()
+
+    found: dict[str, Tensor] = vmap(one)(state)
+    names, columns = found.keys(), (tensor.unbind() for tensor in found.values())
+    return [Output.of(dict(zip(names, own, strict=True))) for own in zip(*columns, strict=True)]
+
+
+def _without_weights(model: nn.Module) -> nn.Module:
+    """Return a copy that ``functional_call`` can run, with layers that ``vmap`` can batch."""
+    network = copy.deepcopy(model)
+    for tensor in [*network.parameters(), *network.buffers()]:
+        tensor.data = tensor.data.new_empty(0)
+    stack_lstms(network)
+    return network
