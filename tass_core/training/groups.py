@@ -163,7 +163,7 @@ def stack_key(member: Member) -> tuple[object, ...]:
     Every field of the model but those in buffers, the names and shapes of the weights (without
     L_s TASS has no match MLP), and the precision.
     """
-    config = member.config.canonical()
+    config = member.config
     fields = {
         name: value
         for name, value in config.flat().items()

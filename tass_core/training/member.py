@@ -39,7 +39,8 @@ class Member:
         device: str,
         record: Record | None = None,
     ) -> None:
-        self.trial, self.config, self.shapes = trial, trial.config, shapes
+        # Canonical: one key stands for one training, to the bit.
+        self.trial, self.config, self.shapes = trial, trial.config.canonical(), shapes
         self.device, self.record = device, record or Record("")
         self.system = system_named(trial.config.system)
         self.model = initial_network(trial, shapes, features).to(device)
