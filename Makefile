@@ -3,7 +3,6 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
-PACKAGES := tass_core search_spaces tracking evidence jobs reports cli
 
 # Where numbers are made: these tests must hold on any processor, with any number of threads.
 NUMERIC := $(addprefix tests/tass_core/,systems training batches evaluation)
