@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from tass_core.errors import ConfigError
+from tass_core.fields import with_defaults
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -226,11 +227,12 @@ M = TypeVar("M", bound=ModelFields)
 L = TypeVar("L")
 
 
-def _unchanged(model: M, loss: L) -> tuple[M, L]:
-    return model, loss
+def drop_pretraining(model: M, loss: L) -> tuple[M, L]:
+    """Put back initial weights of a stage that the system does not have."""
+    return with_defaults(model, {"init_from"} if model.init_from == "match" else ()), loss
 
 
-def without_pretraining(model: ModelFields, _loss: object) -> None:
+def refuse_pretraining(model: ModelFields, _loss: object) -> None:
     """Refuse initial weights of a stage that the system does not have."""
     if model.init_from == "match":
         raise ConfigError(
@@ -269,10 +271,10 @@ class System(Generic[M, L]):
     than which layers there are."""
     losses: Callable[[Output, Batch, M, L, Stage], Mapping[str, Term]]
     """The terms of a step's loss by name, added up in this order; one that is left out is 0."""
-    canonical: Callable[[M, L], tuple[M, L]] = _unchanged
+    canonical: Callable[[M, L], tuple[M, L]] = drop_pretraining
     """Put fields without effect back to their defaults: one function, one key. It also gets
     fields that contradict each other."""
-    check: Callable[[M, L], None] = without_pretraining
+    check: Callable[[M, L], None] = refuse_pretraining
     """Raise ``ConfigError`` where fields contradict each other."""
     pretraining: Callable[[M, L], int] = _no_epochs
     """Epochs of stage ``pretrain`` before epoch 1."""

@@ -43,7 +43,15 @@ def test_other_systems_stand_in_table_1_alone_and_are_variants_of_their_own():
     others = {place: c for place, c in variants().items() if c.system != "tass"}
     assert {table for table, _ in others} == {"table1"}
     assert len({config.hash() for config in others.values()}) == len(others)
-    assert others["table1", "AVST"].system == "avst"
+    for (_, row), config in others.items():
+        assert config.system == row.lower()
+        assert config.model.encoder == "resnet18-glove"
+
+
+def test_other_systems_keep_their_rows_on_any_base():
+    for changes in ({"model.init_from": "match"}, {"model.width": 64, "model.heads": 8}):
+        base = {config.system for config in variants(changes).values()}
+        assert base == {config.system for config in variants().values()}
 
 
 def test_full_model_stands_in_every_table_and_is_one_variant():

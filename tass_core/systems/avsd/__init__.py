@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tass_core.fields import FREE, at_least, with_defaults
 from tass_core.systems.answering import AnswerLoss, answer_losses, reads
-from tass_core.systems.protocol import Encoder, Needs, Shapes, System
+from tass_core.systems.protocol import Encoder, Needs, Shapes, System, drop_pretraining
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +42,7 @@ def needs(model: AvsdModel, _loss: AnswerLoss) -> Needs:
 
 def canonical(model: AvsdModel, loss: AnswerLoss) -> tuple[AvsdModel, AnswerLoss]:
     """Put back what has no effect on all frames."""
-    return with_defaults(model, {"frames"} if model.shared else ()), loss
+    return drop_pretraining(with_defaults(model, {"frames"} if model.shared else ()), loss)
 
 
 def build(model: AvsdModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:

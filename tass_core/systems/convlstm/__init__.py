@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tass_core.fields import at_least, with_defaults
 from tass_core.systems.answering import AnswerLoss, answer_losses, reads
-from tass_core.systems.protocol import Encoder, Needs, Shapes, System
+from tass_core.systems.protocol import Encoder, Needs, Shapes, System, drop_pretraining
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,7 +48,7 @@ def needs(model: ConvLstmModel, _loss: AnswerLoss) -> Needs:
 def canonical(model: ConvLstmModel, loss: AnswerLoss) -> tuple[ConvLstmModel, AnswerLoss]:
     """Put back what convolutions over time do not read."""
     idle = {"filters", "blocks"} if model.convolution == "temporal" else ()
-    return with_defaults(model, idle), loss
+    return drop_pretraining(with_defaults(model, idle), loss)
 
 
 def build(model: ConvLstmModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:

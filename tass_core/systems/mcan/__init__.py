@@ -22,7 +22,7 @@ from tass_core.systems.protocol import (
     Stage,
     System,
     Term,
-    without_pretraining,
+    refuse_pretraining,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def needs(model: McanModel, _loss: McanLoss) -> Needs:
 
 def check(model: McanModel, loss: McanLoss) -> None:
     """Refuse fields that contradict each other."""
-    without_pretraining(model, loss)
+    refuse_pretraining(model, loss)
     if model.width % model.heads:
         raise ConfigError(
             f"model.width = {model.width} is no multiple of model.heads = {model.heads}; "
