@@ -22,9 +22,10 @@ from benchmarks.tables import print_machine, print_table
 from jobs.choices import Keep
 from jobs.cluster.resources import Resources
 from jobs.cluster.session import quiet_log
+from jobs.driver import run
 from jobs.driver.progress import Progress
-from jobs.driver.run import Setting, run_grid
-from jobs.storage.packs import Storage
+from jobs.driver.session import Setting
+from jobs.storage import open_storage
 from search_spaces.document import Row, Sweep, Table
 from search_spaces.plan import Plan, make_plan
 from tass_core.config import TrialConfig
@@ -67,7 +68,7 @@ def run_sweep(plan: Plan, dataset: Dataset, folder: Path) -> dict[str, float]:
     connect(uri)
     setting = Setting(
         dataset=dataset,
-        storage=Storage(str(folder / "runs")),
+        storage=open_storage(str(folder / "runs")),
         tracking_uri=uri,
         resources=Resources(),
         keep=Keep(),
@@ -75,7 +76,7 @@ def run_sweep(plan: Plan, dataset: Dataset, folder: Path) -> dict[str, float]:
         command="benchmark",
     )
     start = time.perf_counter()
-    outcome = run_grid(plan, setting, Quiet())
+    outcome = run.run_sweep(plan, run.grid, setting, Quiet())
     wall = time.perf_counter() - start
     assert outcome.trained == len(plan.trials), outcome
     training = sum(

@@ -23,11 +23,12 @@ from jobs.choices import Keep, Search
 from jobs.cluster.resources import Resources
 from jobs.machine.bench import bench_path, read_bench
 from jobs.machine.sharing import share_machine
-from jobs.storage.packs import Storage
-from search_spaces.document import Space, Sweep
+from jobs.storage import Storage, open_storage
+from search_spaces.document import Sweep
 from search_spaces.expand import expand, narrow
 from search_spaces.load import BUILT_IN, load
 from search_spaces.plan import Plan, empty_plan, make_plan
+from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
 from tass_core.training import Halving, parse_fuse
@@ -41,7 +42,6 @@ class SweepRequest:
     dataset: Dataset
     plan: Plan
     search: Search | None
-    space: Space
     resources: Resources
     sharing: str | None
     """A sentence on how the machine is shared, where that was measured."""
@@ -145,76 +145,65 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(command)
-    def gather(
-        *,
-        sweep: str,
-        data_path: Path | None,
-        seeds: str | None,
-        num_seeds: int | None,
-        epochs: int | None,
-        overrides: tuple[str, ...],
-        tables: str | None,
-        search: str | None,
-        trials: int | None,
-        eta: int,
-        min_epochs: int,
-        no_halving: bool,
-        confirm: int,
-        study_storage: str | None,
-        pack_size: int | None,
-        workers_per_pack: int,
-        cpus_per_worker: float | None,
-        gpus_per_worker: float,
-        fuse: str | None,
-        address: str | None,
-        storage: str,
-        keep: str,
-        tracking_uri: str | None,
-        **others: Any,
-    ) -> Any:
-        resources = Resources(
-            pack_size,
-            workers_per_pack,
-            cpus_per_worker,
-            gpus_per_worker,
-            address,
-            None if fuse is None else parse_fuse(fuse),
-        )
-        found = load(sweep)
-        chosen_seeds = parse_seeds(seeds, num_seeds, found.seeds or DEFAULT_SEEDS)
-        chosen_keep, place = Keep.parse(keep), storage
-        if workers_per_pack > 1 and "://" in place:
-            raise SweepError(
-                f"--storage {place}: the workers of one pack share its folder; give a path that "
-                "every node mounts, or --workers-per-pack 1"
-            )
-        halving = None if no_halving else Halving(eta, min_epochs)
-        wanted = None
-        if _searches(found, search):
-            wanted = Search(trials or found.budget or BUDGET, halving, confirm, study_storage)
-        dataset = resolve_dataset(data_path or (Path(found.dataset) if found.dataset else None))
-        changes = (*overrides, *(() if epochs is None else (f"optimiser.epochs={epochs}",)))
-        base = base_config(dataset, changes, found.base)
-        plan = _plan(found, base, chosen_seeds, dataset, tables, wanted)
-        measured = read_bench(bench_path())
-        resources, sharing = share_machine(resources, measured, base, dataset.shapes(base))
-        request = SweepRequest(
-            dataset=dataset,
-            plan=plan,
-            search=wanted,
-            space=plan.document.space,
-            resources=resources,
-            sharing=sharing,
-            storage=Storage(place),
-            keep=chosen_keep,
-            tracking_uri=resolve_uri(tracking_uri),
-        )
-        return command(request, **others)
+    def gather(**given: Any) -> Any:
+        request = _request(given)
+        return command(request, **given)
 
     wrapped: Callable[..., Any] = gather
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
+
+
+def _request(given: dict[str, Any]) -> SweepRequest:
+    """Take what belongs to a sweep out of the given options, and check it."""
+    take = given.pop
+    resources = Resources(
+        take("pack_size"),
+        take("workers_per_pack"),
+        take("cpus_per_worker"),
+        take("gpus_per_worker"),
+        take("address"),
+        parse_fuse(fuse) if (fuse := take("fuse")) is not None else None,
+    )
+    sweep = load(take("sweep"))
+    seeds = parse_seeds(take("seeds"), take("num_seeds"), sweep.seeds or DEFAULT_SEEDS)
+    keep = Keep.parse(take("keep"))
+    storage = open_storage(take("storage"), resources.workers_per_pack)
+    search = _search(sweep, given)
+    dataset = resolve_dataset(take("data_path") or (Path(sweep.dataset) if sweep.dataset else None))
+    changes = (*take("overrides"), *_epochs(take("epochs")))
+    base = base_config(dataset, changes, sweep.base)
+    plan = _plan(sweep, base, seeds, dataset, take("tables"), search)
+    measured = read_bench(bench_path())
+    resources, sharing = share_machine(resources, measured, base, dataset.shapes(base))
+    return SweepRequest(
+        dataset=dataset,
+        plan=plan,
+        search=search,
+        resources=resources,
+        sharing=sharing,
+        storage=storage,
+        keep=keep,
+        tracking_uri=resolve_uri(take("tracking_uri")),
+    )
+
+
+def _epochs(epochs: int | None) -> tuple[str, ...]:
+    return () if epochs is None else (f"optimiser.epochs={epochs}",)
+
+
+def _search(sweep: Sweep, given: dict[str, Any]) -> Search | None:
+    """Take what belongs to a search out of the given options; return None for a grid."""
+    take = given.pop
+    halving = Halving(take("eta"), take("min_epochs"))
+    search = Search(
+        take("trials") or sweep.budget or BUDGET,
+        None if take("no_halving") else halving,
+        take("confirm"),
+        take("study_storage"),
+    )
+    return search if _searches(sweep, take("search")) else None
 
 
 def _searches(sweep: Sweep, search: str | None) -> bool:
@@ -228,7 +217,7 @@ def _searches(sweep: Sweep, search: str | None) -> bool:
 
 def _plan(
     sweep: Sweep,
-    base: Any,
+    base: TrialConfig,
     seeds: tuple[int, ...],
     dataset: Dataset,
     tables: str | None,

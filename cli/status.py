@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from cli.options import format_option, results, tracking_option
-from jobs.storage.packs import Storage
+from jobs.storage import open_storage
 from tracking.connect import resolve_uri
 from tracking.status import list_sweeps
 
@@ -31,7 +31,7 @@ def status(storage: str, tracking_uri: str | None, output_format: str) -> None:
     Example:
       tass-cli status --format json
     """
-    sweeps = list_sweeps(resolve_uri(tracking_uri), Storage(storage).home)
+    sweeps = list_sweeps(resolve_uri(tracking_uri), open_storage(storage).home)
     if output_format == "json":
         click.echo(json.dumps({"sweeps": [sweep.to_dict() for sweep in sweeps]}, indent=2))
         return

@@ -14,8 +14,9 @@ from cli.plan import preview_request
 from cli.request import SweepRequest, sweep_options
 from evidence.results import ResultTable
 from evidence.tables import collect
-from jobs.driver.run import Outcome, Setting, run_grid
-from jobs.driver.search import run_search
+from jobs.driver.run import Begin, Outcome, grid, run_sweep
+from jobs.driver.search import judge, searching
+from jobs.driver.session import Setting
 from reports.render import FORMATS, render
 from reports.render.terminal import show_tables
 from tass_core.errors import ReportError, SweepError, TrackingError
@@ -76,12 +77,10 @@ def sweep(
     if request.sharing is not None:
         console.print(request.sharing, highlight=False)
     with Display(request.tracking_uri) as display:
-        if request.search is None:
-            outcome, verdict = run_grid(request.plan, setting, display), None
-        else:
-            outcome, verdict = run_search(
-                request.plan, request.space, request.search, setting, display
-            )
+        begin: Begin = grid
+        if request.search is not None:
+            begin = searching(request.plan, request.search, request.tracking_uri)
+        outcome = run_sweep(request.plan, begin, setting, display)
     tables = _tables(request, outcome)
     if output_format == "json":
         click.echo(render(tables, "json"), nl=False)
@@ -89,8 +88,8 @@ def sweep(
         show_tables(tables, results())
     if output is not None:
         write_text(output, render(tables, table_format))
-    if verdict is not None:
-        console.print(str(verdict), highlight=False)
+    if request.search is not None and outcome.behind is None:
+        console.print(str(judge(request.plan, request.tracking_uri)), highlight=False)
     _close(request, outcome)
 
 
@@ -143,13 +142,15 @@ def _close(request: SweepRequest, outcome: Outcome) -> None:
     )
     for name, reason in outcome.failed.items():
         console.print(f"  failed: {name}: {reason}", highlight=False, soft_wrap=True)
+    for name in outcome.lacking:
+        console.print(f"  never ended: {name}", highlight=False, soft_wrap=True)
     if outcome.behind is not None:
         console.print(
             f"MLflow is behind ({outcome.behind}). Everything is in the outbox; run the same "
             "command when the store is back.",
             highlight=False,
         )
-    if outcome.failed and outcome.log is not None:
+    if outcome.status == "failed" and outcome.log is not None:
         console.print(f"Ray's log: {outcome.log}", highlight=False, soft_wrap=True)
     if outcome.interrupted:
         console.print(
@@ -158,5 +159,5 @@ def _close(request: SweepRequest, outcome: Outcome) -> None:
             highlight=False,
         )
         sys.exit(INTERRUPTED)
-    if outcome.failed or outcome.behind is not None:
+    if outcome.status == "failed" or outcome.behind is not None:
         sys.exit(1)

@@ -6,9 +6,8 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
-from jobs.cluster.resources import Resources, Slots
 from jobs.packs import Pack
-from jobs.storage.packs import Storage
+from jobs.storage import Storage
 from tass_core.trial import Trial, structure_key
 
 LARGEST = 8
@@ -19,25 +18,37 @@ def choose_packs(
     missing: Mapping[str, Trial],
     wanted: Mapping[str, Trial],
     storage: Storage,
-    resources: Resources,
-    slots: Slots,
+    size: int | None,
+    slots: int,
 ) -> list[Pack]:
-    """Return the packs to run: interrupted ones first, then new ones."""
+    """Return the packs to run: interrupted ones first, then new ones.
+
+    Args:
+        missing: what has to be trained, by key.
+        wanted: all that the sweep asks for, what is held included.
+        storage: looked at for interrupted packs.
+        size: the most members of a pack; None chooses.
+        slots: packs that run at once.
+    """
     adopted = adopt(missing, unfinished(storage, set(wanted)))
+    # A member that failed tells so again, and then starts again.
     taken = {key for pack in adopted for key in pack.members}
     rest = {key: trial for key, trial in missing.items() if key not in taken}
-    size = resources.pack_size or choose_size(len(wanted), slots.packs)
-    return [*adopted, *make_packs(rest, size)]
+    return [*adopted, *make_packs(rest, size or choose_size(len(wanted), slots))]
 
 
 def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
-    """Return the interrupted packs with a wanted member, with their open members' keys."""
-    found: dict[Pack, set[str]] = {}
-    for pack, saved in storage.packs():
-        if pack.halving is None and not wanted.isdisjoint(pack.members):
-            states = {record["key"]: record["status"] for record in saved.get("records", ())}
-            found[pack] = {key for key, state in states.items() if state == "running"}
-    return found
+    """Return the interrupted packs of wanted trials, with the keys of their open members.
+
+    First attempts come first: they tell of the later ones.
+    """
+    found = [
+        it for it in storage.packs() if it.pack.halving is None and it.pack.members.keys() <= wanted
+    ]
+    return {
+        saved.pack: {key for key, state in saved.states.items() if state == "running"}
+        for saved in sorted(found, key=lambda saved: saved.pack.attempt)
+    }
 
 
 def make_packs(trials: Mapping[str, Trial], size: int) -> list[Pack]:
@@ -73,9 +84,9 @@ def adopt(missing: Mapping[str, Trial], unfinished: Mapping[Pack, set[str]]) -> 
     adopted: list[Pack] = []
     taken: set[str] = set()
     for pack, keys in unfinished.items():
-        if keys and keys <= set(missing) and not keys & taken:
+        if keys and keys <= missing.keys() and not keys & taken:
             adopted.append(pack)
-            taken |= keys
+            taken |= pack.members.keys()
     return adopted
 
 

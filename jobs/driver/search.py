@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobs.choices import Search
-from jobs.cluster.resources import Slots
-from jobs.cluster.session import quiet_log, ray_session
-from jobs.driver.progress import Watcher
-from jobs.driver.run import Outcome, Session, Setting, register, session
-from jobs.driver.sources import Queue
+from jobs.driver.run import Begin, Held
+from jobs.driver.session import Session
+from jobs.driver.sources import Queue, Source, Then
 from jobs.driver.study import PackStudy, open_study
 from jobs.packing import choose_packs
-from search_spaces.document import Space
 from search_spaces.plan import FULL_MODEL, Plan, PlannedRow, PlannedTable
+from tass_core.errors import TrackingError
 from tass_core.trial import Trial
-from tracking.reader import TrialRun
-from tracking.schema import BEST, SEARCH_TABLE, VALIDATION
+from tracking.reader import Reader
+from tracking.schema import BEST, BEST_EPOCH, SEARCH_TABLE, VALIDATION
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a search found, in mean validation accuracy over all the seeds, in percent."""
 
-    study: str
     best: str | None
     """Name of the best confirmed variant; None when nothing was confirmed."""
     best_value: float
@@ -45,44 +41,47 @@ class Verdict:
         )
 
 
-def run_search(
-    plan: Plan, space: Space, search: Search, setting: Setting, watcher: Watcher
-) -> tuple[Outcome, Verdict]:
-    """Search until the budget is spent, then confirm the best variants; close the sweep.
+def searching(plan: Plan, search: Search, tracking_uri: str) -> Begin:
+    """Return how a search begins: with its study, and then with the best variants' seeds.
 
     The plan gains the proposed trials and, at the end, one table of the confirmed variants.
+
+    Raises:
+        SweepError: the study's storage cannot be used.
     """
-    study = open_study(plan, space, search, setting.tracking_uri)
-    with session(plan, setting, watcher) as opened:
-        held = opened.held()
+    study = open_study(plan, plan.document.space, search, tracking_uri)
 
+    def begin(session: Session, held: Held) -> Source:
         def known(key: str) -> Mapping[int, float] | None:
-            trial = held.get(key)
-            return dict(opened.reader.history(trial.run_id, VALIDATION)) if trial else None
+            return _history(session.reader, held, key)
 
-        size = setting.resources.pack_size
-        source = PackStudy(study, space, plan, search, size, known)
-        register(opened, held)
-        opened.open()
-        opened.progress.expected = search.trials
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(quiet_log(opened.log))
-            slots: Slots | None = None
-            if not source.exhausted():
-                slots = stack.enter_context(ray_session(setting.resources))
-                opened.run(source, slots)
-            opened.progress.expected = 0
-            missing = {} if opened.interrupted else _plan_confirmation(opened, source, search, held)
-            if missing:
-                slots = slots or stack.enter_context(ray_session(setting.resources))
-                packs = choose_packs(missing, missing, setting.storage, setting.resources, slots)
-                opened.run(Queue(packs), slots)
-        outcome = opened.close()
-        return outcome, judge(plan, opened.reader.held(opened.origin.dataset), study.study_name)
+        def confirmation() -> Source:
+            session.progress.expected = 0
+            missing = _plan_confirmation(session, source, search, held)
+            setting = session.setting
+            return Queue(
+                missing,
+                lambda slots: choose_packs(
+                    missing, missing, setting.storage, setting.resources.pack_size, slots
+                ),
+            )
+
+        size = session.setting.resources.pack_size
+        source = PackStudy(study, plan.document.space, plan, search, size, known)
+        session.progress.held = len(plan.trials.keys() & held.keys())
+        session.progress.expected = search.trials
+        return Then(source, confirmation)
+
+    return begin
 
 
-def judge(plan: Plan, held: Mapping[str, TrialRun], study: str) -> Verdict:
-    """Compare the confirmed variants with the base config, by mean over all the seeds."""
+def judge(plan: Plan, tracking_uri: str) -> Verdict:
+    """Compare the confirmed variants with the base config, by mean over all the seeds.
+
+    Raises:
+        TrackingError: the tracking store does not answer.
+    """
+    held = Reader(tracking_uri).held(str(plan.dataset["name"]))
     means: dict[str, float] = {}
     for row in plan.tables[0].rows if plan.tables else ():
         values = [
@@ -94,16 +93,27 @@ def judge(plan: Plan, held: Mapping[str, TrialRun], study: str) -> Verdict:
             means[row.name] = sum(values) / len(values)
     others = {name: value for name, value in means.items() if name != FULL_MODEL}
     if FULL_MODEL not in means or not others:
-        return Verdict(study, None, 0.0, 0.0)
+        return Verdict(None, 0.0, 0.0)
     best = max(sorted(others), key=lambda name: others[name])
-    return Verdict(study, best, others[best], means[FULL_MODEL])
+    return Verdict(best, others[best], means[FULL_MODEL])
+
+
+def _history(reader: Reader, held: Held, key: str) -> Mapping[int, float] | None:
+    """Return a held trial's accuracies by epoch; a store that is away leaves the best alone."""
+    if key not in held:
+        return None
+    trial = held[key]
+    try:
+        return dict(reader.history(trial.run_id, VALIDATION))
+    except TrackingError:
+        return {int(trial.metrics[BEST_EPOCH]): trial.metrics[BEST]}
 
 
 def _plan_confirmation(
-    opened: Session, source: PackStudy, search: Search, held: Mapping[str, TrialRun]
+    session: Session, source: PackStudy, search: Search, held: Held
 ) -> dict[str, Trial]:
     """Plan the best variants and the base config with all the seeds; return what is missing."""
-    plan, progress = opened.plan, opened.progress
+    plan, progress = session.plan, session.progress
     rows = [_row(plan, FULL_MODEL, plan.base.canonical().hash())]
     for trial in source.best(search.confirm):
         address = source.config(trial).hash()
@@ -114,7 +124,8 @@ def _plan_confirmation(
     plan.tables = [PlannedTable(key, key, title, tuple(rows))]
     progress.names |= {key: plan.name(key) for key in plan.trials}
     wanted = {key for row in rows for key in row.trials.values()}
-    return {key: plan.trials[key] for key in sorted(wanted - set(held) - progress.finished)}
+    ended = held.keys() | progress.finished | progress.failed.keys()
+    return {key: plan.trials[key] for key in sorted(wanted - ended)}
 
 
 def _row(plan: Plan, name: str, address: str) -> PlannedRow:

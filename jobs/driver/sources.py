@@ -1,85 +1,94 @@
-"""How packs reach Ray Tune: a searcher that hands out what a source of packs wants next."""
+"""Sources: who decides which pack trains next."""
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Protocol
-
-from ray.tune.search import Searcher
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from jobs.packs import Pack
+from tass_core.trial import Trial
 from tracking.events import Result
 
 
 class Source(Protocol):
     """Decides which pack trains next."""
 
-    def next(self) -> Pack | None:
-        """Return a pack, or None when there is none at the moment."""
+    def wanted(self) -> frozenset[str]:
+        """Return the keys of all trials that it asks for; each has to end, or is missed."""
+
+    def next(self, slots: int, /) -> Pack | None:
+        """Return a pack, or None when there is none at the moment.
+
+        Args:
+            slots: how many packs run at once.
+        """
 
     def exhausted(self) -> bool:
-        """Whether there will be no pack any more, unless one in flight fails."""
+        """Whether there will be no pack any more. Nobody asks while one is in flight."""
 
     def observe(self, events: Sequence[Result]) -> None:
         """Take note of results."""
 
-    def close(self, pack: Pack, reason: str | None) -> None:
-        """Take note that a pack ended; ``reason`` says why it failed for good, if it did."""
-
 
 class Queue:
-    """A source that hands out given packs in order, and what is added later."""
+    """A source that hands out given trials.
 
-    def __init__(self, packs: Iterable[Pack]) -> None:
-        self._waiting = deque(packs)
+    Args:
+        trials: what has to be trained, by key.
+        choose: returns the packs, given how many run at once; called when the first is due.
+    """
 
-    def next(self) -> Pack | None:
+    def __init__(
+        self, trials: Mapping[str, Trial], choose: Callable[[int], Sequence[Pack]]
+    ) -> None:
+        self._trials, self._choose = trials, choose
+        self._waiting: deque[Pack] | None = None
+
+    def wanted(self) -> frozenset[str]:
+        """Return the keys of the given trials."""
+        return frozenset(self._trials)
+
+    def next(self, slots: int) -> Pack | None:
         """Return the next pack, or None."""
+        if self._waiting is None:
+            self._waiting = deque(self._choose(slots) if self._trials else ())
         return self._waiting.popleft() if self._waiting else None
 
     def exhausted(self) -> bool:
-        """Whether the queue is empty."""
-        return not self._waiting
+        """Whether every pack has been handed out."""
+        return not (self._trials if self._waiting is None else self._waiting)
 
     def observe(self, events: Sequence[Result]) -> None:
         """Results do not change a queue."""
 
-    def close(self, pack: Pack, reason: str | None) -> None:
-        """The end of a pack does not change a queue."""
 
-    def add(self, pack: Pack) -> None:
-        """Put a pack at the end."""
-        self._waiting.append(pack)
-
-
-class PackFeed(Searcher):  # type: ignore[misc]
-    """Ray Tune's searcher interface over a source; the source is its only state.
+class Then:
+    """A source that goes on with another one once all that the first wanted has ended.
 
     Args:
-        suggest: called when Tune can start a pack; see ``suggest``.
+        first: comes first.
+        following: returns the other one, when its time has come.
     """
 
-    def __init__(self, suggest: Callable[[], Pack | Literal["done"] | None]) -> None:
-        super().__init__(metric=None, mode=None)
-        self._suggest = suggest
+    def __init__(self, first: Source, following: Callable[[], Source]) -> None:
+        self._sources, self._following = [first], following
 
-    def suggest(self, _trial_id: str) -> dict[str, Any] | str | None:
-        """Return the next pack as a Tune config, None to wait, or ``FINISHED``."""
-        pack = self._suggest()
-        if pack == "done":
-            return str(Searcher.FINISHED)
-        return None if pack is None else {"pack": json.dumps(pack.to_dict())}
+    def wanted(self) -> frozenset[str]:
+        """Return what both want, as far as it is known."""
+        return frozenset().union(*(source.wanted() for source in self._sources))
 
-    def on_trial_complete(self, **_info: Any) -> None:
-        """Nothing: results reach the source through the callback, the last one included."""
+    def next(self, slots: int) -> Pack | None:
+        """Return the present source's next pack."""
+        return self._sources[-1].next(slots)
 
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: resume is by content address, never from a searcher's snapshot."""
+    def exhausted(self) -> bool:
+        """Whether both are; asks for the second one when the first is."""
+        if self._sources[-1].exhausted() and len(self._sources) == 1:
+            self._sources.append(self._following())
+        return self._sources[-1].exhausted()
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: see ``save``."""
-
-    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Nothing: see ``save``."""
+    def observe(self, events: Sequence[Result]) -> None:
+        """Tell both."""
+        for source in self._sources:
+            source.observe(events)

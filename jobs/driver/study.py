@@ -63,19 +63,22 @@ class PackStudy:
         self._known = known
         self._sampler = sampler(plan.seeds[0], self.size, search.trials)
         self._numbers: dict[str, list[int]] = defaultdict(list)
+        self._wanted: set[str] = set()
         self._left = self._leftovers()
         self._asked = sum(not _unstarted(trial) for trial in study.get_trials(deepcopy=False))
         self._check_base()
 
-    def next(self) -> Pack | None:
+    def wanted(self) -> frozenset[str]:
+        """Return the keys of all trials that were handed out."""
+        return frozenset(self._wanted)
+
+    def next(self, _slots: int) -> Pack | None:
         """Return an interrupted pack, or a new one, or None when the budget is spent."""
-        if self._left:
-            return self._left.pop(0)
-        while self._asked < self.search.trials:
-            pack = self._ask_pack()
-            if pack is not None:
-                return pack
-        return self._left.pop(0) if self._left else None
+        pack = None if self._left else self._ask_new()
+        if pack is None and self._left:
+            pack = self._left.pop(0)
+        self._wanted.update(pack.members if pack else ())
+        return pack
 
     def exhausted(self) -> bool:
         """Whether the budget is spent."""
@@ -89,9 +92,6 @@ class PackStudy:
                     self._report(number, event.epoch, event.metrics[METRIC])
                 else:
                     self._tell(number, event.status, event.metrics.get(METRIC))
-
-    def close(self, pack: Pack, reason: str | None) -> None:
-        """Nothing: a failed pack's members go on alone, and their ends are observed."""
 
     def best(self, count: int) -> list[FrozenTrial]:
         """Return the best finished trials, each variant once, the best first."""
@@ -121,6 +121,14 @@ class PackStudy:
                     return
                 chosen[knob.field] = value
         self.study.enqueue_trial(chosen, skip_if_exists=True)
+
+    def _ask_new(self) -> Pack | None:
+        """Return a new pack, or None when the budget is spent."""
+        while self._asked < self.search.trials:
+            pack = self._ask_pack()
+            if pack is not None:
+                return pack
+        return None
 
     def _ask_pack(self) -> Pack | None:
         """Ask for members of one structure until the pack is full or the budget is spent."""

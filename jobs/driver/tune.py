@@ -16,11 +16,11 @@ from typing import Any
 from ray import tune
 from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from jobs.cluster.resources import COORDINATOR_CPUS, Slots
 from jobs.driver.conductor import Conductor
-from jobs.driver.sources import PackFeed
 from jobs.packs import Pack
 from jobs.worker.entry import run_pack, run_pack_on_workers
 from jobs.worker.train import Workplace
@@ -83,8 +83,31 @@ class Halt(_Unpickled, Stopper):  # type: ignore[misc]
         return self._conductor.stopping
 
 
-class _Feed(_Unpickled, PackFeed):
-    pass
+class PackFeed(_Unpickled, Searcher):  # type: ignore[misc]
+    """Ray Tune's searcher interface over the conductor, which is its only state."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__(metric=None, mode=None)
+        self._conductor = conductor
+
+    def suggest(self, _trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next pack as a Tune config, None to wait, or ``FINISHED``."""
+        pack = self._conductor.suggest()
+        if pack == "done":
+            return str(Searcher.FINISHED)
+        return None if pack is None else {"pack": json.dumps(pack.to_dict())}
+
+    def on_trial_complete(self, **_info: Any) -> None:
+        """Nothing: results reach the conductor through the callback, the last one included."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: resume is by content address, never from a searcher's snapshot."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: see ``save``."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: see ``save``."""
 
 
 def run_packs(conductor: Conductor, place: Workplace, slots: Slots, max_failures: int) -> None:
@@ -97,7 +120,7 @@ def run_packs(conductor: Conductor, place: Workplace, slots: Slots, max_failures
         Tuner(
             _trainable(place, slots, max_failures),
             tune_config=TuneConfig(
-                search_alg=_Feed(conductor.suggest),
+                search_alg=PackFeed(conductor),
                 num_samples=-1,
                 reuse_actors=slots.workers == 1,
                 trial_name_creator=lambda trial: f"pack-{trial.trial_id}",

@@ -17,7 +17,7 @@ import torch
 
 from jobs.machine.allocator import keep_memory
 from jobs.packs import Pack
-from jobs.storage.packs import Storage
+from jobs.storage import open_storage
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.devices import device_for
 from tass_core.errors import SweepError
@@ -73,7 +73,7 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
     where = device_for(place.gpus)
     if where == "cuda" and place.gpus < 1:
         torch.cuda.set_per_process_memory_fraction(place.gpus)
-    storage = Storage(place.storage)
+    storage = open_storage(place.storage)
     writes = shard is None or shard.rank == 0
     folder = storage.open_pack(pack)
     results: list[EpochResult | TrialResult] = []

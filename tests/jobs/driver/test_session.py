@@ -8,9 +8,10 @@ from mlflow import MlflowClient
 
 from jobs.choices import Keep
 from jobs.cluster.resources import Resources
-from jobs.driver import run
-from jobs.driver.run import Setting, run_grid, session
-from jobs.storage.packs import Storage
+from jobs.driver import session
+from jobs.driver.run import grid, run_sweep
+from jobs.driver.session import Setting, open_session
+from jobs.storage import open_storage
 from search_spaces.load import load
 from search_spaces.plan import make_plan
 from tass_core.errors import SweepError, TrackingError
@@ -46,11 +47,11 @@ def plan(world, base):
 
 @pytest.fixture
 def setting(world, template, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "PATIENCE", 1.0)
+    monkeypatch.setattr(session, "PATIENCE", 1.0)
     shutil.copy(template, tmp_path / "mlflow.db")
     return Setting(
         dataset=world,
-        storage=Storage(str(tmp_path / "runs")),
+        storage=open_storage(str(tmp_path / "runs")),
         tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
         resources=Resources(),
         keep=Keep(),
@@ -64,7 +65,7 @@ def test_a_deleted_experiment_is_named(plan, setting):
     client.delete_experiment(client.create_experiment(f"tass/{plan.dataset['name']}"))
 
     with pytest.raises(TrackingError, match="is deleted; restore it"):
-        run_grid(plan, setting, Silent())
+        run_sweep(plan, grid, setting, Silent())
 
 
 def test_a_store_that_takes_nothing_is_named(plan, setting, tmp_path):
@@ -74,7 +75,7 @@ def test_a_store_that_takes_nothing_is_named(plan, setting, tmp_path):
         )
 
     with pytest.raises(SweepError, match=r"the sweep cannot be opened.*no room"):
-        run_grid(plan, setting, Silent())
+        run_sweep(plan, grid, setting, Silent())
 
 
 def test_what_a_sweep_on_another_dataset_left_arrives_there(plan, setting):
@@ -84,10 +85,10 @@ def test_what_a_sweep_on_another_dataset_left_arrives_there(plan, setting):
     outbox = Outbox(setting.storage.home, store_name(setting.tracking_uri))
     outbox.post(elsewhere, [left])
 
-    with session(plan, setting, Silent()) as opened:
+    with open_session(plan, setting) as opened:
         assert opened.held() == {}
         opened.open()
-        opened.close()
+        opened.close("finished")
 
     found = {sweep.name: sweep for sweep in Reader(setting.tracking_uri).snapshot().sweeps}
     assert {name: sweep.dataset for name, sweep in found.items()} == {
@@ -101,12 +102,12 @@ def test_what_mlflow_refuses_of_an_earlier_sweep_is_named_and_stops_no_other(pla
     outbox = Outbox(setting.storage.home, store_name(setting.tracking_uri))
     outbox.post(Origin("elsewhere", "f9", "/gone"), [WeightsDropped(key="k9", at=1.0)])
 
-    with session(plan, setting, Silent()) as opened:
+    with open_session(plan, setting) as opened:
         opened.held()
         opened.open()
-        outcome = opened.close()
+        assert opened.close("finished") is None
+        refused = opened.refused()
 
-    [(name, reason)] = outcome.failed.items()
-    assert "k9" in name
-    assert "no run in tass/elsewhere" in reason
+    assert refused.keys() == {"k9"}
+    assert "no run in tass/elsewhere" in refused["k9"]
     assert len(outbox.dead_letters()) == 1

@@ -52,12 +52,11 @@ def finish(source, pack, epochs=3, pruned=0):
         events = [epoch_done(key, epoch, value) for epoch, value in values.items()]
         status = "pruned" if place < pruned else "finished"
         source.observe([*events, ended(key, status, values[last])])
-    source.close(pack, None)
 
 
 def run_all(source, pruned=0):
     packs = []
-    while (pack := source.next()) is not None:
+    while (pack := source.next(1)) is not None:
         packs.append(pack)
         finish(source, pack, pruned=pruned)
     assert source.exhausted()
@@ -76,7 +75,7 @@ def test_budget_is_spent_in_packs_of_one_structure(world, base, url):
 
 
 def test_default_config_is_the_first_proposal(world, base, url):
-    pack = searcher(world, base, url).next()
+    pack = searcher(world, base, url).next(1)
 
     assert next(iter(pack.members.values())).config.hash() == base.hash()
 
@@ -95,7 +94,7 @@ def test_every_member_is_told_with_its_intermediate_values(world, base, url):
 
 def test_failed_member_is_told_as_failed(world, base, url):
     source = searcher(world, base, url, trials=1, size=1)
-    pack = source.next()
+    pack = source.next(1)
     (key,) = pack.members
 
     source.observe([ended(key, "failed", None)])
@@ -105,11 +104,11 @@ def test_failed_member_is_told_as_failed(world, base, url):
 
 def test_interrupted_packs_are_handed_out_again_as_they_were(world, base, url):
     before = searcher(world, base, url)
-    finish(before, before.next())
-    lost = [before.next(), before.next()]
+    finish(before, before.next(1))
+    lost = [before.next(1), before.next(1)]
 
     after = searcher(world, base, url)
-    again = [after.next(), after.next()]
+    again = [after.next(1), after.next(1)]
 
     assert [pack.key for pack in again] == [pack.key for pack in lost]
     for pack in again:
@@ -121,20 +120,20 @@ def test_interrupted_packs_are_handed_out_again_as_they_were(world, base, url):
 
 def test_pack_interrupted_between_two_tells_is_completed(world, base, url):
     before = searcher(world, base, url)
-    pack = before.next()
+    pack = before.next(1)
     first = next(iter(pack.members))
     before.observe([ended(first, "pruned", 1.0)])
 
     after = searcher(world, base, url)
 
-    assert after.next().key == pack.key
+    assert after.next(1).key == pack.key
 
 
 def test_trial_that_mlflow_holds_is_told_and_not_trained(world, base, url):
     history = {1: 40.0, 2: 62.5, 3: 61.0}
     asked = searcher(world, base, url, trials=1, size=1, known=lambda _: history)
 
-    assert asked.next() is None
+    assert asked.next(1) is None
     (told,) = asked.study.trials
     assert told.state is TrialState.COMPLETE
     assert told.value == 62.5

@@ -1,0 +1,216 @@
+"""An open sweep on the driver: its lock, its outbox and the delivery to MLflow."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from jobs.choices import Keep
+from jobs.cluster.resources import Resources
+from jobs.cluster.session import find_slots
+from jobs.driver.progress import Progress
+from jobs.storage import Storage, open_storage
+from search_spaces.plan import Plan
+from tass_core import TRAINING_VERSION
+from tass_core.data.folder.dataset import Dataset
+from tass_core.errors import SweepError
+from tracking import schema
+from tracking.connect import shown, store_name
+from tracking.delivery import Delivery
+from tracking.events import (
+    EpochDone,
+    Event,
+    Origin,
+    PlanGrew,
+    SweepClosed,
+    SweepOpened,
+    TrialOpened,
+)
+from tracking.outbox import Outbox
+from tracking.provenance import describe_environment, environment
+from tracking.reader import Reader, TrialRun
+from tracking.writer import Writer
+
+PATIENCE = 20.0
+"""Seconds that a sweep's start and end wait for a tracking store that is away."""
+
+Status = Literal["finished", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where and how a sweep runs."""
+
+    dataset: Dataset
+    storage: Storage
+    tracking_uri: str
+    resources: Resources
+    keep: Keep
+    max_failures: int
+    command: str
+    """The command line, to be found again in MLflow."""
+
+
+class Session:
+    """What one driver has open; see ``open_session``."""
+
+    def __init__(self, plan: Plan, setting: Setting) -> None:
+        self.plan, self.setting = plan, setting
+        uri, home = setting.tracking_uri, setting.storage.home
+        self.origin = Origin(str(plan.dataset["name"]), plan.fingerprint, setting.storage.place)
+        self.log = home / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+        self.sweep = plan.key
+        self.sweep_run: str | None = None
+        """The sweep's run in MLflow, once it is opened."""
+        self.progress = Progress(plan.sweep, plan.trials, {k: plan.name(k) for k in plan.trials})
+        self.started = time.monotonic()
+        self._startup: float | None = None
+        self._writer = Writer(uri, fetch)
+        self._writer.open(self.origin.dataset)
+        self.reader = Reader(uri)
+        self._delivery = Delivery(Outbox(home, store_name(uri)), self._writer)
+        self._delivery.start()
+
+    def held(self) -> dict[str, TrialRun]:
+        """Return the finished trials that MLflow holds, after what earlier drivers left.
+
+        Raises:
+            SweepError: the store does not take what they left.
+        """
+        if not self._delivery.drain(PATIENCE) and self._delivery.away:
+            raise self._unwritable("an earlier sweep's results wait in the outbox")
+        held = self.reader.held(self.origin.dataset)
+        return {key: trial for key, trial in held.items() if trial.state == "finished"}
+
+    def open(self) -> None:
+        """Open the sweep's run in MLflow.
+
+        Raises:
+            SweepError: the store does not take it; so nothing is trained.
+        """
+        tags = {
+            schema.SWEEP: self.plan.sweep,
+            schema.COMMAND: shown(self.setting.command),
+            schema.STATUS: "running",
+            **self._tags(),
+            **{f"{schema.ENVIRONMENT}.{name}": text for name, text in environment().items()},
+        }
+        opening = SweepOpened(
+            sweep=self.sweep,
+            name=self.plan.sweep,
+            plan=self.plan.to_dict(),
+            tags=tags,
+            at=time.time(),
+        )
+        self._delivery.post(self.origin, [opening])
+        arrived = self._delivery.drain(PATIENCE, self.sweep)
+        if not arrived or self.sweep in self._delivery.refused:
+            raise self._unwritable("the sweep cannot be opened")
+        self.sweep_run = self._writer.sweep_run(self.origin, self.sweep)
+
+    def opening(self, key: str) -> TrialOpened:
+        """Return the event that opens a trial's run."""
+        trial, name = self.plan.trials[key], self.plan.name(key)
+        self.progress.names[key] = name
+        tags = {
+            schema.VARIANT: name,
+            schema.CONFIG_HASH: trial.config.hash(),
+            schema.SEED: str(trial.seed),
+            schema.ENVIRONMENT: describe_environment(),
+            **self._tags(),
+        }
+        params = {**trial.config.flat(), "seed": trial.seed, "fingerprint": self.plan.fingerprint}
+        return TrialOpened(
+            key=key,
+            sweep=self.sweep,
+            name=f"{name} · seed {trial.seed}",
+            params=params,
+            tags=tags,
+            at=time.time(),
+        )
+
+    def record(self, events: Sequence[Event]) -> None:
+        """Put events into the outbox."""
+        spent = [e.seconds for e in events if isinstance(e, EpochDone) and e.seconds is not None]
+        if spent and self._startup is None:
+            self._startup = time.monotonic() - self.started - sum(spent)
+        self._delivery.post(self.origin, events)
+        self.progress.trouble = self._delivery.trouble
+
+    def close(self, status: Status) -> str | None:
+        """Close the sweep's run; return why MLflow lacks something, or None when it has all."""
+        growth = PlanGrew(sweep=self.sweep, plan=self.plan.to_dict(), at=time.time())
+        self._delivery.post(self.origin, [growth, self._closing(status)])
+        if self._delivery.drain(PATIENCE):
+            return None
+        return self._delivery.trouble or "the tracking store does not answer"
+
+    def refused(self) -> Mapping[str, str]:
+        """Return key of a trial or sweep -> why MLflow will never take what it was told."""
+        return self._delivery.refused
+
+    def leave(self, error: BaseException | None) -> None:
+        """Stop the delivery; an error that the sweep cannot mend closes its run as failed."""
+        if error is not None and self.sweep_run is not None:
+            self._delivery.post(self.origin, [self._closing("failed")])
+            self._delivery.drain(PATIENCE / 4)
+        self._delivery.close()
+
+    def _closing(self, status: Status) -> SweepClosed:
+        return SweepClosed(sweep=self.sweep, status=status, startup=self._startup, at=time.time())
+
+    def _unwritable(self, what: str) -> SweepError:
+        reason = self._delivery.refused.get(self.sweep) or self._delivery.trouble or "no answer"
+        return SweepError(f"tracking URI {shown(self.setting.tracking_uri)}: {what} ({reason})")
+
+    def _tags(self) -> dict[str, str]:
+        return {
+            schema.FINGERPRINT: self.plan.fingerprint,
+            schema.TRAINING_VERSION: str(TRAINING_VERSION),
+            schema.DATASET: str(self.plan.dataset["name"]),
+            schema.PROVENANCE: str(self.plan.dataset["provenance"]),
+        }
+
+
+@contextmanager
+def open_session(plan: Plan, setting: Setting) -> Iterator[Session]:
+    """Open a sweep's session; one storage has one at a time.
+
+    Raises:
+        SweepError: another sweep is running there, or it cannot be written.
+        TrackingError: the tracking store cannot be reached.
+    """
+    if setting.resources.address is None:
+        find_slots(setting.resources)
+    setting.storage.check()
+    home = setting.storage.home
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(home / "sweep.lock", timeout=0):
+            session = Session(plan, setting)
+            try:
+                yield session
+            except BaseException as error:
+                session.leave(error)
+                raise
+            session.leave(None)
+    except Timeout:
+        raise SweepError(
+            f"another sweep is running in {home}; wait for it, or name another --storage"
+        ) from None
+
+
+def fetch(place: str, relative: str) -> Path:
+    """Return a path of this machine of something in a storage; FileNotFoundError for nothing."""
+    return _opened(place).fetch(relative)
+
+
+_opened = functools.cache(open_storage)
