@@ -49,16 +49,15 @@ def test_nothing_is_scored_without_a_truth_or_without_what_could_be_scored():
     assert grounding(found, truth([[1, 1]], np.zeros((1, 2, 4)))) == {}
 
 
-def output(visual, audio):
-    some = torch.zeros(1, 1)
-    return Output(some, None, visual, audio, None, None)
+def output(**temporal):
+    return Output(torch.zeros(1, 1), temporal=temporal)
 
 
 def test_temporal_weights_are_those_of_both_modalities():
     visual, audio = torch.tensor([[0.1, 0.3]]), torch.tensor([[0.5, 0.1]])
-    found = temporal_weights(output(visual, audio))
+    found = temporal_weights(output(visual=visual, audio=audio))
     torch.testing.assert_close(found, torch.tensor([[0.6, 0.4]]))
-    assert temporal_weights(output(None, audio)) is None
+    assert temporal_weights(output()) is None
 
 
 @pytest.mark.parametrize(

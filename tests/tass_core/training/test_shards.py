@@ -30,6 +30,7 @@ trials = [Trial(TrialConfig.from_json(Path(config).read_text()), 0) for config i
 halving = Halving(2, 1) if halve == "halve" else None
 dataset = open_dataset(Path(data))
 list(train_pack(trials, dataset, folder=Path(folder), shard=Shard(rank, 2), halving=halving))
+torch.distributed.barrier()  # neither takes down what the other still waits for
 torch.distributed.destroy_process_group()
 """
 
