@@ -21,9 +21,12 @@ ALLOWED = {
 """Package -> those below it."""
 
 HOMES = {
-    "ray": ("jobs",),
+    "ray": (
+        *("jobs/cluster", "jobs/worker/entry.py", "jobs/worker/relay.py"),
+        *("jobs/driver/tune.py", "jobs/extract.py"),
+    ),
     "mlflow": ("tracking/connect.py", "tracking/reader.py", "tracking/writer.py"),
-    "optuna": ("jobs/driver", "reports/searches.py"),
+    "optuna": ("jobs/driver/study.py", "reports/searches.py"),
     "matplotlib": ("reports",),
     "jinja2": ("reports/render",),
     "markupsafe": ("reports/render",),

@@ -11,6 +11,7 @@ from jobs.cluster.resources import Resources
 from jobs.driver import session
 from jobs.driver.run import grid, run_sweep
 from jobs.driver.session import Setting, open_session
+from jobs.driver.sources import Queue
 from jobs.storage import open_storage
 from search_spaces.load import load
 from search_spaces.plan import make_plan
@@ -111,3 +112,21 @@ def test_what_mlflow_refuses_of_an_earlier_sweep_is_named_and_stops_no_other(pla
     assert refused.keys() == {"k9"}
     assert "no run in tass/elsewhere" in refused["k9"]
     assert len(outbox.dead_letters()) == 1
+
+
+def test_a_trial_that_nobody_hands_out_fails_the_sweep_by_name(plan, setting):
+    class Forgetful(Queue):
+        def exhausted(self):
+            return True
+
+    lost = dict(list(plan.trials.items())[:1])
+
+    outcome = run_sweep(
+        plan, lambda _session, _held: Forgetful(lost, lambda _: []), setting, Silent()
+    )
+
+    (key,) = lost
+    assert outcome.status == "failed"
+    assert outcome.lacking == [f"{plan.name(key)} · seed 0"]
+    (run,) = Reader(setting.tracking_uri).snapshot().sweeps
+    assert run.status == "failed"
