@@ -31,11 +31,11 @@ def test_two_workers_give_one_workers_results(desk, expected):
 
 @pytest.fixture
 def cluster(monkeypatch):
-    """Two nodes: the head coordinates, the other has a logical GPU."""
+    """Two nodes: the head coordinates, the other has all the CPUs."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     started = Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 * 2**20},
+        head_node_args={"num_cpus": 0, "num_gpus": 0, "object_store_memory": 80 * 2**20},
     )
     _add_node(started)
     ray.init(address=started.address, log_to_driver=False, logging_level="ERROR")
@@ -45,8 +45,8 @@ def cluster(monkeypatch):
 
 
 def test_removed_node_costs_nothing_but_time(desk, expected, cluster, killed):
-    """Every pack is on the only node with a GPU, so that one in training goes with it."""
-    driver = desk.start(*desk.sweep_args("--address", cluster.address, "--gpus-per-worker", "0.5"))
+    """Every pack is on the only node with CPUs, so that one in training goes with it."""
+    driver = desk.start(*desk.sweep_args("--address", cluster.address))
     killed.append(driver)
     desk.wait_for_epoch(driver, 3)
     (node,) = cluster.worker_nodes
@@ -80,7 +80,7 @@ def _open_groups():
 
 
 def _add_node(cluster):
-    cluster.add_node(num_cpus=2, num_gpus=1, object_store_memory=80 * 2**20)
+    cluster.add_node(num_cpus=2, num_gpus=0, object_store_memory=80 * 2**20)
 
 
 def _cut_off(cluster, node):
