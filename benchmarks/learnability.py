@@ -24,7 +24,8 @@ import torch
 from tass_core.config import TrialConfig, parse_overrides
 from tass_core.data.folder.dataset import Dataset, open_dataset
 from tass_core.data.folder.records import Features
-from tass_core.training import TrialResult, train_pack
+from tass_core.training.pack import train_pack
+from tass_core.training.results import TrialResult
 from tass_core.trial import Trial
 
 NO_TSG = {"model.spatial_grounding": False}

@@ -29,8 +29,9 @@ from jobs.machine.speed import PAPER, Data
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.make import make_world
-from tass_core.training import EpochResult, train_pack
 from tass_core.training.groups import make_groups, take_step
+from tass_core.training.pack import train_pack
+from tass_core.training.results import EpochResult
 from tass_core.trial import Trial
 
 SMALL = replace(PAPER, visual=512)

@@ -17,7 +17,7 @@ from jobs.machine.allocator import keep_memory
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset, open_dataset
 from tass_core.data.world.make import make_world
-from tass_core.training import train_pack
+from tass_core.training.pack import train_pack
 from tass_core.trial import Trial
 
 

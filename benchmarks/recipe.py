@@ -144,7 +144,8 @@ def _worker(config: dict[str, Any]) -> None:
     import ray.train
     import torch
 
-    from tass_core.training import EpochResult, train_pack
+    from tass_core.training.pack import train_pack
+    from tass_core.training.results import EpochResult
 
     torch.set_num_threads(1)
     dataset = open_dataset(config["path"])

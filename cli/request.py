@@ -31,7 +31,8 @@ from search_spaces.plan import Plan, empty_plan, make_plan
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
-from tass_core.training import Halving, parse_fuse
+from tass_core.training.bracket import Halving
+from tass_core.training.fuse import parse_fuse
 from tracking.connect import resolve_uri
 
 

@@ -28,7 +28,8 @@ from tass_core.data.folder.dataset import Dataset
 from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 from tass_core.errors import CheckpointError, TassError
 from tass_core.evaluation.answering import evaluate
-from tass_core.training import EpochResult, TrialResult, train_pack
+from tass_core.training.pack import train_pack
+from tass_core.training.results import EpochResult, TrialResult
 from tass_core.trial import Trial, trial_key
 
 PROCEDURAL_NOTE = "procedural features: these numbers are not MUSIC-AVQA results"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from tass_core.errors import SweepError
-from tass_core.training import Halving
+from tass_core.training.bracket import Halving
 
 
 @dataclass(frozen=True, slots=True)

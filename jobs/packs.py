@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tass_core.config import TrialConfig, digest
-from tass_core.training import Halving
+from tass_core.training.bracket import Halving
 from tass_core.trial import Trial
 
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tass_core.errors import SweepError
-from tass_core.training import Fuse
-from tass_core.training.fuse import check_fuse
+from tass_core.training.fuse import Fuse, check_fuse
 
 COORDINATOR_CPUS = 0.1
 """CPUs of the Tune trial that waits for a pack's workers: 0 is refused, more is wasted."""

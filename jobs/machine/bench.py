@@ -34,7 +34,8 @@ from tass_core.devices import device_name
 from tass_core.errors import ConfigError
 from tass_core.files import user_cache, write_atomically
 from tass_core.systems.protocol import Shapes
-from tass_core.training import EpochResult, train_pack
+from tass_core.training.pack import train_pack
+from tass_core.training.results import EpochResult
 from tass_core.training.width import best_width
 from tass_core.trial import Trial
 

@@ -53,7 +53,7 @@ def run_pack_on_workers(
 def _train_worker(config: dict[str, Any]) -> None:
     import ray.train
 
-    from tass_core.training import Shard
+    from tass_core.workers import Shard
 
     def report(events: list[Result]) -> None:
         ray.train.report({"events": events})

@@ -21,7 +21,10 @@ from jobs.storage import open_storage
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.devices import device_for
 from tass_core.errors import SweepError
-from tass_core.training import EpochResult, Fuse, Shard, TrialResult, train_pack
+from tass_core.training.fuse import Fuse
+from tass_core.training.pack import train_pack
+from tass_core.training.results import EpochResult, TrialResult
+from tass_core.workers import Shard
 from tracking.events import EpochDone, Result, TrialEnded
 from tracking.provenance import describe_environment
 

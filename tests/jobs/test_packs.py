@@ -4,7 +4,7 @@ import pytest
 
 from jobs.packs import Pack
 from tass_core.config import TrialConfig
-from tass_core.training import Halving
+from tass_core.training.bracket import Halving
 from tass_core.trial import Trial, trial_key
 
 

@@ -15,8 +15,8 @@ from evidence.tables import collect
 from reports.render import render
 from tass_core.data.world.make import make_world
 from tests import ROOT
+from tracking.connect import connect
 from tracking.reader import Reader
-from tracking.writer import connect
 
 SWEEP = ("sweep", "ordering", "--seeds", "0", "--pack-size", "2", "--epochs", "12")
 SMALL = ("--set", "data.t2=2", "--set", "model.width=32")

@@ -10,7 +10,8 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.util import placement_group_table
 
-from tests.system.conftest import ROOT, descendants, wait_until_gone
+from tests import ROOT
+from tests.system.conftest import descendants, wait_until_gone
 
 pytestmark = pytest.mark.system
 

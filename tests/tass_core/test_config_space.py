@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tass_core.config import TrialConfig, known_fields
 from tass_core.errors import ConfigError
 from tass_core.systems import BUILT_IN
-from tass_core.training import train_pack
+from tass_core.training.pack import train_pack
 from tass_core.trial import Trial, structure_key, trial_key
 from tests.tass_core.data.folder.small_datasets import write_small
 from tests.tass_core.training.test_reproducibility import numbers

@@ -9,7 +9,7 @@ from jobs.driver.study import PackStudy, open_study
 from search_spaces.document import Choice, Range, Sweep
 from search_spaces.load import load
 from search_spaces.plan import empty_plan
-from tass_core.training import Halving
+from tass_core.training.bracket import Halving
 from tass_core.trial import structure_key
 from tracking.events import EpochDone, TrialEnded
 

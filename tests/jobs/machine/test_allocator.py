@@ -33,7 +33,7 @@ from pathlib import Path
 import torch
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.training import train_pack
+from tass_core.training.pack import train_pack
 from jobs.machine.allocator import keep_memory
 from tass_core.trial import Trial
 torch.set_num_threads(1)

@@ -13,8 +13,9 @@ from tass_core.cuda.transfer import RESIDENT, PinnedRows, ResidentRows
 from tass_core.devices import prepare
 from tass_core.randomness import noise_key
 from tass_core.systems.protocol import Noise
-from tass_core.training import EpochResult, TrialResult, train_pack
 from tass_core.training.groups import Solo, Stack, take_step
+from tass_core.training.pack import train_pack
+from tass_core.training.results import EpochResult, TrialResult
 from tass_core.trial import Trial
 from tests.tass_core.training.test_groups import make_members
 from tests.tass_core.training.test_variants import VARIANTS

@@ -13,8 +13,9 @@ from tass_core.evaluation.answering import evaluate
 from tass_core.randomness import noise_key
 from tass_core.systems.avst import AVST
 from tass_core.systems.protocol import Noise
-from tass_core.training import TrialResult, train_pack
 from tass_core.training.check import check_system
+from tass_core.training.pack import train_pack
+from tass_core.training.results import TrialResult
 from tass_core.trial import Trial
 from tests.tass_core.systems import properties
 from tests.tass_core.systems.batches import make_batch

@@ -4,9 +4,13 @@ import pytest
 
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.errors import ConfigError
-from tass_core.training import EpochResult, Halving, Shard, pack, train_pack
-from tass_core.training.pack import make_groups
+from tass_core.training import pack
+from tass_core.training.bracket import Halving
+from tass_core.training.groups import make_groups
+from tass_core.training.pack import train_pack
+from tass_core.training.results import EpochResult
 from tass_core.trial import Trial, trial_key
+from tass_core.workers import Shard
 from tests.tass_core.training.test_reproducibility import numbers
 
 CHANGES = [{}, {"model.tau": 0.0}, {"loss.lambda_s": 2.0}, {"loss.match": False}]

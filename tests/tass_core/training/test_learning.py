@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tass_core.training import train_pack
+from tass_core.training.pack import train_pack
 from tass_core.trial import Trial
 
 LONG = {"optimiser.epochs": 30, "optimiser.step_size": 20}

@@ -9,7 +9,9 @@ import pytest
 
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.errors import CheckpointError, ConfigError
-from tass_core.training import EpochResult, Halving, train_pack
+from tass_core.training.bracket import Halving
+from tass_core.training.pack import train_pack
+from tass_core.training.results import EpochResult
 from tass_core.trial import Trial, trial_key
 from tests import ROOT
 
@@ -82,7 +84,7 @@ from pathlib import Path
 import torch
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.training import train_pack
+from tass_core.training.pack import train_pack
 from tass_core.trial import Trial
 torch.set_num_threads(1)
 folder, data, *configs = sys.argv[1:]

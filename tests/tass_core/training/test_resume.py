@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tass_core.errors import CheckpointError
-from tass_core.training import train_pack
+from tass_core.training.pack import train_pack
 from tass_core.training.resume import Record, read_state
 from tass_core.trial import Trial
 from tests.tass_core.mishaps import killed_at_every_call

@@ -10,7 +10,8 @@ import torch
 
 from tass_core.checkpoints import load_tensors
 from tass_core.evaluation.predictions import read_predictions
-from tass_core.training import EpochResult, train_pack
+from tass_core.training.pack import train_pack
+from tass_core.training.results import EpochResult
 from tass_core.trial import Trial
 from tests import ROOT
 
@@ -21,7 +22,9 @@ import torch
 import torch.distributed
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.training import Halving, Shard, train_pack
+from tass_core.training.bracket import Halving
+from tass_core.training.pack import train_pack
+from tass_core.workers import Shard
 from tass_core.trial import Trial
 rank, store, folder, data, halve, *configs = int(sys.argv[1]), *sys.argv[2:]
 torch.set_num_threads(1)

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from tass_core.training import EpochResult, TrialResult, train_pack
+from tass_core.training.pack import train_pack
+from tass_core.training.results import EpochResult, TrialResult
 from tass_core.trial import Trial
 
 VARIANTS = {

@@ -5,7 +5,7 @@ import torch
 
 from tass_core.batches.source import BatchSource
 from tass_core.errors import ConfigError
-from tass_core.training import parse_fuse
+from tass_core.training.fuse import parse_fuse
 from tass_core.training.member import Member
 from tass_core.training.rates import read_rates, write_rates
 from tass_core.training.width import (

@@ -111,7 +111,7 @@ def test_every_float_type_gives_the_same_numbers(folders, kind):
 
 
 def test_ingested_dataset_trains_with_its_own_settings(folders):
-    from tass_core.training import train_pack
+    from tass_core.training.pack import train_pack
     from tass_core.trial import Trial
 
     dataset = folders.visual((10, 16, 14, 14)).ingest()
