@@ -9,12 +9,37 @@ import torch
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.make import make_world
+from tests.services import MissingServiceError, ObjectStore, Postgres
 
 
 @pytest.fixture(autouse=True)
 def _threads():
     """Give every test the threads that the run was started with, whatever the last one set."""
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server; ``postgres.create(name)`` makes a database."""
+    yield from _serve(Postgres)
+
+
+@pytest.fixture(scope="session")
+def object_store():
+    """An S3 server; ``object_store.environment`` is what its clients need."""
+    yield from _serve(ObjectStore)
+
+
+def _serve(kind):
+    try:
+        service = kind()
+    except MissingServiceError as reason:
+        pytest.skip(str(reason))
+    try:
+        service.start()
+        yield service
+    finally:
+        service.remove()
 
 
 @pytest.fixture(scope="session")

