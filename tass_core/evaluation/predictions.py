@@ -27,6 +27,8 @@ class Predictions:
     predicted: npt.NDArray[np.str_]
     correct: npt.NDArray[np.bool_]
     split: str
+    video: npt.NDArray[np.str_] | None = None
+    """The video that each question is about; None in files that do not say."""
 
     def counts(self) -> dict[str, int]:
         """Return question type -> questions."""
@@ -38,6 +40,8 @@ def write_predictions(path: Path, found: Predictions) -> None:
     """Write predictions to a Parquet file."""
     columns = {name: getattr(found, name) for name in COLUMNS}
     columns["split"] = [found.split] * len(found.question_id)
+    if found.video is not None:
+        columns["video"] = found.video
     with write_atomically(path) as partial:
         pq.write_table(pa.table(columns), partial)
 
@@ -49,16 +53,22 @@ def read_predictions(path: Path) -> Predictions:
         DataError: the file is damaged, or holds no predictions.
     """
     try:
-        table = pq.read_table(path, columns=list(COLUMNS)).sort_by("question_id")
+        table = pq.read_table(path).sort_by("question_id")
+        table.select(COLUMNS)
         split = str(table["split"][0])
-    except (OSError, IndexError, pa.ArrowException) as error:
+    except (OSError, IndexError, KeyError, pa.ArrowException) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: no predictions can be read ({reason}); fetch it again") from None
     return Predictions(
         question_id=table["question_id"].to_numpy().astype(np.int64),
-        type=np.asarray(table["type"].to_pylist(), dtype=np.str_),
-        answer=np.asarray(table["answer"].to_pylist(), dtype=np.str_),
-        predicted=np.asarray(table["predicted"].to_pylist(), dtype=np.str_),
+        type=_texts(table, "type"),
+        answer=_texts(table, "answer"),
+        predicted=_texts(table, "predicted"),
         correct=np.asarray(table["correct"].to_pylist(), dtype=np.bool_),
         split=split,
+        video=_texts(table, "video") if "video" in table.column_names else None,
     )
+
+
+def _texts(table: pa.Table, column: str) -> npt.NDArray[np.str_]:
+    return np.asarray(table[column].to_pylist(), dtype=np.str_)

@@ -13,8 +13,8 @@ from tass_core.evaluation.predictions import Predictions, read_predictions, writ
 from tests import ROOT
 
 
-@pytest.fixture
-def found():
+@pytest.fixture(params=["videos", "no videos"])
+def found(request):
     return Predictions(
         question_id=np.array([7, 3, 5]),
         type=np.array(["av_loc", "a_count", "a_count"]),
@@ -22,6 +22,7 @@ def found():
         predicted=np.array(["right", "two", "one"]),
         correct=np.array([False, True, False]),
         split="test",
+        video=np.array(["b", "a", "b"]) if request.param == "videos" else None,
     )
 
 
@@ -31,7 +32,7 @@ def test_what_is_read_is_what_was_written_by_question(found, tmp_path):
     order = np.array([1, 2, 0])
     for item in fields(Predictions):
         value = getattr(found, item.name)
-        wanted = value if item.name == "split" else value[order]
+        wanted = value[order] if isinstance(value, np.ndarray) else value
         np.testing.assert_array_equal(getattr(read, item.name), wanted)
     assert read.counts() == {"a_count": 2, "av_loc": 1}
 
