@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from tass_core.batches.example import example_batch
 from tass_core.batches.source import BatchSource
 from tass_core.config import OptimiserConfig, TrialConfig
 from tass_core.data.folder.dataset import Dataset
@@ -20,7 +21,7 @@ from tass_core.devices import synchronise
 from tass_core.randomness import noise_key
 from tass_core.systems import build_network, system_named
 from tass_core.systems.matmuls import FastLinear
-from tass_core.systems.protocol import Batch, Negatives, Noise, Shapes
+from tass_core.systems.protocol import Batch, Noise, Shapes
 from tass_core.training.groups import Solo, take_step
 from tass_core.training.member import Member
 from tass_core.training.width import measure_rates
@@ -52,7 +53,8 @@ def step_flop(config: TrialConfig, shapes: Shapes) -> float:
 def _flop(system: str, model: Any, loss: Any, size: int, shapes: Shapes) -> float:
     settings = OptimiserConfig(batch_size=size)
     config = TrialConfig(system, model, loss, optimiser=settings)
-    return batch_flop(config, shapes, empty_batch(config, shapes))
+    batch = example_batch(config.needs(), shapes, range(size), device="meta")
+    return batch_flop(config, shapes, batch)
 
 
 def batch_flop(config: TrialConfig, shapes: Shapes, batch: Batch) -> float:
@@ -67,37 +69,6 @@ def batch_flop(config: TrialConfig, shapes: Shapes, batch: Batch) -> float:
         terms = system.losses(network(batch, noise), batch, config.model, config.loss, "train")
         torch.stack([term.total for term in terms.values() if term.weight]).sum().backward()
     return float(counter.get_total_flops())
-
-
-def empty_batch(config: TrialConfig, shapes: Shapes) -> Batch:
-    """Return a training batch without data, of questions on a video each."""
-    needs, count = config.needs(), config.optimiser.batch_size
-    frames, rows = (count, shapes.segments), torch.arange(count)
-    visual = torch.empty(*frames, shapes.regions, shapes.visual, device="meta")
-    text = {
-        "sentence": torch.empty(count, shapes.text),
-        "words": torch.empty(count, shapes.words, shapes.text),
-        "tokens": torch.zeros(count, shapes.words, dtype=torch.int64),
-    }
-    negatives = Negatives(
-        source_video=torch.zeros(frames, dtype=torch.int64),
-        source_time=torch.zeros(frames, dtype=torch.int64),
-        pairs=torch.arange(count * shapes.segments),
-        visual=visual if needs.negatives == "dataset" else None,
-    )
-    return Batch(
-        visual=visual if "visual" in needs.arrays else None,
-        audio=torch.empty(*frames, shapes.audio),
-        video=rows,
-        slot=torch.zeros_like(rows),
-        slots=1,
-        first_video=0,
-        rows=rows,
-        answer=torch.zeros_like(rows),
-        word_count=torch.ones_like(rows),
-        negatives=None if needs.negatives == "none" else negatives,
-        **{name: value for name, value in text.items() if name in needs.arrays},
-    )
 
 
 def product_rates(device: str, dtype: torch.dtype, *, repeats: int = 10) -> tuple[float, float]:

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tass_core.batches.example import example_batch, example_shapes
 from tass_core.config import TrialConfig
 from tass_core.data.folder.records import Features
 from tass_core.randomness import noise_key
 from tass_core.systems import system_named
-from tass_core.systems.protocol import Batch, Needs, Negatives, Noise, Output, Shapes, System
+from tass_core.systems.protocol import Batch, Negatives, Noise, Output, System
 from tass_core.training.groups import Group, Solo, Stack
 from tass_core.training.member import Member
 from tass_core.trial import Trial
@@ -42,74 +43,13 @@ def check_system(system: System[Any, Any], values: Mapping[str, Any] | None = No
     config = TrialConfig(system.name, system.model(), system.loss()).with_values(values or {})
     canonical = config.canonical()
     _require(canonical.canonical() == canonical, "canonical() changes what it returned")
-    batch = example_batch(config.needs())
+    batch = example_batch(config.needs(), example_shapes(config.needs()))
     member = _member(config)
     _check_output(member.forward(batch), batch)
     _check_questions(member, batch)
     _check_losses(member, batch)
     if system.stackable:
         _check_stack(config, batch)
-
-
-def example_batch(needs: Needs, questions: int = 5, videos: int = 3) -> Batch:
-    """Return random questions on some videos, in float64, with negatives where they are needed.
-
-    Args:
-        needs: what is to be in it.
-        questions: B; the first of them lie on one video each, the rest on the last.
-        videos: U, at least 2.
-    """
-    shapes, source = example_shapes(needs), torch.Generator().manual_seed(0)
-
-    def draw(*size: int) -> Tensor:
-        return torch.randn(*size, generator=source, dtype=torch.float64)
-
-    video = torch.arange(questions).clamp_max(videos - 1)
-    slots, frames = questions - videos + 1, (videos, shapes.segments)
-    maps = draw(*frames, shapes.regions, shapes.visual)
-    count = torch.arange(questions) % shapes.words + 1
-    real = torch.arange(shapes.words) < count[:, None]
-    text = {
-        "sentence": draw(questions, shapes.text),
-        "words": draw(questions, shapes.words, shapes.text) * real.unsqueeze(-1),
-        "tokens": torch.randint(1, max(shapes.vocabulary, 2), real.shape, generator=source) * real,
-    }
-    asking = (torch.arange(videos)[:, None] - 1).expand(frames) % videos
-    filled = torch.arange(slots) < torch.bincount(video)[asking].unsqueeze(-1)
-    negatives = Negatives(
-        source_video=asking,
-        source_time=torch.arange(shapes.segments).flip(0).expand(frames),
-        pairs=filled.flatten().nonzero().squeeze(-1),
-        visual=draw(*maps.shape) if needs.negatives == "dataset" else None,
-    )
-    return Batch(
-        visual=maps if "visual" in needs.arrays else None,
-        audio=draw(*frames, shapes.audio),
-        video=video,
-        slot=(torch.arange(questions) - (videos - 1)).clamp_min(0),
-        slots=slots,
-        first_video=0,
-        rows=torch.arange(questions),
-        answer=torch.randint(shapes.answers, (questions,), generator=source),
-        word_count=count if needs.arrays & {"words", "tokens"} else None,
-        negatives=negatives if needs.negatives != "none" else None,
-        **{name: value for name, value in text.items() if name in needs.arrays},
-    )
-
-
-def example_shapes(needs: Needs) -> Shapes:
-    """Return the shapes of ``example_batch``."""
-    tokens = "tokens" in needs.arrays
-    return Shapes(
-        segments=4,
-        regions=9,
-        visual=12,
-        audio=10,
-        text=0 if tokens else 8,
-        words=5,
-        vocabulary=11 if tokens else 0,
-        answers=6,
-    )
 
 
 def _member(config: TrialConfig, seed: int = 0) -> Member:

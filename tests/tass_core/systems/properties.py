@@ -5,19 +5,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from tass_core.batches.example import example_batch, example_shapes
 from tass_core.config import TrialConfig
 from tass_core.randomness import initialise, noise_key
 from tass_core.systems import build_network, parameter_counts, system_named
 from tass_core.systems.protocol import Noise, Shapes
-from tests.tass_core.systems.batches import SHAPES, make_batch
 
 PAPER = Shapes(
     segments=10, regions=49, visual=512, audio=128, text=0, words=20, vocabulary=93, answers=42
 )
 """ResNet-18, VGGish and 93 words, as the counts of parameters are told for."""
 
-CLIP = replace(SHAPES, vocabulary=0)
-TOKENS = replace(SHAPES, text=0)
 QUESTIONS = (0, 1, 1, 2)
 """The video of each question of a small batch."""
 
@@ -26,27 +24,17 @@ def configure(system, values=()):
     return TrialConfig().replace("system", system).with_values(dict(values))
 
 
-def exact(batch):
-    return batch.map(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
-
-
-def shapes_of(config):
-    return CLIP if config.model.encoder == "clip" else TOKENS
-
-
 def network(config, seed=0):
     """A network that computes in float64."""
-    model = build_network(config, shapes_of(config))
+    model = build_network(config, example_shapes(config.needs()))
     initialise(model, seed)
     return model.double().eval()
 
 
-def questions(config, videos=QUESTIONS, **options):
-    """A batch in float64 that holds what the system reads, and nothing more."""
-    batch = exact(make_batch(videos, negatives=False, **options))
-    wanted = config.needs().arrays
-    absent = {n: None for n in ("visual", "sentence", "words", "tokens") if n not in wanted}
-    return replace(batch, **absent)
+def questions(config, videos=QUESTIONS, seed=0):
+    """A batch in float64 that holds what the system reads, without negatives."""
+    needs = replace(config.needs(), negatives="none")
+    return example_batch(needs, example_shapes(needs), videos, seed=seed)
 
 
 def count(config, shapes):
@@ -69,7 +57,7 @@ def in_other_order(batch, what, seed=1):
 def assert_padding_means_nothing(config):
     """What stands after a question's last word is never read."""
     model, batch = network(config), questions(config)
-    beyond = torch.arange(SHAPES.words) >= batch.word_count[:, None]
+    beyond = torch.arange(example_shapes(config.needs()).words) >= batch.word_count[:, None]
     assert beyond.any()
     if batch.tokens is not None:
         other = replace(batch, tokens=torch.where(beyond, 7, batch.tokens))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tass_core.batches.example import example_batch, example_shapes
 from tass_core.checkpoints import load_checkpoint
 from tass_core.errors import ConfigError
 from tass_core.evaluation.answering import evaluate
@@ -18,7 +19,6 @@ from tass_core.training.pack import train_pack
 from tass_core.training.results import TrialResult
 from tass_core.trial import Trial
 from tests.tass_core.systems import properties
-from tests.tass_core.systems.batches import make_batch
 from tests.tass_core.systems.properties import PAPER, configure, linear, softmax, weights_of
 from tests.tass_core.training.test_groups import compare
 
@@ -68,7 +68,8 @@ def test_a_frame_is_its_mean_and_the_regions_that_the_sound_picks():
 
 def test_the_match_task_begins_as_a_coin_toss():
     config = configure("avst", {"model.width": 64})
-    model, batch = properties.network(config), properties.exact(make_batch())
+    needs, model = config.needs(), properties.network(config)
+    batch = example_batch(needs, example_shapes(needs), properties.QUESTIONS)
     output = model(batch, Noise(noise_key(0, 1, 0), batch.rows))
     term = AVST.losses(output, batch, config.model, config.loss, "train")["s"]
     assert term.count == 2 * 4 * 4

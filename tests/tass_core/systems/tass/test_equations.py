@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tass_core.batches.example import example_batch, example_shapes
+from tass_core.config import TrialConfig
 from tass_core.systems.blocks.attention import QuestionAttention
 from tass_core.systems.blocks.match import answer_term, match_loss
 from tass_core.systems.blocks.regions import region_scores
@@ -21,7 +23,6 @@ from tass_core.systems.tass.losses import (
 )
 from tass_core.systems.tass.spatial import SpatialGrounding, target_aware_attention
 from tass_core.systems.tass.temporal import order_streams, split_streams
-from tests.tass_core.systems.batches import make_batch
 
 
 def softmax(values):
@@ -177,7 +178,8 @@ def test_match_loss_is_equation_6_over_both_kinds_of_pairs():
 
 
 def test_answer_loss_is_the_mean_negative_log_probability():
-    batch = make_batch()
+    needs = TrialConfig().needs()
+    batch = example_batch(needs, example_shapes(needs), (0, 1, 1, 2))
     logits = np.random.default_rng(2).normal(size=(4, 6))
     answers = batch.answer.tolist()
     want = np.mean([-math.log(softmax(row)[k]) for row, k in zip(logits, answers, strict=True)])

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tass_core.batches.example import example_batch, example_shapes
 from tass_core.config import TrialConfig
 from tass_core.randomness import initialise, noise_key
 from tass_core.systems import build_network, parameter_counts
@@ -12,9 +13,13 @@ from tass_core.systems.protocol import Noise, Shapes
 from tass_core.systems.tass import TASS
 from tass_core.systems.tass.config import ORDERINGS
 from tass_core.systems.tass.spatial import target_aware_attention
-from tests.tass_core.systems.batches import SHAPES, make_batch
 
 SMALL = TrialConfig().with_values({"model.width": 16, "model.heads": 2})
+SHAPES = example_shapes(SMALL.needs())
+
+
+def make_batch(videos=(0, 1, 1, 2)):
+    return example_batch(SMALL.needs(), SHAPES, videos, dtype=torch.float32)
 
 
 def network(config, seed=0, shapes=SHAPES):
@@ -36,7 +41,7 @@ def gradients(config, batch, seed=0):
 
 def test_a_question_is_answered_alike_alone_and_beside_others_on_its_video():
     model = network(SMALL)
-    together = make_batch((0, 1, 1, 2))
+    together = make_batch()
     output = model(together)
     for question, video in enumerate((0, 1, 1, 2)):
         alone = make_batch((0,))
