@@ -11,16 +11,29 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from filelock import FileLock, Timeout
 
-from tracking.events import Event, Origin, TrialOpened
+from tracking.events import Event, Origin, TrialEnded, TrialOpened, WeightsDropped
 from tracking.outbox import Outbox, Posted
-from tracking.writer import OrphanError, RefusedError, Writer
+from tracking.writer import MissingError, OrphanError, RefusedError, Writer
 
 logger = logging.getLogger(__name__)
 
 _PAUSES = (0.5, 1.0, 2.0, 5.0)
+GRACE = 60.0
+"""Seconds in which a shared file system may not show a new file yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """A lane that could not be delivered."""
+
+    since: float
+    again: float
+    """When it is tried next."""
+    reason: str
 
 
 class Delivery:
@@ -30,24 +43,26 @@ class Delivery:
         outbox: what to carry.
         writer: where to.
         again: seconds until a lane that could not be delivered is tried again.
+        grace: seconds after which an event is refused whose files are still missing.
     """
 
-    def __init__(self, outbox: Outbox, writer: Writer, again: float = 10.0) -> None:
-        self._outbox, self._writer, self._again = outbox, writer, again
+    def __init__(
+        self, outbox: Outbox, writer: Writer, again: float = 10.0, grace: float = GRACE
+    ) -> None:
+        self._outbox, self._writer, self._again, self._grace = outbox, writer, again, grace
         self._carrier = FileLock(outbox.path.with_suffix(".lock"), timeout=0)
         self._before = {letter.number for letter in outbox.dead_letters()}
         self._wake = threading.Event()
         self._closing = False
         self.away: str | None = None
         """Why the store takes nothing at the moment, or None."""
-        self._late: dict[str, tuple[float, str]] = {}
-        """Lane -> when it is tried again, and why it waits."""
+        self._late: dict[str, _Late] = {}
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
     @property
     def trouble(self) -> str | None:
         """Why the store does not take everything at the moment, or None when it does."""
-        return self.away or next((reason for _, reason in self._late.values()), None)
+        return self.away or next((late.reason for late in self._late.values()), None)
 
     @property
     def refused(self) -> dict[str, str]:
@@ -111,8 +126,8 @@ class Delivery:
     def _carry(self) -> bool:
         """Deliver the next events; return whether there were any."""
         now = time.monotonic()
-        waiting = {lane for lane, (until, _) in self._late.items() if until > now}
-        taken = self._outbox.take(without=waiting)
+        waiting = {lane for lane, late in self._late.items() if late.again > now}
+        taken = [self._settled(posted) for posted in self._outbox.take(without=waiting)]
         try:
             for origin, group in itertools.groupby(taken, lambda posted: posted.origin):
                 self._writer.apply(origin, [posted.event for posted in group])
@@ -132,23 +147,40 @@ class Delivery:
                 continue
             try:
                 self._writer.apply(posted.origin, [posted.event])
-            except RefusedError as error:
-                if isinstance(error, OrphanError) and self._may_come(posted.event):
+            except (RefusedError, MissingError) as error:
+                if self._may_come(posted, error):
                     stuck[posted.lane] = str(error)
                 else:
                     logger.error("MLflow refuses an event for good: %s", error)
                     self._outbox.refuse(posted, str(error))
+                    self._late.pop(posted.lane, None)
             except Exception as error:
                 self._writer.ping()
                 stuck[posted.lane] = str(error) or type(error).__name__
             else:
                 self._arrived([posted])
-        until = time.monotonic() + self._again
-        self._late.update((lane, (until, reason)) for lane, reason in stuck.items())
+        now = time.monotonic()
+        for lane, reason in stuck.items():
+            since = self._late[lane].since if lane in self._late else now
+            self._late[lane] = _Late(since, now + self._again, reason)
 
-    def _may_come(self, event: Event) -> bool:
-        """Whether the sweep's run that an event misses is still in the outbox."""
-        return isinstance(event, TrialOpened) and self._outbox.backlog(event.sweep) > 0
+    def _settled(self, posted: Posted) -> Posted:
+        """Let a trial's end name no checkpoint that has been dropped meanwhile."""
+        event = posted.event
+        if not isinstance(event, TrialEnded) or event.weights is None:
+            return posted
+        if not any(isinstance(later, WeightsDropped) for later in self._outbox.behind(posted)):
+            return posted
+        return replace(posted, event=replace(event, weights=None))
+
+    def _may_come(self, posted: Posted, error: RefusedError | MissingError) -> bool:
+        """Whether what an event misses may still come: its sweep's run, or a file."""
+        if isinstance(error, MissingError):
+            late = self._late.get(posted.lane)
+            return late is None or time.monotonic() - late.since < self._grace
+        if not isinstance(error, OrphanError) or not isinstance(posted.event, TrialOpened):
+            return False
+        return self._outbox.backlog(posted.event.sweep) > 0
 
     def _arrived(self, posted: Sequence[Posted]) -> None:
         self._outbox.confirm(posted)

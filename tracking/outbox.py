@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS events (
     refused TEXT
 )
 """
+_LANES = "CREATE INDEX IF NOT EXISTS lanes ON events (lane, number)"
 _BUSY = 60.0
 """Seconds to wait for another driver that is writing."""
 
@@ -78,6 +79,7 @@ class Outbox:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.execute(_TABLE)
+            self._database.execute(_LANES)
 
     def post(self, origin: Origin, events: Sequence[Event]) -> None:
         """Add events to the end, and return once they are on disk."""
@@ -107,6 +109,18 @@ class Outbox:
             except (TrackingError, ValueError, TypeError) as error:
                 self._refuse(number, str(error))
         return taken
+
+    def behind(self, posted: Posted) -> list[Event]:
+        """Return the events of its lane that wait behind one, but for damaged ones."""
+        rows = self._read(
+            "SELECT event FROM events WHERE refused IS NULL AND lane = ? AND number > ?",
+            (posted.lane, posted.number),
+        )
+        found: list[Event] = []
+        for (text,) in rows:
+            with contextlib.suppress(TrackingError):
+                found.append(from_json(text))
+        return found
 
     def confirm(self, posted: Sequence[Posted]) -> None:
         """Forget events that have arrived."""

@@ -264,16 +264,38 @@ class Snapshot:
     def predictions(self, run: TrialRun) -> Predictions | None:
         """Return a trial's test answers, or None when the run holds none.
 
+        A file of an older version does not name the videos; they come from the latest trial on
+        the same dataset, when that one's file does.
+
         Raises:
-            TrackingError: the store does not answer, or the file is damaged.
+            TrackingError: the store does not answer.
+            DataError: the file is damaged.
         """
-        if run.run_id not in self._predictions:
-            self._predictions[run.run_id] = self._reader.predictions(run)
-        return self._predictions[run.run_id]
+        found = self._read(run)
+        if found is None or found.video is not None:
+            return found
+        latest = self._latest(run.fingerprint)
+        asked = None if latest is None else self._read(latest)
+        return found if asked is None else found.with_videos(asked)
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return (epoch, value) of a metric, by epoch."""
         return self._reader.history(run_id, metric)
+
+    def _read(self, run: TrialRun) -> Predictions | None:
+        if run.run_id not in self._predictions:
+            self._predictions[run.run_id] = self._reader.predictions(run)
+        return self._predictions[run.run_id]
+
+    def _latest(self, fingerprint: str) -> TrialRun | None:
+        """Return the finished trial on a dataset that was started last: it names the videos."""
+        finished = (
+            run
+            for runs in self.trials.values()
+            for run in runs
+            if run.fingerprint == fingerprint and run.state == "finished"
+        )
+        return max(finished, key=lambda run: run.started, default=None)
 
 
 def chosen(runs: Sequence[TrialRun]) -> TrialRun:

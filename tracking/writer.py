@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
+import json
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException, RestException
 from requests import RequestException
 
-from tass_core.errors import TrackingError
+from tass_core.errors import DataError, TrackingError
+from tass_core.evaluation.predictions import read_predictions
 from tracking import schema
 from tracking.connect import PAGE, connect, first_line, ping, shown, sqlite_path
 from tracking.events import (
@@ -34,16 +36,28 @@ from tracking.events import (
     WeightsDropped,
 )
 
-GRACE = 60.0
-"""Seconds in which a shared file system may not show a new file yet."""
 _FINAL_CODES = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 
-Fetch = Callable[[str, str], Path]
-"""Returns a local path, given a storage and a path below it; FileNotFoundError when it is gone."""
+CHECKPOINT_FILES = ("config.json", "metrics.json", "model.safetensors")
+"""What a checkpoint's folder has to hold; see ``tass_core.checkpoints``."""
+
+
+class Files(Protocol):
+    """The files that events name, by their storage and their path below it."""
+
+    def fetch(self, storage: str, relative: str) -> Path:
+        """Return a path of this machine; FileNotFoundError when the storage has no such file."""
+
+    def sizes(self, storage: str, relative: str) -> Mapping[str, int]:
+        """Return path -> bytes of the files in a folder; of none when it is not there."""
 
 
 class AwayError(TrackingError):
     """The store, or something on the way to it, does not take an event at the moment."""
+
+
+class MissingError(AwayError):
+    """A file that an event names is not in its storage, or not yet."""
 
 
 class RefusedError(TrackingError):
@@ -59,14 +73,14 @@ class Writer:
 
     Args:
         uri: the tracking URI.
-        fetch: finds the files that events name.
+        files: finds the files that events name.
 
     Raises:
         TrackingError: the store cannot be reached.
     """
 
-    def __init__(self, uri: str, fetch: Fetch) -> None:
-        self.uri, self._fetch = uri, fetch
+    def __init__(self, uri: str, files: Files) -> None:
+        self.uri, self._files = uri, files
         self._client = connect(uri)
         self._experiments: dict[str, str] = {}
         self._runs: dict[str, str] = {}
@@ -77,7 +91,7 @@ class Writer:
         """Write events in their order; repeating the same ones changes nothing.
 
         Raises:
-            AwayError: everything may be tried again.
+            AwayError: everything may be tried again; MissingError says that a file is missing.
             RefusedError: one of the events will never be taken; the later ones are not written.
         """
         with self._answers():
@@ -191,6 +205,7 @@ class Writer:
             final = {k: v for k, v in event.metrics.items() if k.startswith(schema.FINAL)}
             final[schema.BEST] = event.metrics[schema.VALIDATION]
             points = [Metric(name, value, at, event.best_epoch) for name, value in final.items()]
+            self._check_weights(origin, event)
             self._client.log_batch(run_id, metrics=points)
             self._log_predictions(run_id, origin, event)
         if event.weights:
@@ -204,16 +219,36 @@ class Writer:
         self._set_tags(run_id, tags)
         self._client.set_terminated(run_id, schema.ENDS[event.status], at)
 
+    def _check_weights(self, origin: Origin, event: TrialEnded) -> None:
+        """Refuse a checkpoint that is not whole, or another trial's."""
+        if event.weights is None:
+            return
+        sizes = self._files.sizes(origin.storage, event.weights)
+        missing = [name for name in CHECKPOINT_FILES if not sizes.get(name)]
+        if missing:
+            raise MissingError(
+                f"trial {event.key}: its checkpoint {origin.storage}/{event.weights} lacks "
+                f"{', '.join(missing)}"
+            )
+        config = self._fetched(origin, event, f"{event.weights}/config.json")
+        owner = json.loads(config.read_text())["trial_key"]
+        if owner != event.key:
+            raise RefusedError(f"trial {event.key}: its checkpoint is that of trial {owner}")
+
     def _log_predictions(self, run_id: str, origin: Origin, event: TrialEnded) -> None:
         if event.predictions is None:
             raise RefusedError(f"trial {event.key} is said to be finished, but without predictions")
+        path = self._fetched(origin, event, event.predictions)
         try:
-            path = self._fetch(origin.storage, event.predictions)
-        except FileNotFoundError as error:
-            gone = time.time() - event.at > GRACE
-            raise (RefusedError if gone else AwayError)(
-                f"trial {event.key}: its predictions are not in the storage ({error})"
-            ) from None
+            found = read_predictions(path)
+        except DataError as error:
+            raise MissingError(f"trial {event.key}: {error}") from None
+        if found.video is None:
+            raise RefusedError(
+                f"trial {event.key}: its predictions name no videos, since an older version of "
+                f"tass-lab made them; remove {Path(event.predictions).parents[2]} from "
+                f"{origin.storage} and run the sweep again, which trains its trials anew"
+            )
         folder, _, name = schema.PREDICTIONS.rpartition("/")
         with tempfile.TemporaryDirectory(prefix="tass-") as scratch:
             named = Path(scratch) / name
@@ -221,6 +256,14 @@ class Writer:
             self._client.log_artifact(run_id, str(named), folder)
             if not self._comes_back(run_id, named):
                 raise AwayError(f"trial {event.key}: its predictions cannot be read back")
+
+    def _fetched(self, origin: Origin, event: TrialEnded, relative: str) -> Path:
+        try:
+            return self._files.fetch(origin.storage, relative)
+        except FileNotFoundError as error:
+            raise MissingError(
+                f"trial {event.key}: {Path(relative).name} is not in the storage ({error})"
+            ) from None
 
     def _comes_back(self, run_id: str, predictions: Path) -> bool:
         try:

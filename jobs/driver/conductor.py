@@ -139,20 +139,21 @@ class Conductor:
 
     def _take(self, events: Sequence[Result]) -> None:
         """Record what is new and stays so."""
-        self.record(events)
+        weights: dict[str, str] = {}
+        for event in events:
+            if isinstance(event, TrialEnded):
+                weights |= self.retention.end(event)
+        # That checkpoints go is told before they do: MLflow never names one that is gone.
+        gone = [WeightsDropped(key=key, at=time.time()) for key in weights]
+        self.record([*events, *gone])
         self.source.observe(events)
         for event in events:
             self.progress.take(event)
             if isinstance(event, TrialEnded):
                 self.watcher.ended(self.progress, event)
-                self._drop(self.retention.end(event))
-        self._show()
-
-    def _drop(self, weights: dict[str, str]) -> None:
-        """Say that checkpoints go, and remove them: MLflow never names one that is gone."""
-        self.record([WeightsDropped(key=key, at=time.time()) for key in weights])
         for folder in weights.values():
             self.storage.delete(folder)
+        self._show()
 
     def _show(self) -> None:
         self.progress.packs = len(self._flying)

@@ -73,7 +73,7 @@ class Session:
         self.progress = Progress(plan.sweep, plan.trials, {k: plan.name(k) for k in plan.trials})
         self.started = time.monotonic()
         self._startup: float | None = None
-        self._writer = Writer(uri, fetch)
+        self._writer = Writer(uri, Files())
         self._writer.open(self.origin.dataset)
         self.reader = Reader(uri)
         self._delivery = Delivery(Outbox(home, store_name(uri)), self._writer)
@@ -208,9 +208,16 @@ def open_session(plan: Plan, setting: Setting) -> Iterator[Session]:
         ) from None
 
 
-def fetch(place: str, relative: str) -> Path:
-    """Return a path of this machine of something in a storage; FileNotFoundError for nothing."""
-    return _opened(place).fetch(relative)
+class Files:
+    """The files that events name: those of the storage that each event comes from."""
 
+    def __init__(self) -> None:
+        self._opened = functools.cache(open_storage)
 
-_opened = functools.cache(open_storage)
+    def fetch(self, storage: str, relative: str) -> Path:
+        """Return a path of this machine; FileNotFoundError when the storage has no such file."""
+        return self._opened(storage).fetch(relative)
+
+    def sizes(self, storage: str, relative: str) -> Mapping[str, int]:
+        """Return path -> bytes of the files in a folder."""
+        return self._opened(storage).sizes(relative)

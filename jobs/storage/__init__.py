@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -48,6 +48,9 @@ class Storage(Protocol):
         Raises:
             FileNotFoundError: it is not there.
         """
+
+    def sizes(self, relative: str) -> Mapping[str, int]:
+        """Return path below it -> bytes of the files in a folder of the storage; none is empty."""
 
     def split(self, pack: Pack, key: str) -> Pack:
         """Return a pack of one member, which goes on from where the whole pack stopped."""

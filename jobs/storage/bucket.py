@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pyarrow import fs
@@ -82,7 +82,7 @@ class Bucket:
                 self._make_parent(target)
                 fs.copy_files(str(path), target, None, self._fs)
                 self._copied[path] = mark
-        for name in self._names(root):
+        for name in self._files(root):
             if not (folder / name).exists():
                 self._fs.delete_file(f"{root}/{name}")
 
@@ -107,6 +107,10 @@ class Bucket:
         fs.copy_files(source, str(target), self._fs, None)
         return target
 
+    def sizes(self, relative: str) -> Mapping[str, int]:
+        """Return path -> bytes of the files in a folder."""
+        return {name: info.size for name, info in self._files(f"{self._root}/{relative}").items()}
+
     def split(self, pack: Pack, key: str) -> Pack:
         """Return a pack of one member; the bucket copies its files by itself."""
         alone = Pack({key: pack.members[key]}, attempt=pack.attempt)
@@ -114,7 +118,7 @@ class Bucket:
         index = self._text(f"{source}/{INDEX}")
         if index is None or self._type(f"{target}/{INDEX}") != fs.FileType.NotFound:
             return alone
-        for name in self._names(source):
+        for name in self._files(source):
             if name.startswith(("state-", f"trials/{key}/")):
                 self._make_parent(f"{target}/{name}")
                 self._fs.copy_file(f"{source}/{name}", f"{target}/{name}")
@@ -134,11 +138,11 @@ class Bucket:
     def _type(self, path: str) -> fs.FileType:
         return self._fs.get_file_info(path).type
 
-    def _names(self, folder: str) -> list[str]:
+    def _files(self, folder: str) -> dict[str, fs.FileInfo]:
         """Return the files below a folder, by their paths from there."""
         selector = fs.FileSelector(folder, allow_not_found=True, recursive=True)
         found = [info for info in self._fs.get_file_info(selector) if info.is_file]
-        return [str(Path(info.path).relative_to(folder)) for info in found]
+        return {str(Path(info.path).relative_to(folder)): info for info in found}
 
     def _text(self, path: str) -> str | None:
         if self._type(path) != fs.FileType.File:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jobs.packs import Pack
@@ -68,6 +68,12 @@ class Folder:
         if not path.exists():
             raise FileNotFoundError(f"{path} is not there")
         return path
+
+    def sizes(self, relative: str) -> Mapping[str, int]:
+        """Return path -> bytes of the files in a folder."""
+        root = self._root / relative
+        files = [path for path in root.rglob("*") if path.is_file()]
+        return {str(path.relative_to(root)): path.stat().st_size for path in files}
 
     def split(self, pack: Pack, key: str) -> Pack:
         """Return a pack of one member; its folder shares the files with the whole pack's."""

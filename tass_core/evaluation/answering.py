@@ -41,9 +41,9 @@ class Evaluation:
     temporal: npt.NDArray[np.float32] | None
     """[Q, T] weight of all modalities on every segment, summing to 1, or None without any."""
 
-    def predictions(self, split: str, answers: Sequence[str]) -> Predictions:
-        """Return the answers in words; ``answers`` are the dataset's, by index."""
-        names, asked = np.array(answers), self.questions
+    def predictions(self, split: str, dataset: Dataset) -> Predictions:
+        """Return the answers in words, and the video of every question by its id."""
+        names, asked = np.array(dataset.answers), self.questions
         return Predictions(
             question_id=asked.question_id,
             type=np.array(QUESTION_TYPES)[asked.type],
@@ -51,6 +51,7 @@ class Evaluation:
             predicted=names[self.predicted],
             correct=self.predicted == asked.answer,
             split=split,
+            video=np.array(dataset.video_ids)[asked.video],
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,16 @@ class Predictions:
     split: str
     video: npt.NDArray[np.str_] | None = None
     """The video that each question is about; None in files that do not say."""
+
+    def with_videos(self, other: Predictions) -> Predictions:
+        """Return these predictions with the videos of others that answer the same questions.
+
+        They stay without when the others have none either, or answer other questions.
+        """
+        known = self.video is not None or other.video is None
+        if known or not np.array_equal(self.question_id, other.question_id):
+            return self
+        return replace(self, video=other.video)
 
     def counts(self) -> dict[str, int]:
         """Return question type -> questions."""

@@ -76,7 +76,7 @@ class Scorer:
             final["questions_per_s"] = sum(speeds) / len(speeds)
             record.end("finished", final=final)
             if self.shard.first:
-                found = evaluation.predictions("test", self.dataset.answers)
+                found = evaluation.predictions("test", self.dataset)
                 write_predictions(record.predictions(self.folder), found)
 
     def _load_best(self, member: Member) -> None:

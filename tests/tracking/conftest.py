@@ -1,5 +1,6 @@
 """Real tracking stores: MLflow databases, and its server as a process."""
 
+import json
 import os
 import shutil
 import socket
@@ -80,7 +81,7 @@ def server(template, tmp_path):
 
 @pytest.fixture
 def storage(tmp_path):
-    """A storage folder with one trial's predictions, and what finds files in it."""
+    """A storage folder with one trial's predictions and checkpoint."""
     folder = tmp_path / "storage"
     path = folder / "packs/p/trials/k1/predictions.parquet"
     path.parent.mkdir(parents=True)
@@ -91,13 +92,32 @@ def storage(tmp_path):
         predicted=np.array(["two", "left"]),
         correct=np.array([True, False]),
         split="test",
+        video=np.array(["v2", "v1"]),
     )
     write_predictions(path, answers)
+    write_checkpoint(path.parent / "best", "k1")
+    return Storage(folder)
 
-    def fetch(_place, relative):
-        found = folder / relative
+
+class Storage:
+    """The files of a folder, wherever events say that they are."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def fetch(self, _storage, relative):
+        found = self.folder / relative
         if not found.exists():
             raise FileNotFoundError(found)
         return found
 
-    return fetch
+    def sizes(self, _storage, relative):
+        found = self.folder / relative
+        return {path.name: path.stat().st_size for path in found.glob("*")}
+
+
+def write_checkpoint(folder, key):
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"trial_key": key}))
+    (folder / "metrics.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"weights")

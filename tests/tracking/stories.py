@@ -35,7 +35,11 @@ def trial(key="k1", sweep="s1", at=101.0):
         sweep=sweep,
         name="TASS · seed 0",
         params={"model.tau": 0.02, "seed": 0},
-        tags={"tass.seed": "0", "tass.environment": "the driver's"},
+        tags={
+            "tass.seed": "0",
+            "tass.environment": "the driver's",
+            "tass.fingerprint": ORIGIN.fingerprint,
+        },
         at=at,
     )
 

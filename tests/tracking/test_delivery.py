@@ -5,7 +5,7 @@ import shutil
 import pytest
 from mlflow import MlflowClient
 
-from tests.tracking.stories import ORIGIN, STORY, contents, ended, epoch, opened, trial
+from tests.tracking.stories import DROPPED, ORIGIN, STORY, contents, ended, epoch, opened, trial
 from tracking.delivery import Delivery
 from tracking.events import Origin
 from tracking.outbox import Outbox
@@ -20,8 +20,9 @@ def start(tmp_path, storage):
     """Return what starts a delivery over the same outbox, each with a writer of its own."""
     started = []
 
-    def begin(uri):
-        delivery = Delivery(Outbox(tmp_path / "home", "store"), Writer(uri, storage), again=0.2)
+    def begin(uri, grace=PATIENCE):
+        outbox, writer = Outbox(tmp_path / "home", "store"), Writer(uri, storage)
+        delivery = Delivery(outbox, writer, again=0.2, grace=grace)
         delivery.start()
         started.append(delivery)
         return delivery
@@ -80,6 +81,48 @@ def test_only_the_lane_in_trouble_waits(uri, start, tmp_path):
     assert delivery.drain(PATIENCE)
     assert delivery.trouble is None
     assert Reader(uri).held("tiny")["k1"].state == "finished"
+
+
+def test_a_missing_file_is_waited_for_and_stops_no_other_trial(uri, start, tmp_path):
+    folder = tmp_path / "storage/packs/p/trials/k1"
+    folder.rename(tmp_path / "late")
+    delivery = start(uri)
+
+    delivery.post(ORIGIN, [*STORY[:5], trial("k2"), ended("k2", "failed")])
+    assert delivery.drain(PATIENCE, lane="k2")
+    assert not delivery.drain(0.5)
+    assert Reader(uri).held("tiny")["k1"].state == "running"
+    assert "lacks config.json" in delivery.trouble
+    (tmp_path / "late").rename(folder)
+
+    assert delivery.drain(PATIENCE)
+    assert Reader(uri).held("tiny")["k1"].state == "finished"
+    assert delivery.trouble is None
+
+
+def test_a_file_that_stays_away_makes_a_dead_letter_and_frees_its_lane(uri, start, tmp_path):
+    shutil.rmtree(tmp_path / "storage")
+    delivery = start(uri, grace=0.3)
+
+    delivery.post(ORIGIN, [*STORY[:5], ended(status="failed")])
+
+    assert delivery.drain(PATIENCE)
+    assert "lacks config.json" in delivery.refused["k1"]
+    assert Reader(uri).held("tiny")["k1"].state == "failed"
+
+
+def test_a_checkpoint_that_was_dropped_before_its_trial_arrived_is_not_waited_for(
+    uri, start, tmp_path
+):
+    outbox = Outbox(tmp_path / "home", "store")
+    outbox.post(ORIGIN, [*STORY[:5], DROPPED])
+    shutil.rmtree(tmp_path / "storage/packs/p/trials/k1/best")
+
+    delivery = start(uri)
+
+    assert delivery.drain(PATIENCE)
+    run = Reader(uri).held("tiny")["k1"]
+    assert (run.state, run.checkpoint, delivery.refused) == ("finished", "", {})
 
 
 def test_trials_wait_for_the_run_of_a_sweep_that_is_late(uri, start, tmp_path):

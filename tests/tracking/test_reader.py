@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
@@ -90,6 +91,20 @@ def test_predictions_are_read_once(uri, writer):
     assert found.counts() == {"a_count": 1, "v_loc": 1}
     assert snapshot.predictions(run) is found
     assert Reader(uri).snapshot().predictions(run) is None
+
+
+def test_videos_that_an_older_file_does_not_name_come_from_the_latest_trial(uri, writer, storage):
+    shutil.copytree(storage.folder / "packs/p/trials/k1", storage.folder / "packs/p/trials/k2")
+    (storage.folder / "packs/p/trials/k2/best/config.json").write_text('{"trial_key": "k2"}')
+    writer.apply(ORIGIN, [*STORY, trial("k2", at=200.0), ended("k2")])
+    [older] = Reader(uri).snapshot().trials["k1"]
+    path = Path(older.artifact_uri) / "predictions/test.parquet"
+    pq.write_table(pq.read_table(path).drop(["video"]), path)
+
+    assert Reader(uri).predictions(older).video is None
+    assert Reader(uri).snapshot().predictions(older).video.tolist() == ["v1", "v2"]
+    MlflowClient(uri).delete_run(Reader(uri).held("tiny")["k2"].run_id)
+    assert Reader(uri).snapshot().predictions(older).video is None
 
 
 def test_damaged_predictions_are_an_error_and_not_an_absence(uri, writer):

@@ -3,16 +3,16 @@
 import http.server
 import shutil
 import threading
-import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
 from tests.tracking.stories import DROPPED, ORIGIN, STORY, contents, ended, epoch, opened, trial
 from tracking.events import Origin, PlanGrew
 from tracking.reader import Reader
-from tracking.writer import AwayError, OrphanError, RefusedError, Writer
+from tracking.writer import AwayError, MissingError, OrphanError, RefusedError, Writer
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ def test_story_of_a_trial_arrives_complete(uri, writer):
         "tass.kind": "trial",
         "tass.trial_key": "k1",
         "tass.seed": "0",
+        "tass.fingerprint": "f1",
         "tass.state": "finished",
         "tass.reason": "",
         "tass.checkpoint": "/runs/packs/p/trials/k1/best",
@@ -134,24 +135,56 @@ def test_a_plan_that_grew_replaces_the_first(uri, writer):
     assert sweep.keys == {"k9"}
 
 
-def test_a_trial_whose_predictions_are_gone_is_never_finished(uri, writer, tmp_path):
-    shutil.rmtree(tmp_path / "storage")
+TRIAL = "storage/packs/p/trials/k1"
 
+
+@pytest.mark.parametrize(
+    ("file", "damage", "error", "said"),
+    [
+        ("predictions.parquet", None, MissingError, "predictions.parquet is not in the storage"),
+        ("predictions.parquet", b"PAR1", MissingError, "no predictions can be read"),
+        ("best/config.json", None, MissingError, r"checkpoint /runs/.*/best lacks config\.json"),
+        ("best/model.safetensors", None, MissingError, r"lacks model\.safetensors"),
+        ("best/model.safetensors", b"", MissingError, r"lacks model\.safetensors"),
+        ("best/config.json", b'{"trial_key": "k2"}', RefusedError, "is that of trial k2"),
+    ],
+)
+def test_a_trial_with_a_file_that_cannot_be_read_is_never_finished(
+    uri, writer, tmp_path, file, damage, error, said
+):
+    path = tmp_path / TRIAL / file
+    whole = path.read_bytes()
+    path.unlink()
+    if damage is not None:
+        path.write_bytes(damage)
     writer.apply(ORIGIN, STORY[:4])
-    with pytest.raises(RefusedError, match=r"k1.*predictions.* not in the storage"):
-        writer.apply(ORIGIN, [ended()])
-    with pytest.raises(RefusedError, match="without predictions"):
-        writer.apply(ORIGIN, [ended(predictions=None)])
 
+    with pytest.raises(error, match=f"k1.*{said}"):
+        writer.apply(ORIGIN, [ended()])
     assert Reader(uri).held("tiny")["k1"].state == "running"
 
+    path.write_bytes(whole)
+    writer.apply(ORIGIN, [ended()])
+    assert Reader(uri).held("tiny")["k1"].state == "finished"
 
-def test_a_shared_file_system_has_a_minute_to_show_new_predictions(writer, tmp_path):
-    shutil.rmtree(tmp_path / "storage")
+
+def test_a_trial_without_predictions_or_their_videos_is_refused(writer, tmp_path):
+    path = tmp_path / TRIAL / "predictions.parquet"
+    pq.write_table(pq.read_table(path).drop(["video"]), path)
     writer.apply(ORIGIN, STORY[:4])
 
-    with pytest.raises(AwayError, match="not in the storage"):
-        writer.apply(ORIGIN, [ended(at=time.time())])
+    with pytest.raises(RefusedError, match="without predictions"):
+        writer.apply(ORIGIN, [ended(predictions=None)])
+    with pytest.raises(RefusedError, match=r"name no videos.*remove packs/p from /runs and run"):
+        writer.apply(ORIGIN, [ended()])
+
+
+def test_a_trial_whose_checkpoint_is_not_kept_needs_none(uri, writer, tmp_path):
+    shutil.rmtree(tmp_path / TRIAL / "best")
+
+    writer.apply(ORIGIN, [*STORY[:4], ended(weights=None)])
+
+    assert Reader(uri).held("tiny")["k1"].state == "finished"
 
 
 def test_a_trial_is_not_finished_before_its_predictions_are_stored(uri, writer, tmp_path):

@@ -93,6 +93,10 @@ def test_trained_pack_can_be_fetched_file_by_file(storage, pack, world):
     for event in ended:
         assert (storage.fetch(event.weights) / "model.safetensors").is_file()
         assert storage.fetch(event.predictions).is_file()
+        sizes = storage.sizes(event.weights)
+        assert sizes.keys() == {"config.json", "metrics.json", "model.safetensors"}
+        copied = storage.fetch(f"{event.weights}/model.safetensors")
+        assert sizes["model.safetensors"] == copied.stat().st_size
     assert states(storage, pack) == dict.fromkeys(sorted(pack.members), "finished")
 
 
@@ -212,6 +216,7 @@ def test_deleted_checkpoint_is_gone_and_the_results_stay(storage, pack, world):
 
     with pytest.raises(FileNotFoundError, match="best-"):
         storage.fetch(end.weights)
+    assert storage.sizes(end.weights) == {}
     assert storage.fetch(end.predictions).is_file()
 
 

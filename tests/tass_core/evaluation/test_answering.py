@@ -34,3 +34,6 @@ def test_answers_are_in_the_splits_order(tiny, base):
     assert first.metrics["loss"] == pytest.approx(wanted, rel=1e-5)
     right = (logits.argmax(dim=1) == answer).double().mean().item()
     assert first.metrics["all"] == pytest.approx(100 * right)
+    found = first.predictions("val", tiny)
+    assert found.video.tolist() == [tiny.video_ids[row] for row in questions.video]
+    assert found.predicted.tolist() == [tiny.answers[row] for row in first.predicted]
