@@ -78,9 +78,33 @@ def active(knob: Knob, chosen: Mapping[str, Scalar]) -> bool:
     return all(chosen.get(name) == value for name, value in knob.needs.items())
 
 
+def locate(space: Sequence[Knob], flat: Mapping[str, Scalar]) -> dict[str, Scalar] | None:
+    """Return the values of a config's active knobs, or None when the space does not hold them.
+
+    Args:
+        space: the knobs.
+        flat: dotted field -> value of the whole config.
+    """
+    point: dict[str, Scalar] = {}
+    for knob in space:
+        if not active(knob, point):
+            continue
+        value = flat.get(knob.field)
+        if value is None or not _holds(knob, value):
+            return None
+        point[knob.field] = value
+    return point
+
+
 def about(contrasts: Iterable[Contrast]) -> set[str]:
     """Return the keys of the tables that contrasts are about."""
     return {term.table for contrast in contrasts for term in contrast.terms}
+
+
+def _holds(knob: Knob, value: Scalar) -> bool:
+    if isinstance(knob, Choice):
+        return value in knob.values
+    return not isinstance(value, str) and knob.low <= value <= knob.high
 
 
 def _fit(knob: Knob, segments: int | None) -> Knob:

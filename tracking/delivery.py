@@ -1,4 +1,4 @@
-"""The delivery: a thread of the driver that carries the outbox to MLflow.
+"""The delivery: a thread of the driver that carries an outbox to MLflow, or to a search's study.
 
 It may lag, fail and try again for as long as the sweep runs; nobody waits for it but the start
 and the end. Of several drivers with one outbox, one at a time carries for all.
@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 
 from tracking.events import Event, Origin, TrialEnded, TrialOpened, WeightsDropped
 from tracking.outbox import Outbox, Posted
-from tracking.writer import MissingError, OrphanError, RefusedError, Writer
+from tracking.writer import MissingError, OrphanError, RefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,18 @@ class _Late:
     reason: str
 
 
+class Sink(Protocol):
+    """Where events go. Both methods raise what they meet; only RefusedError is final."""
+
+    def apply(self, origin: Origin, events: Sequence[Event], /) -> None:
+        """Write events in their order; repeating the same ones changes nothing."""
+
+    def ping(self) -> None:
+        """Raise unless the store answers at all."""
+
+
 class Delivery:
-    """Carries an outbox to a tracking store in the background.
+    """Carries an outbox to a store in the background.
 
     Args:
         outbox: what to carry.
@@ -47,7 +58,7 @@ class Delivery:
     """
 
     def __init__(
-        self, outbox: Outbox, writer: Writer, again: float = 10.0, grace: float = GRACE
+        self, outbox: Outbox, writer: Sink, again: float = 10.0, grace: float = GRACE
     ) -> None:
         self._outbox, self._writer, self._again, self._grace = outbox, writer, again, grace
         self._carrier = FileLock(outbox.path.with_suffix(".lock"), timeout=0)
@@ -119,7 +130,7 @@ class Delivery:
             except Exception as error:
                 # Whatever it is, it must not end the thread: nothing would be carried any more.
                 self.away = str(error) or type(error).__name__
-                logger.warning("MLflow does not take events: %s", self.away)
+                logger.warning("events are not taken: %s", self.away)
                 self._pause(_PAUSES[min(failures, len(_PAUSES) - 1)])
                 failures += 1
 
@@ -151,7 +162,7 @@ class Delivery:
                 if self._may_come(posted, error):
                     stuck[posted.lane] = str(error)
                 else:
-                    logger.error("MLflow refuses an event for good: %s", error)
+                    logger.error("an event is refused for good: %s", error)
                     self._outbox.refuse(posted, str(error))
                     self._late.pop(posted.lane, None)
             except Exception as error:

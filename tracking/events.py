@@ -7,7 +7,7 @@ its way: what becomes known later is another event. Nothing here imports torch o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -123,8 +123,39 @@ class WeightsDropped:
     at: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalTold:
+    """What is new of a search's proposal. It is for the study's database, not for MLflow."""
+
+    study: str
+    """The study's name."""
+    number: int
+    """The proposal's number in the study, 0 for the first."""
+    state: Literal["running", "complete", "pruned", "fail"]
+    values: Sequence[float] = ()
+    """One for each objective; empty without an end."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    """Param -> what it was drawn from, as Optuna writes it."""
+    steps: Mapping[str, float] = field(default_factory=dict)
+    """Epoch -> validation accuracy."""
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    system_attrs: Mapping[str, Any] = field(default_factory=dict)
+    """What the sampler keeps with a proposal."""
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    """What the sampler keeps with the study."""
+    at: float
+
+
 Event: TypeAlias = (
-    SweepOpened | PlanGrew | SweepClosed | TrialOpened | EpochDone | TrialEnded | WeightsDropped
+    SweepOpened
+    | PlanGrew
+    | SweepClosed
+    | TrialOpened
+    | EpochDone
+    | TrialEnded
+    | WeightsDropped
+    | ProposalTold
 )
 Result: TypeAlias = EpochDone | TrialEnded
 """What a worker reports."""
@@ -133,6 +164,8 @@ _KINDS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Ev
 
 def lane(event: Event) -> str:
     """Return the key of the trial or sweep whose run an event belongs to."""
+    if isinstance(event, ProposalTold):
+        return f"{event.study}/{event.number}"
     return event.sweep if isinstance(event, SweepOpened | PlanGrew | SweepClosed) else event.key
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from jobs.choices import Search
+from jobs.driver.proposals import Proposals
 from jobs.driver.run import Begin, Held
-from jobs.driver.session import Session
+from jobs.driver.session import PATIENCE, Session
 from jobs.driver.sources import Queue, Source, Then
-from jobs.driver.study import PackStudy, open_study
+from jobs.driver.study import PackStudy
+from jobs.driver.study_writer import StudyWriter
 from jobs.packing import choose_packs
+from search_spaces.describe import describe_space
+from search_spaces.document import Space
 from search_spaces.plan import FULL_MODEL, Plan, PlannedRow, PlannedTable
-from tass_core.errors import TrackingError
+from tass_core.config import digest
+from tass_core.errors import SweepError
 from tass_core.trial import Trial
+from tracking.connect import shown, sqlite_path, store_name
 from tracking.reader import Reader
-from tracking.schema import BEST, BEST_EPOCH, SEARCH_TABLE, VALIDATION
+from tracking.schema import BEST, SEARCH_TABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +51,12 @@ def searching(plan: Plan, search: Search, tracking_uri: str) -> Begin:
     """Return how a search begins: with its study, and then with the best variants' seeds.
 
     The plan gains the proposed trials and, at the end, one table of the confirmed variants.
-
-    Raises:
-        SweepError: the study's storage cannot be used.
     """
-    study = open_study(plan, plan.document.space, search, tracking_uri)
+    space = plan.document.space
+    name = study_name(plan, space, search)
+    plan.address = digest([name, search.confirm, plan.seeds])[:16]
 
     def begin(session: Session, held: Held) -> Source:
-        def known(key: str) -> Mapping[int, float] | None:
-            return _history(session.reader, held, key)
-
         def confirmation() -> Source:
             session.progress.expected = 0
             missing = _plan_confirmation(session, source, search, held)
@@ -66,13 +68,58 @@ def searching(plan: Plan, search: Search, tracking_uri: str) -> Begin:
                 ),
             )
 
-        size = session.setting.resources.pack_size
-        source = PackStudy(study, plan.document.space, plan, search, size, known)
+        source = PackStudy(
+            _recall(session, name, search.storage or default_storage(tracking_uri)),
+            space,
+            plan,
+            search,
+            session.setting.resources.pack_size,
+            {key: run.metrics[BEST] for key, run in held.items() if BEST in run.metrics},
+            session.grow,
+        )
         session.progress.held = len(plan.trials.keys() & held.keys())
         session.progress.expected = search.trials
         return Then(source, confirmation)
 
     return begin
+
+
+def study_name(plan: Plan, space: Space, search: Search) -> str:
+    """Return the name of a search's study; the same search has the same one."""
+    halving = search.halving and [search.halving.eta, search.halving.min_epochs]
+    described = [
+        plan.base.canonical().to_dict(),
+        plan.fingerprint,
+        plan.seeds[0],
+        list(describe_space(space).items()),
+        halving,
+    ]
+    return f"{plan.sweep}-{plan.dataset['name']}-{digest(described)[:8]}"
+
+
+def default_storage(tracking_uri: str) -> str:
+    """Return the SQLite file beside the tracking database, or in the working directory."""
+    database = sqlite_path(tracking_uri)
+    folder = database.parent if database else Path.cwd()
+    return f"sqlite:///{folder / 'optuna.db'}"
+
+
+def _recall(session: Session, name: str, url: str) -> Proposals:
+    """Return the study as its database holds it, after what earlier drivers left for it.
+
+    Raises:
+        SweepError: the database cannot be used.
+    """
+    writer = StudyWriter(url, name, ["maximize"])
+    delivery = session.carry(writer, f"{store_name(url)}#{name}")
+    if not delivery.drain(PATIENCE) and delivery.away:
+        raise SweepError(
+            f"--study-storage {shown(url)}: an earlier search's results wait for it "
+            f"({delivery.away}); run the same command when it answers"
+        )
+    return Proposals(
+        name, ["maximize"], writer.past(), lambda news: delivery.post(session.origin, news)
+    )
 
 
 def judge(plan: Plan, tracking_uri: str) -> Verdict:
@@ -98,27 +145,14 @@ def judge(plan: Plan, tracking_uri: str) -> Verdict:
     return Verdict(best, others[best], means[FULL_MODEL])
 
 
-def _history(reader: Reader, held: Held, key: str) -> Mapping[int, float] | None:
-    """Return a held trial's accuracies by epoch; a store that is away leaves the best alone."""
-    if key not in held:
-        return None
-    trial = held[key]
-    try:
-        return dict(reader.history(trial.run_id, VALIDATION))
-    except TrackingError:
-        return {int(trial.metrics[BEST_EPOCH]): trial.metrics[BEST]}
-
-
 def _plan_confirmation(
     session: Session, source: PackStudy, search: Search, held: Held
 ) -> dict[str, Trial]:
     """Plan the best variants and the base config with all the seeds; return what is missing."""
     plan, progress = session.plan, session.progress
     rows = [_row(plan, FULL_MODEL, plan.base.canonical().hash())]
-    for trial in source.best(search.confirm):
-        address = source.config(trial).hash()
-        if address != rows[0].variant:
-            rows.append(_row(plan, plan.variants[address].name, address))
+    for config in source.best(search.confirm):
+        rows.append(_row(plan, plan.variants[config.hash()].name, config.hash()))
     title = f"Best of sweep {plan.sweep}, confirmed with {len(plan.seeds)} seeds"
     key = f"{SEARCH_TABLE}{plan.sweep}"
     plan.tables = [PlannedTable(key, key, title, tuple(rows))]

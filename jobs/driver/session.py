@@ -24,7 +24,7 @@ from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
 from tracking import schema
 from tracking.connect import shown, store_name
-from tracking.delivery import Delivery
+from tracking.delivery import Delivery, Sink
 from tracking.events import (
     EpochDone,
     Event,
@@ -72,12 +72,26 @@ class Session:
         """The sweep's run in MLflow, once it is opened."""
         self.progress = Progress(plan.sweep, plan.trials, {k: plan.name(k) for k in plan.trials})
         self.started = time.monotonic()
+        self._logged = len(plan.trials)
+        """Trials of the plan that was logged last."""
         self._startup: float | None = None
+        self._deliveries: list[Delivery] = []
         self._writer = Writer(uri, Files())
         self._writer.open(self.origin.dataset)
         self.reader = Reader(uri)
-        self._delivery = Delivery(Outbox(home, store_name(uri)), self._writer)
-        self._delivery.start()
+        self._delivery = self.carry(self._writer, store_name(uri))
+
+    def carry(self, sink: Sink, store: str) -> Delivery:
+        """Start to carry events to a store; the session drains and closes the delivery.
+
+        Args:
+            sink: takes the events.
+            store: tells the store's outbox from others.
+        """
+        delivery = Delivery(Outbox(self.setting.storage.home, store), sink)
+        self._deliveries.append(delivery)
+        delivery.start()
+        return delivery
 
     def held(self) -> dict[str, TrialRun]:
         """Return the finished trials that MLflow holds, after what earlier drivers left.
@@ -145,13 +159,17 @@ class Session:
         self._delivery.post(self.origin, events)
         self.progress.trouble = self._delivery.trouble
 
+    def grow(self) -> None:
+        """Log the plan when it has grown by a tenth: all loggings cost as much as a few."""
+        if len(self.plan.trials) >= 1.1 * self._logged:
+            self._log_plan()
+
     def close(self, status: Status) -> str | None:
-        """Close the sweep's run; return why MLflow lacks something, or None when it has all."""
-        growth = PlanGrew(sweep=self.sweep, plan=self.plan.to_dict(), at=time.time())
-        self._delivery.post(self.origin, [growth, self._closing(status)])
-        if self._delivery.drain(PATIENCE):
-            return None
-        return self._delivery.trouble or "the tracking store does not answer"
+        """Close the sweep's run; return why a store lacks something, or None when each has all."""
+        self._log_plan()
+        self._delivery.post(self.origin, [self._closing(status)])
+        behind = [it for it in self._deliveries if not it.drain(PATIENCE)]
+        return next((it.trouble or "the store does not answer" for it in behind), None)
 
     def refused(self) -> Mapping[str, str]:
         """Return key of a trial or sweep -> why MLflow will never take what it was told."""
@@ -162,7 +180,13 @@ class Session:
         if error is not None and self.sweep_run is not None:
             self._delivery.post(self.origin, [self._closing("failed")])
             self._delivery.drain(PATIENCE / 4)
-        self._delivery.close()
+        for delivery in self._deliveries:
+            delivery.close()
+
+    def _log_plan(self) -> None:
+        self._logged = len(self.plan.trials)
+        growth = PlanGrew(sweep=self.sweep, plan=self.plan.to_dict(), at=time.time())
+        self._delivery.post(self.origin, [growth])
 
     def _closing(self, status: Status) -> SweepClosed:
         return SweepClosed(sweep=self.sweep, status=status, startup=self._startup, at=time.time())

@@ -1,83 +1,83 @@
-"""An Optuna study that proposes whole packs; the study is the only state of a search.
+"""A study that proposes whole packs, and hears of every member.
 
-Every member is told to the study: intermediate values, then its value, or that it was pruned
+Each member's intermediate values are told to the study, then its values, or that it was pruned
 or failed. Members that a crash left running are handed out again with the same parameters.
 """
 
 from __future__ import annotations
 
 import logging
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import optuna
 from optuna.samplers import BaseSampler, PartialFixedSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from jobs.choices import Search
-from jobs.packing import LARGEST
+from jobs.driver.proposals import KEY, PACK, Proposals
+from jobs.packing import choose_size
 from jobs.packs import Pack
-from search_spaces.describe import describe_space
 from search_spaces.document import Choice, Range, Scalar, Space
-from search_spaces.expand import active
+from search_spaces.expand import active, locate
 from search_spaces.plan import Plan
 from tass_core.config import TrialConfig, digest, known_fields
-from tass_core.errors import ConfigError, SweepError
+from tass_core.errors import ConfigError
 from tass_core.trial import Trial, structure_key, trial_key
-from tracking.connect import sqlite_path
 from tracking.events import EpochDone, Result
 from tracking.schema import VALIDATION as METRIC
 
 logger = logging.getLogger(__name__)
 
-_KEY, _PACK = "trial_key", "pack"
-
 
 class PackStudy:
-    """A source of packs (``jobs.driver.sources.Source``) that asks an Optuna study.
+    """A source of packs (``jobs.driver.sources.Source``) that asks a study.
 
     Args:
-        study: a study that maximises validation accuracy.
+        proposals: the study.
         space: what to search.
         plan: gets every proposed trial.
         search: budget and halving.
-        size: most members of a pack.
-        known: returns the validation accuracies by epoch of a finished trial, by its key, or
-            None for a trial that has to be trained.
+        size: most members of a pack; None follows the packs that run at once.
+        known: best validation accuracies of the trials that MLflow holds, by key.
+        grown: called when the plan has got more trials.
     """
 
     def __init__(
         self,
-        study: optuna.Study,
+        proposals: Proposals,
         space: Space,
         plan: Plan,
         search: Search,
         size: int | None,
-        known: Callable[[str], Mapping[int, float] | None],
+        known: Mapping[str, float],
+        grown: Callable[[], None],
     ) -> None:
-        self.study, self.space, self.plan, self.search = study, space, plan, search
+        self.proposals, self.space, self.plan, self.search = proposals, space, plan, search
         self._fields = known_fields(plan.base.system)
-        self.size = size or max(1, min(LARGEST, search.trials // 4))
-        self._known = known
-        self._sampler = sampler(plan.seeds[0], self.size, search.trials)
-        self._numbers: dict[str, list[int]] = defaultdict(list)
+        self._size, self._known, self._grown = size, known, grown
+        self._sampler: BaseSampler | None = None
         self._wanted: set[str] = set()
+        self._asked = len(proposals)
         self._left = self._leftovers()
-        self._asked = sum(not _unstarted(trial) for trial in study.get_trials(deepcopy=False))
-        self._check_base()
+        proposals.post()
+        base = locate(space, plan.base.canonical().flat())
+        if base is not None:  # a search should know what it has to beat
+            proposals.suggest_first(base)
 
     def wanted(self) -> frozenset[str]:
         """Return the keys of all trials that were handed out."""
         return frozenset(self._wanted)
 
-    def next(self, _slots: int) -> Pack | None:
+    def next(self, slots: int) -> Pack | None:
         """Return an interrupted pack, or a new one, or None when the budget is spent."""
-        pack = None if self._left else self._ask_new()
+        pack = None if self._left else self._ask_new(slots)
         if pack is None and self._left:
             pack = self._left.pop(0)
-        self._wanted.update(pack.members if pack else ())
+        self.proposals.post()
+        if pack is not None:
+            self._wanted.update(pack.members)
+            self._grown()
         return pack
 
     def exhausted(self) -> bool:
@@ -87,55 +87,44 @@ class PackStudy:
     def observe(self, events: Sequence[Result]) -> None:
         """Tell the study what happened."""
         for event in events:
-            for number in self._numbers.get(event.key, ()):
+            for number in self.proposals.of(event.key):
                 if isinstance(event, EpochDone):
-                    self._report(number, event.epoch, event.metrics[METRIC])
+                    self.proposals.report(number, event.epoch, event.metrics[METRIC])
                 else:
-                    self._tell(number, event.status, event.metrics.get(METRIC))
+                    values = [event.metrics[METRIC]] if event.status == "finished" else []
+                    self.proposals.tell(number, event.status, values)
+        self.proposals.post()
 
-    def best(self, count: int) -> list[FrozenTrial]:
-        """Return the best finished trials, each variant once, the best first."""
-        finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    def best(self, count: int) -> list[TrialConfig]:
+        """Return the configs of the best finished trials but the base, the best first."""
+        finished = [it for it in self.proposals.trials() if it.state is TrialState.COMPLETE]
         ranked = sorted(finished, key=lambda trial: (-(trial.value or 0.0), trial.number))
-        unique = {trial.user_attrs[_KEY]: trial for trial in reversed(ranked)}
-        chosen = [trial for trial in ranked if unique[trial.user_attrs[_KEY]] is trial]
-        return chosen[:count]
+        found = {config.hash(): config for config in map(self.config, ranked)}
+        found.pop(self.plan.base.canonical().hash(), None)
+        return list(found.values())[:count]
 
     def config(self, trial: FrozenTrial) -> TrialConfig:
         """Return the config that a trial of the study stands for."""
-        return self.plan.base.vary(trial.params)
+        return self.plan.base.vary(trial.params).canonical()
 
-    def _check_base(self) -> None:
-        """Queue the base config first: a search should know what it has to beat."""
-        flat = self.plan.base.canonical().flat()
-        chosen: dict[str, Scalar] = {}
-        for knob in self.space:
-            value = flat[knob.field]
-            fits = (
-                value in knob.values
-                if isinstance(knob, Choice)
-                else (knob.low <= value <= knob.high)
-            )
-            if active(knob, chosen):
-                if not fits:
-                    return
-                chosen[knob.field] = value
-        self.study.enqueue_trial(chosen, skip_if_exists=True)
-
-    def _ask_new(self) -> Pack | None:
+    def _ask_new(self, slots: int) -> Pack | None:
         """Return a new pack, or None when the budget is spent."""
+        size = self._size or choose_size(self.search.trials, slots)
+        if self._sampler is None:
+            seed = int(digest([self.plan.seeds[0], len(self.proposals)])[:8], 16)
+            self._sampler = sampler(seed, size, self.search.trials)
         while self._asked < self.search.trials:
-            pack = self._ask_pack()
+            pack = self._ask_pack(size)
             if pack is not None:
                 return pack
         return None
 
-    def _ask_pack(self) -> Pack | None:
+    def _ask_pack(self, size: int) -> Pack | None:
         """Ask for members of one structure until the pack is full or the budget is spent."""
         members: dict[str, Trial] = {}
         fixed: dict[str, Scalar] = {}
-        name = len(self.study.get_trials(deepcopy=False))
-        while len(members) < self.size and self._asked < self.search.trials:
+        name: int | None = None
+        while len(members) < size and self._asked < self.search.trials:
             asked, values = self._ask(fixed)
             self._asked += 1
             fixed = fixed or {n: v for n, v in values.items() if not self._fields[n].free}
@@ -144,22 +133,22 @@ class PackStudy:
                 continue
             trial = Trial(config, self.plan.seeds[0])
             key = trial_key(trial, self.plan.fingerprint)
-            asked.set_user_attr(_KEY, key)
             if self._is_repeat(key, asked.number):
                 continue
             self.plan.add(f"trial {asked.number}", config, self.plan.seeds[:1])
             if members and structure_key(config) != structure_key(_first(members).config):
                 # The knobs fixed for a pack do not decide every shape: this one trains alone.
-                asked.set_user_attr(_PACK, asked.number)
+                self.proposals.name_trial(asked.number, key, asked.number)
                 self._left.append(Pack({key: trial}, self.search.halving))
                 continue
-            asked.set_user_attr(_PACK, name)
+            name = asked.number if name is None else name
+            self.proposals.name_trial(asked.number, key, name)
             members[key] = trial
         return Pack(members, self.search.halving) if members else None
 
     def _ask(self, fixed: Mapping[str, Scalar]) -> tuple[optuna.Trial, dict[str, Scalar]]:
-        self.study.sampler = PartialFixedSampler(dict(fixed), self._sampler)
-        asked = self.study.ask()
+        assert self._sampler is not None
+        asked = self.proposals.ask(PartialFixedSampler(dict(fixed), self._sampler))
         values: dict[str, Scalar] = {}
         for knob in self.space:
             if not active(knob, values):
@@ -181,67 +170,40 @@ class PackStudy:
             return self.plan.base.vary(values).canonical()
         except ConfigError as error:
             logger.warning("proposal %s cannot be a config: %s", dict(values), error)
-            self._tell(asked.number, "failed", None)
+            self.proposals.name_trial(asked.number, "", None)
+            self.proposals.tell(asked.number, "failed")
             return None
 
     def _is_repeat(self, key: str, number: int) -> bool:
         """Whether a proposal needs no training; the study is told all that is known of it."""
-        twins = self._numbers[key]
-        self._numbers[key] = [*twins, number]
-        if twins:
-            twin = self._frozen(twins[0])
-            for epoch, value in twin.intermediate_values.items():
-                self._report(number, epoch, value)
-            if twin.state.is_finished():
-                self._tell(number, _STATUS[twin.state], twin.value)
-            return True
-        return self._tell_known(key, number)
-
-    def _tell_known(self, key: str, number: int) -> bool:
-        points = self._known(key)
-        if points is None:
+        twins = self.proposals.of(key)
+        if not twins and key not in self._known:
             return False
-        for epoch, value in sorted(points.items()):
-            self._report(number, epoch, value)
-        self._tell(number, "finished", max(points.values()))
+        self.proposals.name_trial(number, key, None)
+        if twins:
+            self.proposals.repeat(number, twins[0])
+        else:
+            self.proposals.tell(number, "finished", [self._known[key]])
         return True
 
     def _leftovers(self) -> list[Pack]:
         """Return the packs that were running when an earlier driver died."""
         members: dict[int, dict[str, Trial]] = defaultdict(dict)
         running: set[int] = set()
-        for frozen in self.study.get_trials(deepcopy=False):
-            key, pack = frozen.user_attrs.get(_KEY), frozen.user_attrs.get(_PACK)
-            if key is None:
-                if frozen.state is TrialState.RUNNING:
-                    self._tell(frozen.number, "failed", None)
+        for frozen in self.proposals.trials():
+            key, pack = frozen.user_attrs.get(KEY), frozen.user_attrs.get(PACK)
+            if not key:
+                self.proposals.tell(frozen.number, "failed")
                 continue
-            trial = Trial(self.config(frozen).canonical(), self.plan.seeds[0])
+            trial = Trial(self.config(frozen), self.plan.seeds[0])
             self.plan.add(f"trial {frozen.number}", trial.config, self.plan.seeds[:1])
-            self._numbers[key].append(frozen.number)
+            if frozen.state is TrialState.RUNNING and key in self._known:
+                self.proposals.tell(frozen.number, "finished", [self._known[key]])
+            elif pack is not None and frozen.state is TrialState.RUNNING:
+                running.add(pack)
             if pack is not None:
                 members[pack][key] = trial
-                if frozen.state is TrialState.RUNNING and not self._tell_known(key, frozen.number):
-                    running.add(pack)
         return [Pack(members[pack], self.search.halving) for pack in sorted(running)]
-
-    def _report(self, number: int, epoch: int, value: float) -> None:
-        frozen = self._frozen(number)
-        if not frozen.state.is_finished() and epoch not in frozen.intermediate_values:
-            # A crash loses the Trial object of a running trial; its id is all that it holds.
-            optuna.Trial(self.study, frozen._trial_id).report(value, epoch)
-
-    def _tell(self, number: int, status: str, value: float | None) -> None:
-        if self._frozen(number).state.is_finished():
-            return
-        if status == "finished" and value is not None:
-            self.study.tell(number, value)
-        else:
-            state = TrialState.PRUNED if status == "pruned" else TrialState.FAIL
-            self.study.tell(number, state=state)
-
-    def _frozen(self, number: int) -> FrozenTrial:
-        return self.study.get_trials(deepcopy=False)[number]
 
 
 def sampler(seed: int, size: int, budget: int) -> BaseSampler:
@@ -251,64 +213,13 @@ def sampler(seed: int, size: int, budget: int) -> BaseSampler:
     but never more than half of the budget.
     """
     start = max(1, min(10 * size, budget // 2))
-    return TPESampler(
-        multivariate=True,
-        group=True,
-        constant_liar=True,
-        n_startup_trials=start,
-        seed=seed,
-    )
-
-
-def open_study(plan: Plan, space: Space, search: Search, tracking_uri: str) -> optuna.Study:
-    """Open or create the study of a search; the same search has the same study.
-
-    Raises:
-        SweepError: the storage cannot be used.
-    """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    url = search.storage or default_storage(tracking_uri)
-    halving = search.halving and [search.halving.eta, search.halving.min_epochs]
-    described = [
-        plan.base.canonical().to_dict(),
-        plan.fingerprint,
-        plan.seeds[0],
-        list(describe_space(space).items()),
-        halving,
-    ]
-    name = f"{plan.sweep}-{plan.dataset['name']}-{digest(described)[:8]}"
-    plan.address = digest([name, search.confirm, plan.seeds])[:16]
-    try:
-        return optuna.create_study(
-            study_name=name, storage=url, direction="maximize", load_if_exists=True
-        )
-    except Exception as error:
-        raise SweepError(f"--study-storage {url}: {error}") from None
-
-
-def default_storage(tracking_uri: str) -> str:
-    """Return the SQLite file beside the tracking database, or in the working directory."""
-    database = sqlite_path(tracking_uri)
-    folder = database.parent if database else Path.cwd()
-    return f"sqlite:///{folder / 'optuna.db'}"
-
-
-_STATUS = {
-    TrialState.COMPLETE: "finished",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
+    return TPESampler(group=True, n_startup_trials=start, seed=seed)
 
 
 def _suggest_number(asked: optuna.Trial, knob: Range, *, whole: bool) -> int | float:
     if whole:
         return asked.suggest_int(knob.field, int(knob.low), int(knob.high), log=knob.log)
     return asked.suggest_float(knob.field, knob.low, knob.high, log=knob.log)
-
-
-def _unstarted(trial: FrozenTrial) -> bool:
-    return trial.state is TrialState.WAITING
 
 
 def _first(members: Mapping[str, Trial]) -> Trial:

@@ -26,7 +26,10 @@ HOMES = {
         *("jobs/driver/tune.py", "jobs/extract.py"),
     ),
     "mlflow": ("tracking/connect.py", "tracking/reader.py", "tracking/writer.py"),
-    "optuna": ("jobs/driver/study.py", "reports/searches.py"),
+    "optuna": (
+        *("jobs/driver/study.py", "jobs/driver/study_writer.py", "jobs/driver/proposals.py"),
+        "reports/searches.py",
+    ),
     "matplotlib": ("reports",),
     "jinja2": ("reports/render",),
     "markupsafe": ("reports/render",),

@@ -1,4 +1,4 @@
-"""A search with halving, killed in the middle, ends with a whole study and a verdict."""
+"""A search with halving ends with a whole study and a verdict, whatever is killed or taken away."""
 
 import signal
 
@@ -43,3 +43,25 @@ def test_killed_search_continues_its_study_and_confirms_the_best(desk, killed):
 
     _, said = desk.run(*command)
     assert "0 trained" in said
+
+
+def test_search_goes_on_while_its_study_is_away_and_tells_it_later(desk, killed):
+    command = desk.sweep_args("--seeds", "0,1", "--no-halving", sweep=SEARCH)
+    driver = desk.start(*command)
+    killed.append(driver)
+    desk.wait_for_epoch(driver, 1)
+    database, away = desk.folder / "optuna.db", desk.folder / "away.db"
+    database.rename(away)
+
+    _, said = driver.communicate(timeout=240)
+
+    assert driver.returncode == 1
+    assert "has been removed" in said
+    away.rename(database)
+    _, said = desk.run(*command)
+    assert " 0 trained" in " ".join(said.split())
+    (name,) = optuna.get_all_study_names(f"sqlite:///{database}")
+    trials = optuna.load_study(study_name=name, storage=f"sqlite:///{database}").trials
+    assert len(trials) == 12
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    assert all(sorted(trial.intermediate_values) == list(range(1, 7)) for trial in trials)

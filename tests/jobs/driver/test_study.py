@@ -5,13 +5,18 @@ import pytest
 from optuna.trial import TrialState
 
 from jobs.choices import Search
-from jobs.driver.study import PackStudy, open_study
+from jobs.driver.proposals import Proposals
+from jobs.driver.search import study_name
+from jobs.driver.study import PackStudy
+from jobs.driver.study_writer import Past, StudyWriter
 from search_spaces.document import Choice, Range, Sweep
 from search_spaces.load import load
 from search_spaces.plan import empty_plan
 from tass_core.training.bracket import Halving
 from tass_core.trial import structure_key
-from tracking.events import EpochDone, TrialEnded
+from tracking.events import EpochDone, Origin, TrialEnded
+
+ORIGIN = Origin("tiny", "f", "/runs")
 
 
 @pytest.fixture
@@ -19,13 +24,28 @@ def url(tmp_path):
     return f"sqlite:///{tmp_path / 'optuna.db'}"
 
 
-def searcher(world, base, url, space="joint", trials=24, size=4, known=lambda _: None):
+def searcher(world, base, url=None, space="joint", trials=24, size=4, known=None):
+    """A search whose database, if it has one, hears of everything at once."""
     sweep = load(space) if isinstance(space, str) else Sweep("made", "", space=space)
     plan = empty_plan(sweep, world, base, (0, 1))
     search = Search(trials, Halving(2, 1), 2, url)
-    knobs = plan.document.space
-    study = open_study(plan, knobs, search, "sqlite:///mlflow.db")
-    return PackStudy(study, knobs, plan, search, size, known)
+    name = study_name(plan, plan.document.space, search)
+    if url is None:
+        proposals = Proposals(name, ["maximize"], Past((), {}), lambda _: None)
+    else:
+        writer = StudyWriter(url, name, ["maximize"])
+        proposals = Proposals(
+            name, ["maximize"], writer.past(), lambda news: writer.apply(ORIGIN, news)
+        )
+    return PackStudy(proposals, plan.document.space, plan, search, size, known or {}, lambda: None)
+
+
+def told(source):
+    """Return the trials that the database holds, or the driver where there is none."""
+    if source.search.storage is None:
+        return source.proposals.trials()
+    study = optuna.load_study(study_name=source.proposals.name, storage=source.search.storage)
+    return study.trials
 
 
 def accuracy(trial, epoch):
@@ -63,19 +83,19 @@ def run_all(source, pruned=0):
     return packs
 
 
-def test_budget_is_spent_in_packs_of_one_structure(world, base, url):
-    source = searcher(world, base, url)
+def test_budget_is_spent_in_packs_of_one_structure(world, base):
+    source = searcher(world, base)
 
     packs = run_all(source)
 
-    assert len(source.study.trials) == 24
+    assert len(told(source)) == 24
     for pack in packs:
         assert len({structure_key(trial.config) for trial in pack.members.values()}) == 1
         assert pack.halving == Halving(2, 1)
 
 
-def test_default_config_is_the_first_proposal(world, base, url):
-    pack = searcher(world, base, url).next(1)
+def test_default_config_is_the_first_proposal(world, base):
+    pack = searcher(world, base).next(1)
 
     assert next(iter(pack.members.values())).config.hash() == base.hash()
 
@@ -84,22 +104,22 @@ def test_every_member_is_told_with_its_intermediate_values(world, base, url):
     source = searcher(world, base, url)
     run_all(source, pruned=2)
 
-    states = [trial.state for trial in source.study.trials]
+    states = [trial.state for trial in told(source)]
     assert set(states) == {TrialState.COMPLETE, TrialState.PRUNED}
-    for trial in source.study.trials:
+    for trial in told(source):
         assert 1 in trial.intermediate_values
         if trial.state is TrialState.COMPLETE:
             assert trial.value == trial.intermediate_values[3]
 
 
-def test_failed_member_is_told_as_failed(world, base, url):
-    source = searcher(world, base, url, trials=1, size=1)
+def test_failed_member_is_told_as_failed(world, base):
+    source = searcher(world, base, trials=1, size=1)
     pack = source.next(1)
     (key,) = pack.members
 
     source.observe([ended(key, "failed", None)])
 
-    assert [trial.state for trial in source.study.trials] == [TrialState.FAIL]
+    assert [trial.state for trial in told(source)] == [TrialState.FAIL]
 
 
 def test_interrupted_packs_are_handed_out_again_as_they_were(world, base, url):
@@ -114,8 +134,8 @@ def test_interrupted_packs_are_handed_out_again_as_they_were(world, base, url):
     for pack in again:
         finish(after, pack)
     run_all(after)
-    assert len(after.study.trials) == 24
-    assert all(trial.state is TrialState.COMPLETE for trial in after.study.trials)
+    assert len(told(after)) == 24
+    assert all(trial.state is TrialState.COMPLETE for trial in told(after))
 
 
 def test_pack_interrupted_between_two_tells_is_completed(world, base, url):
@@ -130,45 +150,77 @@ def test_pack_interrupted_between_two_tells_is_completed(world, base, url):
 
 
 def test_trial_that_mlflow_holds_is_told_and_not_trained(world, base, url):
-    history = {1: 40.0, 2: 62.5, 3: 61.0}
-    asked = searcher(world, base, url, trials=1, size=1, known=lambda _: history)
+    (key,) = searcher(world, base, trials=1, size=1).next(1).members
 
-    assert asked.next(1) is None
-    (told,) = asked.study.trials
-    assert told.state is TrialState.COMPLETE
-    assert told.value == 62.5
-    assert told.intermediate_values == history
+    source = searcher(world, base, url, trials=1, size=1, known={key: 62.5})
+
+    assert source.next(1) is None
+    (trial,) = told(source)
+    assert trial.state is TrialState.COMPLETE
+    assert trial.value == 62.5
 
 
-def test_repeated_proposal_costs_nothing_and_is_told(world, base, url):
+def test_resumed_search_goes_on_with_new_proposals(world, base, url):
+    space = (Range("model.tau", 0.0, 0.05), Range("optimiser.learning_rate", 1e-4, 1e-1, log=True))
+    before = searcher(world, base, url, space=space, trials=12, size=1)
+    for _ in range(6):
+        finish(before, before.next(1))
+
+    after = searcher(world, base, url, space=space, trials=12, size=1)
+    run_all(after)
+
+    trials = told(after)
+    assert len(trials) == 12
+    assert len({tuple(trial.params.values()) for trial in trials}) == 12
+
+
+def test_packs_are_as_large_as_the_slots_leave_trials_for(world, base):
+    source = searcher(world, base, trials=32, size=None)
+
+    assert len(source.next(16).members) == 1
+    assert len(source.next(4).members) == 2
+
+
+def test_a_report_costs_the_same_however_many_trials_there_are(world, base, monkeypatch):
+    source = searcher(world, base, trials=8, size=8)
+    pack = source.next(1)
+
+    def refuse(*_args, **_options):
+        raise AssertionError("a report read all trials")
+
+    monkeypatch.setattr(optuna.storages.InMemoryStorage, "get_all_trials", refuse)
+    source.observe([epoch_done(key, 1, 50.0) for key in pack.members])
+
+
+def test_repeated_proposal_costs_nothing_and_is_told(world, base):
     space = (Choice("model.ordering", ("il-va", "il-av", "cat-va", "cat-av")),)
-    source = searcher(world, base, url, space=space, trials=20, size=4)
+    source = searcher(world, base, space=space, trials=20, size=4)
 
     packs = run_all(source)
 
     assert sum(len(pack.members) for pack in packs) == 4
-    assert len(source.study.trials) == 20
+    assert len(told(source)) == 20
     values = {}
-    for trial in source.study.trials:
+    for trial in told(source):
         assert trial.state is TrialState.COMPLETE
         values.setdefault(trial.params["model.ordering"], set()).add(trial.value)
     assert all(len(found) == 1 for found in values.values())
 
 
-def test_search_learns(world, base, url):
+def test_search_learns(world, base):
     space = (Range("model.tau", 0.0, 0.05), Range("optimiser.learning_rate", 1e-4, 1e-1, log=True))
-    source = searcher(world, base, url, space=space, trials=60, size=4)
+    source = searcher(world, base, space=space, trials=60, size=4)
     run_all(source)
 
-    values = [trial.value for trial in source.study.trials]
+    values = [trial.value for trial in told(source)]
     assert sum(values[-20:]) / 20 > sum(values[:20]) / 20
 
 
-def test_knobs_without_effect_are_not_asked(world, base, url):
-    source = searcher(world, base, url, trials=40)
+def test_knobs_without_effect_are_not_asked(world, base):
+    source = searcher(world, base, trials=40)
     run_all(source)
 
-    for trial in source.study.trials:
+    for trial in told(source):
         params = trial.params
         if not params["model.spatial_grounding"]:
             assert "model.tau" not in params
@@ -177,22 +229,25 @@ def test_knobs_without_effect_are_not_asked(world, base, url):
             assert "model.ordering" not in params
 
 
-def test_best_are_different_variants_in_order(world, base, url):
-    source = searcher(world, base, url)
+def test_best_are_different_variants_in_order_and_not_the_base(world, base):
+    source = searcher(world, base)
     run_all(source)
+    values = {source.config(trial).hash(): trial.value for trial in told(source)}
 
-    best = source.best(5)
+    best = [config.hash() for config in source.best(5)]
 
-    values = [trial.value for trial in best]
-    assert values == sorted(values, reverse=True)
-    assert values[0] == source.study.best_value
-    assert len({source.config(trial).hash() for trial in best}) == 5
+    assert len(set(best)) == 5
+    assert base.canonical().hash() not in best
+    ranked = [values[address] for address in best]
+    assert ranked == sorted(ranked, reverse=True)
+    others = [value for address, value in values.items() if address not in best]
+    assert ranked[-1] >= sorted(others)[-2]
 
 
 def test_another_space_or_base_config_has_another_study(world, base, url):
-    one = searcher(world, base, url).study.study_name
-    other = searcher(world, base.replace("model.heads", 2), url).study.study_name
+    one = searcher(world, base, url).proposals.name
+    other = searcher(world, base.replace("model.heads", 2), url).proposals.name
 
-    assert one == searcher(world, base, url).study.study_name
+    assert one == searcher(world, base, url).proposals.name
     assert one != other
     assert len(optuna.get_all_study_names(url)) == 2
