@@ -11,8 +11,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from cli.command import Command, option
 from cli.display import duration
 from cli.options import (
+    OUTPUT,
     base_config,
     console,
     data_option,
@@ -26,12 +28,12 @@ from jobs.machine.bench import Bench, bench_path, measure, write_bench
 from tass_core.training.width import widths_up_to
 
 
-@click.command()
+@click.command(cls=Command)
 @data_option
 @set_option
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
-@click.option("--threads", type=click.IntRange(min=0), default=0, help="Default: all cores.")
-@click.option(
+@option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@option("--threads", type=click.IntRange(min=0), default=0, help="Default: all cores.")
+@option(
     "--widths",
     "most",
     type=click.IntRange(min=1),
@@ -39,10 +41,12 @@ from tass_core.training.width import widths_up_to
     show_default=True,
     help="Most members to fuse; 1, 2, 4, ... are tried.",
 )
-@click.option(
+@option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
+    metavar="FILE",
+    group=OUTPUT,
     help="Where to keep the figures as JSON. Default: where tass-cli plan looks for them.",
 )
 @format_option

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import click
 
+from cli.command import Command, option, refuse_typed
 from cli.options import (
+    OUTPUT,
+    WHAT,
     console,
     data_option,
     format_option,
+    past_sweep,
     resolve_dataset,
     results,
-    sweep_option,
     tracking_option,
 )
 from evidence.ranking import rank
@@ -22,33 +25,37 @@ from reports.render.terminal import show_ranking
 from tracking.reader import Reader
 
 
-@click.command()
-@click.option(
+@click.command(cls=Command)
+@past_sweep
+@option(
+    "--metric",
+    default="val/all",
+    show_default=True,
+    metavar="NAME",
+    group=WHAT,
+    help="Validation metric to rank by, at each trial's best epoch.",
+)
+@option("--variant", metavar="NAME", group=WHAT, help="Only this variant, by name or config hash.")
+@option("--seed", type=int, metavar="N", group=WHAT, help="Only this seed.")
+@option(
     "--export",
     "target",
     type=click.Path(path_type=Path),
     default=None,
+    metavar="DIR",
+    group=OUTPUT,
     help="Folder for the best seed's checkpoint, verified before it is published.",
 )
-@sweep_option
-@click.option(
-    "--metric",
-    default="val/all",
-    show_default=True,
-    help="Validation metric to rank by, at each trial's best epoch.",
-)
-@click.option("--variant", help="Only this variant, by name or config hash.")
-@click.option("--seed", type=int, help="Only this seed.")
-@click.option("--force", is_flag=True, help="Replace an existing --export folder.")
+@option("--force", is_flag=True, group=OUTPUT, help="Replace an existing --export folder.")
 @data_option
 @tracking_option
 @format_option
 def best(
-    target: Path | None,
     sweep: str | None,
     metric: str,
     variant: str | None,
     seed: int | None,
+    target: Path | None,
     force: bool,
     data_path: Path | None,
     tracking_uri: str | None,
@@ -56,12 +63,16 @@ def best(
 ) -> None:
     """Rank variants by mean validation accuracy over seeds, and export the best checkpoint.
 
-    Variants that lack a seed are not ranked: one seed is not enough to crown a winner.
+    SWEEP is the name, file or run id of a sweep. Without it all trials on the latest sweep's
+    dataset take part. Variants that lack a seed are not ranked: one seed is not enough to crown
+    a winner.
 
     \b
     Example:
       tass-cli best --export checkpoint
     """
+    if target is None:
+        refuse_typed("it is about --export, which is not given", "force", "data_path")
     snapshot = Reader(tracking_uri).snapshot()
     ranking = rank(snapshot, sweep=sweep, metric=metric, variant=variant, seed=seed)
     if output_format == "json":

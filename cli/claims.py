@@ -6,49 +6,69 @@ from pathlib import Path
 
 import click
 
-from cli.options import refuse_existing, results, sweep_option, tracking_option, write_text
+from cli.command import Command, option, refuse_typed
+from cli.options import (
+    OUTPUT,
+    force_option,
+    past_sweep,
+    refuse_existing,
+    results,
+    tracking_option,
+    write_text,
+)
 from evidence.claims import check
-from reports.render import CLAIM_FORMATS
+from reports.render import CLAIM_FORMATS, format_of
 from reports.render.terminal import show_claims
 from tracking.reader import Reader
 
 
-@click.command()
-@click.option(
+@click.command(cls=Command)
+@past_sweep
+@option(
     "--format",
     "output_format",
-    type=click.Choice(["rich", *CLAIM_FORMATS]),
-    default="rich",
-    show_default=True,
-    help="How to print the verdicts.",
+    type=click.Choice(list(CLAIM_FORMATS)),
+    group=OUTPUT,
+    help="How to print the verdicts. Default: what the ending of --output says, or rich.",
 )
-@click.option("--output", type=click.Path(path_type=Path), default=None, help="Write a file.")
-@click.option("--force", is_flag=True, help="Replace an existing file.")
+@option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    group=OUTPUT,
+    help="Write a file.",
+)
+@force_option
 @tracking_option
-@sweep_option
 def claims(
-    output_format: str,
+    sweep: str | None,
+    output_format: str | None,
     output: Path | None,
     force: bool,
     tracking_uri: str | None,
-    sweep: str | None,
 ) -> None:
-    """Check the claims of the paper's section 4.3 on the runs in MLflow.
+    """Check the claims of the paper, and of your own sweeps, on the runs in MLflow.
 
-    Each claim holds, does not hold, or is undecided, with the number of further seeds that
-    would decide it. Slips between the paper's text and its tables are listed as well.
+    SWEEP is the name, file or run id of a sweep. Without it the latest sweep with a table
+    stands for that table. Each claim holds, does not hold, or is undecided, with the number of
+    further seeds that would decide it. Slips between the paper's text and its tables are listed
+    as well.
 
-    Example: tass-cli claims --format md --output claims.md
+    \b
+    Example:
+      tass-cli claims --output claims.md
     """
+    if output is None:
+        refuse_typed("it is about --output, which is not given", "force")
+    output_format = format_of(output, output_format, CLAIM_FORMATS)
     if output is not None:
         refuse_existing([output], force)
     report = check(Reader(tracking_uri).snapshot(), sweep=sweep)
     if output is None and output_format == "rich":
         show_claims(report, results())
         return
-    if output_format == "rich":
-        output_format = "json" if output is not None and output.suffix == ".json" else "md"
-    text = CLAIM_FORMATS[output_format](report)
+    text = CLAIM_FORMATS[output_format][1](report)
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from cli.options import console
 from jobs.driver.progress import Progress
 from tracking.events import TrialEnded
 
@@ -25,13 +26,13 @@ class Display:
 
     def __init__(self, tracking_uri: str) -> None:
         # Ray's output is redirected while a sweep runs, and the display must not follow it.
-        self.console = Console(file=sys.__stderr__)
+        self.console = Console(file=sys.__stderr__, quiet=console.quiet)
         self._uri = tracking_uri
         self._live: Live | None = None
         self._progress: Progress | None = None
 
     def __enter__(self) -> Display:
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.quiet:
             self._live = Live(
                 get_renderable=self._render,
                 console=self.console,

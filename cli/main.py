@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import click
 
 from cli.lazy import LazyGroup, Place
 from tass_core.errors import TassError
+
+logger = logging.getLogger(__name__)
 
 COMMANDS = {
     "data": Place("cli.data.group", "data", "Make, inspect and check datasets."),
@@ -42,5 +45,6 @@ def main() -> None:
     try:
         cli()
     except TassError as error:
+        logger.debug("where it arose", exc_info=error)
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)

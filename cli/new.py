@@ -6,20 +6,22 @@ from pathlib import Path
 
 import click
 
-from cli.options import console, refuse_existing, write_text
+from cli.command import Command, option
+from cli.options import OUTPUT, console, refuse_existing, write_text
 from search_spaces.load import BUILT_IN, document_text, load
 from tass_core.errors import SweepError
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
+@option(
     "--from",
     "source",
     type=click.Choice(BUILT_IN),
+    metavar="SWEEP",
     help="Begin with a built-in sweep. Default: a commented example of every part.",
 )
-@click.option("--force", is_flag=True, help="Replace an existing file.")
+@option("--force", is_flag=True, group=OUTPUT, help="Replace an existing file.")
 def new(file: Path, source: str | None, force: bool) -> None:
     """Write a document that is valid as it is; change it, then plan and sweep it.
 

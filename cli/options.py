@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
+from cli.command import option
+from search_spaces.load import load
 from tass_core.config import TrialConfig
 from tass_core.errors import ReportError, SweepError
 from tass_core.files import write_atomically
@@ -17,13 +20,15 @@ from tass_core.files import write_atomically
 if TYPE_CHECKING:
     from tass_core.data.folder.dataset import Dataset
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 DEFAULT_SEEDS = (0, 1)
 DEMO = Path("data") / "demo"
 console = Console(stderr=True, soft_wrap=True)
 """Progress and remarks; results go to standard output."""
 
+WHAT, PLACES, OUTPUT = "What to run", "Where things are", "Output"
+"""Groups of options that several commands have."""
 WIDE = 160
 """Columns of a printed result where no terminal says how many there are."""
 
@@ -33,58 +38,97 @@ def results() -> Console:
     return Console(width=None if sys.stdout.isatty() else WIDE)
 
 
-def data_option(command: Command) -> Command:
+def data_option(command: Function) -> Function:
     """Add ``--data DIR``; without it the embedded demo world is used."""
-    return click.option(
+    return option(
         "--data",
         "data_path",
         type=click.Path(path_type=Path),
         default=None,
+        metavar="DIR",
+        envvar="TASS_DATA",
+        group=PLACES,
         help=f"Dataset folder. Default: the embedded demo world, made in {DEMO} on first use.",
     )(command)
 
 
-def set_option(command: Command) -> Command:
+def storage_option(command: Function) -> Function:
+    """Add ``--storage PATH``."""
+    return option(
+        "--storage",
+        default="tass-runs",
+        show_default=True,
+        metavar="PATH",
+        envvar="TASS_STORAGE",
+        group=PLACES,
+        help="Where packs and checkpoints live: a folder, or a URI such as s3://bucket/folder.",
+    )(command)
+
+
+def address_option(command: Function) -> Function:
+    """Add ``--address ADDRESS``."""
+    return option(
+        "--address",
+        metavar="ADDRESS",
+        envvar="TASS_ADDRESS",
+        group=PLACES,
+        help="An existing Ray cluster, or auto. Default: this machine.",
+    )(command)
+
+
+def set_option(command: Function) -> Function:
     """Add ``--set key=value``, repeatable."""
-    return click.option(
+    return option(
         "--set",
         "overrides",
         multiple=True,
         metavar="KEY=VALUE",
+        group=WHAT,
         help="Change a config field, for instance --set model.tau=0.02. Repeatable.",
     )(command)
 
 
-def format_option(command: Command) -> Command:
+def format_option(command: Function) -> Function:
     """Add ``--format text|json``."""
-    return click.option(
+    return option(
         "--format",
         "output_format",
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
+        group=OUTPUT,
         help="How to print the result.",
     )(command)
 
 
-def tracking_option(command: Command) -> Command:
+def tracking_option(command: Function) -> Function:
     """Add ``--tracking-uri URI``."""
-    return click.option(
+    return option(
         "--tracking-uri",
         metavar="URI",
         default=None,
-        help="MLflow store or server. Default: MLFLOW_TRACKING_URI, or sqlite:///mlflow.db here.",
+        envvar=["TASS_TRACKING_URI", "MLFLOW_TRACKING_URI"],
+        group=PLACES,
+        help="MLflow store or server. Default: sqlite:///mlflow.db here.",
     )(command)
 
 
-def sweep_option(command: Command) -> Command:
-    """Add ``--sweep ID``."""
-    return click.option(
-        "--sweep",
-        metavar="ID",
-        default=None,
-        help="Run id or name of one sweep. Default: for each table the latest that asked for it.",
+def force_option(command: Function) -> Function:
+    """Add ``--force``."""
+    return option(
+        "--force", is_flag=True, group=OUTPUT, help="Replace what is at --output already."
     )(command)
+
+
+def past_sweep(command: Function) -> Function:
+    """Add the argument SWEEP of commands that read; pass its name or run id as ``sweep``."""
+
+    @functools.wraps(command)
+    def named(*, sweep: str | None, **given: Any) -> Any:
+        source = sweep is not None and sweep.endswith(".toml") and Path(sweep)
+        return command(sweep=load(source).name if source else sweep, **given)
+
+    return click.argument("sweep", required=False, metavar="[SWEEP]")(named)  # type: ignore[return-value]
 
 
 def resolve_dataset(path: Path | None) -> Dataset:

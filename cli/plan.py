@@ -8,17 +8,20 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from cli.command import Command
 from cli.display import duration
 from cli.options import format_option, results
 from cli.request import SweepRequest, sweep_options
 from jobs.planning.preview import Preview, preview
 
 
-@click.command()
+@click.command(cls=Command)
 @sweep_options
 @format_option
 def plan(request: SweepRequest, output_format: str) -> None:
     """Show what a sweep would run: variants, seeds, unique trials, packs, time and disk.
+
+    SWEEP is a built-in sweep (see --list) or a TOML file.
 
     \b
     Example:

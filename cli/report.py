@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from cli.options import refuse_existing, sweep_option, tracking_option, write_text
+from cli.command import Command, option
+from cli.options import (
+    OUTPUT,
+    force_option,
+    past_sweep,
+    refuse_existing,
+    tracking_option,
+    write_text,
+)
 from reports.figures import save
 from reports.page import build
 from reports.render.templates import page_html
@@ -15,31 +23,37 @@ from tracking.reader import Reader
 from tracking.writer import attach_folder
 
 
-@click.command()
-@click.option(
+@click.command(cls=Command)
+@past_sweep
+@option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("report"),
     show_default=True,
+    metavar="DIR",
+    group=OUTPUT,
     help="Folder for index.html and the figures as PNG and SVG.",
 )
-@click.option("--force", is_flag=True, help="Replace the files of an earlier report.")
-@click.option(
+@force_option
+@option(
     "--log/--no-log",
     default=True,
     show_default=True,
+    group=OUTPUT,
     help="Store the page with the sweep's parent run, where `mlflow ui` shows it.",
 )
 @tracking_option
-@sweep_option
 def report(
-    output: Path, force: bool, log: bool, tracking_uri: str | None, sweep: str | None
+    sweep: str | None, output: Path, force: bool, log: bool, tracking_uri: str | None
 ) -> None:
     """Write one page with the plan, tables, claims, figures, trials and how to rerun them.
 
-    The page opens from disk: no server, no network.
+    SWEEP is the name, file or run id of a sweep. Without it each table is that of the latest
+    sweep which asked for it. The page opens from disk: no server, no network.
 
-    Example: tass-cli report --output report/
+    \b
+    Example:
+      tass-cli report --output report/
     """
     refuse_existing([output], force)
     reader = Reader(tracking_uri)

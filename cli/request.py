@@ -10,13 +10,17 @@ from typing import Any
 
 import click
 
+from cli.command import option, refuse_typed, typed
 from cli.options import (
     DEFAULT_SEEDS,
+    WHAT,
+    address_option,
     base_config,
     data_option,
     parse_seeds,
     resolve_dataset,
     set_option,
+    storage_option,
     tracking_option,
 )
 from jobs.choices import Keep, Search
@@ -51,6 +55,8 @@ class SweepRequest:
     tracking_uri: str
 
 
+SEARCH, RESOURCES = "Search", "Processes and machines"
+"""Groups of options."""
 BUDGET = 32
 """Trials of a search when nobody says how many."""
 
@@ -66,76 +72,129 @@ def _list(context: click.Context, _option: click.Parameter, wanted: bool) -> Non
 
 _OPTIONS = (
     click.argument("sweep", metavar="SWEEP"),
-    click.option(
+    option(
         "--list",
         is_flag=True,
         is_eager=True,
         expose_value=False,
         callback=_list,
+        group=WHAT,
         help="Name the built-in sweeps and what they are for.",
     ),
-    data_option,
-    click.option(
-        "--seeds", metavar="LIST", help="Seeds, such as 0,1,2. Default: the document's, or 0,1."
+    option(
+        "--seeds",
+        metavar="LIST",
+        group=WHAT,
+        help="Seeds, such as 0,1,2. Default: the document's, or 0,1.",
     ),
-    click.option("--num-seeds", type=int, metavar="N", help="Seeds 0 to N-1."),
-    click.option("--epochs", type=int, help="Short for --set optimiser.epochs=N."),
+    option("--num-seeds", type=int, metavar="N", group=WHAT, help="Seeds 0 to N-1."),
+    option(
+        "--epochs",
+        type=int,
+        metavar="N",
+        group=WHAT,
+        help="Short for --set optimiser.epochs=N.",
+    ),
     set_option,
-    click.option("--tables", "tables", metavar="LIST", help="Only these tables, such as 2,5."),
-    click.option(
+    option("--tables", metavar="LIST", group=WHAT, help="Only these tables, such as 2,5."),
+    option(
         "--search",
-        "search",
         type=click.Choice(["grid", "optuna"]),
+        group=WHAT,
         help="Enumerate the paper's grid, or search the space. Default: grid where there is one.",
     ),
-    click.option("--trials", type=int, help="Budget of a search. Default: the document's, or 32."),
-    click.option("--eta", type=int, default=3, show_default=True, help="Halving keeps 1/eta."),
-    click.option("--min-epochs", type=int, default=2, show_default=True, help="First rung."),
-    click.option("--no-halving", is_flag=True, help="Search without pruning."),
-    click.option(
+    option(
+        "--trials",
+        type=int,
+        metavar="N",
+        group=SEARCH,
+        help="Budget of a search. Default: the document's, or 32.",
+    ),
+    option(
+        "--eta",
+        type=int,
+        default=3,
+        show_default=True,
+        metavar="N",
+        group=SEARCH,
+        help="Halving keeps 1/eta.",
+    ),
+    option(
+        "--min-epochs",
+        type=int,
+        default=2,
+        show_default=True,
+        metavar="N",
+        group=SEARCH,
+        help="First rung.",
+    ),
+    option("--no-halving", is_flag=True, group=SEARCH, help="Search without pruning."),
+    option(
         "--confirm",
         type=int,
         default=5,
         show_default=True,
+        metavar="N",
+        group=SEARCH,
         help="Best variants of a search to train with all the seeds.",
     ),
-    click.option(
+    option(
         "--study-storage",
         metavar="URL",
+        group=SEARCH,
         help="Optuna storage. Default: optuna.db beside the tracking database.",
     ),
-    click.option("--pack-size", type=int, metavar="N", help="Most trials in one process."),
-    click.option("--workers-per-pack", type=int, default=1, show_default=True, metavar="N"),
-    click.option(
+    option(
+        "--pack-size",
+        type=int,
+        metavar="N",
+        group=RESOURCES,
+        help="Most trials in one process. Default: about four packs a slot, of 8 at most.",
+    ),
+    option(
+        "--workers-per-pack",
+        type=int,
+        default=1,
+        show_default=True,
+        metavar="N",
+        group=RESOURCES,
+        help="Workers that share each batch of a pack.",
+    ),
+    option(
         "--cpus-per-worker",
         type=float,
         metavar="X",
-        help="Default: what tass-cli bench found best here, or 1.",
+        group=RESOURCES,
+        help="CPUs of a worker. Default: what tass-cli bench found best here, or 1.",
     ),
-    click.option("--gpus-per-worker", type=float, default=0.0, show_default=True, metavar="X"),
-    click.option(
+    option(
+        "--gpus-per-worker",
+        type=float,
+        default=0.0,
+        show_default=True,
+        metavar="X",
+        group=RESOURCES,
+        help="GPUs of a worker, or a share of one, such as 0.5.",
+    ),
+    option(
         "--fuse",
         metavar="N|auto|off",
+        group=RESOURCES,
         help="Trials of a pack that take their steps as one: N, what a measurement at its start "
         "says, or none. Default: auto on GPUs, off on CPUs, where off keeps every bit.",
     ),
-    click.option("--address", metavar="ADDRESS", help="An existing Ray cluster, or auto."),
-    click.option(
-        "--storage",
-        "storage",
-        default="tass-runs",
-        show_default=True,
-        metavar="PATH",
-        help="Where packs and checkpoints live: a folder, or a URI such as s3://bucket/folder.",
-    ),
-    click.option(
+    option(
         "--keep",
         default="best",
         show_default=True,
         metavar="POLICY",
+        group=RESOURCES,
         help="Checkpoints to keep: best (each trial's best epoch), top:N, or none.",
     ),
+    data_option,
+    storage_option,
     tracking_option,
+    address_option,
 )
 
 
@@ -151,8 +210,8 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(request, **given)
 
     wrapped: Callable[..., Any] = gather
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
+    for add in reversed(_OPTIONS):
+        wrapped = add(wrapped)
     return wrapped
 
 
@@ -172,7 +231,7 @@ def _request(given: dict[str, Any]) -> SweepRequest:
     keep = Keep.parse(take("keep"))
     storage = open_storage(take("storage"), resources.workers_per_pack)
     search = _search(sweep, given)
-    dataset = resolve_dataset(take("data_path") or (Path(sweep.dataset) if sweep.dataset else None))
+    dataset = resolve_dataset(_folder(sweep, take("data_path")))
     changes = (*take("overrides"), *_epochs(take("epochs")))
     base = base_config(dataset, changes, sweep.base)
     plan = _plan(sweep, base, seeds, dataset, take("tables"), search)
@@ -190,6 +249,13 @@ def _request(given: dict[str, Any]) -> SweepRequest:
     )
 
 
+def _folder(sweep: Sweep, given: Path | None) -> Path | None:
+    """Return the dataset's folder: the one that was typed, the document's, the environment's."""
+    if sweep.dataset is not None and not typed("data_path"):
+        return Path(sweep.dataset)
+    return given
+
+
 def _epochs(epochs: int | None) -> tuple[str, ...]:
     return () if epochs is None else (f"optimiser.epochs={epochs}",)
 
@@ -204,7 +270,15 @@ def _search(sweep: Sweep, given: dict[str, Any]) -> Search | None:
         take("confirm"),
         take("study_storage"),
     )
-    return search if _searches(sweep, take("search")) else None
+    if not _searches(sweep, take("search")):
+        cure = "search its space with --search optuna, or leave it out"
+        if not sweep.space:
+            cure = "it has no space to search; leave it out"
+        refuse_typed(f"sweep '{sweep.name}' trains every row of its grid; {cure}", group=SEARCH)
+        return None
+    if search.halving is None:
+        refuse_typed("--no-halving prunes nothing; leave one of them out", "eta", "min_epochs")
+    return search
 
 
 def _searches(sweep: Sweep, search: str | None) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import data_option, refuse_existing, resolve_dataset
+from cli.command import Command, option
+from cli.options import OUTPUT, WHAT, data_option, force_option, refuse_existing, resolve_dataset
 from reports.attention.draw import describe, draw
 from reports.attention.explain import examples, explain, frame_paths
 from reports.figures import save
@@ -14,29 +15,34 @@ from tass_core.checkpoints import load_checkpoint
 from tass_core.errors import ReportError
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--question", type=int, default=None, metavar="ID", help="Question id.")
-@click.option(
+@option("--question", type=int, default=None, metavar="ID", group=WHAT, help="Question id.")
+@option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
     default=None,
+    group=WHAT,
     help="Where to look for the question. Default: test, then val, then train.",
 )
-@click.option(
+@option(
     "--frames",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=None,
+    metavar="DIR",
+    group=WHAT,
     help="Folder with one folder of images for each video id. Default: the procedural stage.",
 )
-@click.option(
+@option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("figures"),
     show_default=True,
+    metavar="DIR",
+    group=OUTPUT,
     help="Folder for question-ID.png and question-ID.svg.",
 )
-@click.option("--force", is_flag=True, help="Replace existing pictures.")
+@force_option
 @data_option
 def show(
     checkpoint: Path,
@@ -49,7 +55,9 @@ def show(
 ) -> None:
     """Draw the attention of a checkpoint on one question, as the paper's Figures 5 and 6.
 
-    Example: tass-cli show checkpoint/ --question 10004 --output figures/
+    \b
+    Example:
+      tass-cli show checkpoint/ --question 10004 --output figures/
     """
     loaded = load_checkpoint(checkpoint)
     dataset = resolve_dataset(data_path)

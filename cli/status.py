@@ -8,24 +8,21 @@ import time
 import click
 from rich.table import Table
 
-from cli.options import format_option, results, tracking_option
+from cli.command import Command
+from cli.options import format_option, results, storage_option, tracking_option
 from jobs.storage import open_storage
 from tracking.connect import resolve_uri
 from tracking.status import list_sweeps
 
 
-@click.command()
-@click.option(
-    "--storage",
-    default="tass-runs",
-    show_default=True,
-    metavar="PATH",
-    help="Where the sweeps' packs live; its lock tells a running sweep from an interrupted one.",
-)
+@click.command(cls=Command)
+@storage_option
 @tracking_option
 @format_option
 def status(storage: str, tracking_uri: str | None, output_format: str) -> None:
     """Show running and past sweeps, and how many of their trials are done or missing.
+
+    A lock in the storage tells a running sweep from an interrupted one.
 
     \b
     Example:

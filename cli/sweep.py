@@ -8,16 +8,25 @@ from pathlib import Path
 
 import click
 
+from cli.command import Command, option, refuse_typed
 from cli.display import Display, duration, look
-from cli.options import console, format_option, refuse_existing, results, write_text
+from cli.options import (
+    OUTPUT,
+    console,
+    force_option,
+    format_option,
+    refuse_existing,
+    results,
+    write_text,
+)
 from cli.plan import preview_request
-from cli.request import SweepRequest, sweep_options
+from cli.request import RESOURCES, SweepRequest, sweep_options
 from evidence.results import ResultTable
 from evidence.tables import collect
 from jobs.driver.run import Begin, Outcome, grid, run_sweep
 from jobs.driver.search import judge, searching
 from jobs.driver.session import Setting
-from reports.render import FORMATS, render
+from reports.render import FORMATS, format_of, render
 from reports.render.terminal import show_tables
 from tass_core.errors import ReportError, SweepError, TrackingError
 from tracking.reader import Reader
@@ -25,26 +34,30 @@ from tracking.schema import TABLES
 from tracking.writer import attach_text
 
 HOUR = 3600.0
-INTERRUPTED = 130
+DECLINED, INTERRUPTED = 3, 130
 
 
-@click.command()
+@click.command(cls=Command)
 @sweep_options
-@click.option(
+@option(
     "--max-failures",
     type=click.IntRange(min=0),
+    metavar="N",
     default=2,
     show_default=True,
+    group=RESOURCES,
     help="How often a failed trial starts again.",
 )
-@click.option(
+@option(
     "--output",
     type=click.Path(path_type=Path),
     default=None,
+    metavar="FILE",
+    group=OUTPUT,
     help="Write the tables to a file; its ending (md, csv, json, tex, html) says how.",
 )
-@click.option("--force", is_flag=True, help="Replace an existing --output.")
-@click.option("--yes", is_flag=True, help="Do not ask when the plan exceeds an hour.")
+@force_option
+@option("--yes", is_flag=True, group=OUTPUT, help="Do not ask when the plan exceeds an hour.")
 @format_option
 def sweep(
     request: SweepRequest,
@@ -56,14 +69,20 @@ def sweep(
 ) -> None:
     """Train what a sweep wants and MLflow does not hold, then print its tables.
 
-    Running the same command again goes on where it stopped.
+    SWEEP is a built-in sweep (see --list) or a TOML file. Running the same command again goes on
+    where it stopped. Exit codes: 0 done, 1 trials failed or MLflow is behind, 2 a mistake, 3 you
+    answered no, 130 Ctrl-C.
 
     \b
     Example:
       tass-cli sweep ablations
       tass-cli sweep tau --search optuna --trials 40
     """
-    table_format = _output_format(output, force)
+    if output is None:
+        refuse_typed("it is about --output, which is not given", "force")
+    else:
+        refuse_existing([output], force)
+    table_format = format_of(output, None, FORMATS)
     _ask(request, yes)
     setting = Setting(
         dataset=request.dataset,
@@ -93,16 +112,6 @@ def sweep(
     _close(request, outcome)
 
 
-def _output_format(output: Path | None, force: bool) -> str:
-    if output is None:
-        return "md"
-    endings = {f".{ending}": name for name, (ending, _) in FORMATS.items()}
-    if output.suffix not in endings:
-        raise SweepError(f"--output {output}: its ending must be one of {', '.join(endings)}")
-    refuse_existing([output], force)
-    return endings[output.suffix]
-
-
 def _ask(request: SweepRequest, yes: bool) -> None:
     """Ask before a sweep that will take more than an hour."""
     if yes:
@@ -114,7 +123,8 @@ def _ask(request: SweepRequest, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise SweepError(f"this sweep takes about {duration(time.seconds)}; give --yes to start it")
     if not click.confirm(question, err=True):
-        raise SweepError("not started")
+        console.print("Not started.")
+        sys.exit(DECLINED)
 
 
 def _tables(request: SweepRequest, outcome: Outcome) -> list[ResultTable]:

@@ -6,47 +6,66 @@ from pathlib import Path
 
 import click
 
-from cli.options import refuse_existing, results, sweep_option, tracking_option, write_text
+from cli.command import Command, option, refuse_typed
+from cli.options import (
+    OUTPUT,
+    WHAT,
+    force_option,
+    past_sweep,
+    refuse_existing,
+    results,
+    tracking_option,
+    write_text,
+)
 from evidence.tables import collect
-from reports.render import FORMATS, render
+from reports.render import FORMATS, format_of, render
 from reports.render.terminal import show_tables
 from tracking.reader import Reader
 
 
-@click.command()
-@click.option("--tables", "wanted", default="", metavar="LIST", help="Such as 2,5 or lambda.")
-@click.option(
+@click.command(cls=Command)
+@past_sweep
+@option("--tables", "wanted", default="", metavar="LIST", group=WHAT, help="Such as 2,5 or lambda.")
+@option(
     "--format",
     "output_format",
     type=click.Choice(list(FORMATS)),
-    default="rich",
-    show_default=True,
-    help="How to render the tables.",
+    group=OUTPUT,
+    help="How to render the tables. Default: what the ending of --output says, or rich.",
 )
-@click.option(
+@option(
     "--output",
     type=click.Path(path_type=Path),
     default=None,
+    metavar="PATH",
+    group=OUTPUT,
     help="Write a file, or into a folder (made when missing, one file for each table).",
 )
-@click.option("--force", is_flag=True, help="Replace existing files.")
+@force_option
 @tracking_option
-@sweep_option
 def tables(
+    sweep: str | None,
     wanted: str,
-    output_format: str,
+    output_format: str | None,
     output: Path | None,
     force: bool,
     tracking_uri: str | None,
-    sweep: str | None,
 ) -> None:
-    """Render the paper's tables from MLflow alone.
+    """Render tables from MLflow alone.
 
-    A cell is the mean over seeds with its 95% interval, the paired difference to the full
-    model, and the published number. What is missing is named, and never averaged over.
+    SWEEP is the name, file or run id of a sweep. Without it each table is that of the latest
+    sweep which asked for it. A cell is the mean over seeds with its 95% interval, the paired
+    difference to the full model, and the published number. What is missing is named, and never
+    averaged over.
 
-    Example: tass-cli tables --tables 2,5 --format latex --output tables.tex
+    \b
+    Example:
+      tass-cli tables --tables 2,5 --output tables.tex
+      tass-cli tables my.toml
     """
+    if output is None:
+        refuse_typed("it is about --output, which is not given", "force")
+    output_format = format_of(output, output_format, FORMATS)
     names = [name.strip() for name in wanted.split(",") if name.strip()]
     found = collect(Reader(tracking_uri).snapshot(), tables=names, sweep=sweep)
     if output is None:

@@ -12,7 +12,10 @@ import click
 import torch
 from rich.table import Table
 
+from cli.command import Command, option
 from cli.options import (
+    OUTPUT,
+    WHAT,
     base_config,
     console,
     data_option,
@@ -50,26 +53,32 @@ TYPE_NAMES = {
 }
 
 
-@click.command()
-@click.option(
+@click.command(cls=Command)
+@option(
     "--config",
     "config_file",
     type=click.Path(path_type=Path),
+    metavar="FILE",
+    group=WHAT,
     help="A TrialConfig as JSON. Default: the paper's config with the dataset's own settings.",
 )
 @set_option
 @data_option
-@click.option("--seed", default=0, show_default=True, help="Seed of weights, order and dropout.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
-@click.option(
+@option(
+    "--seed", default=0, show_default=True, group=WHAT, help="Seed of weights, order and dropout."
+)
+@option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@option(
     "--threads",
     default=0,
     help="CPU threads; results are the same to the bit at equal threads. Default: all cores.",
 )
-@click.option(
+@option(
     "--output",
     type=click.Path(path_type=Path),
     default=None,
+    metavar="DIR",
+    group=OUTPUT,
     help="Folder of the run. Default: tass-runs/train/<trial key>. An interrupted run continues.",
 )
 @format_option
@@ -109,17 +118,18 @@ def train(
     _show(result, dataset, output_format)
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=Command)
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @data_option
-@click.option(
+@option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
     default="test",
     show_default=True,
+    group=WHAT,
     help="Which questions to answer.",
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @format_option
 def evaluate_command(
     checkpoint: Path, data_path: Path | None, split: str, device: str, output_format: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from cli.command import Command
 
-class VariadicCommand(click.Command):
+
+class VariadicCommand(Command):
     """A command for which ``--questions a b c`` means ``--questions a --questions b ...``.
 
     Every option declared with ``multiple=True`` takes all values up to the next option. The

@@ -247,9 +247,7 @@ class Snapshot:
         if len(found) != 1:
             known = ", ".join(f"{sweep.run_id[:8]} ({sweep.name})" for sweep in self.sweeps[:8])
             what = "is no sweep" if not found else f"means {len(found)} sweeps"
-            raise TrackingError(
-                f"--sweep {name} {what} in {self.address}; known: {known or 'none'}"
-            )
+            raise TrackingError(f"'{name}' {what} in {self.address}; known: {known or 'none'}")
         if found[0].damage:
             raise TrackingError(found[0].damage)
         return found[0]

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import click
 
+from cli.command import option
 from cli.data.options import (
     CLIP,
+    DATASET,
     ENCODERS,
     GLOVE,
+    INPUT,
     print_ingested,
     progress_bar,
     remark,
     source_options,
 )
+from cli.options import address_option
 from cli.variadic import VariadicCommand
 from tass_core.data.ingest.sources import assign_splits
 from tass_core.errors import DataError
@@ -22,58 +26,69 @@ from tass_core.errors import DataError
 
 @click.command("extract", cls=VariadicCommand)
 @source_options
-@click.option(
+@option(
     "--videos",
     required=True,
     type=click.Path(path_type=Path),
+    metavar="DIR",
+    group=INPUT,
     help="Folder of <video>.mp4 (or .mkv, .webm, .avi, ...).",
 )
-@click.option(
+@option(
     "--encoder",
     "encoders",
     multiple=True,
     type=click.Choice(ENCODERS),
     default=(CLIP,),
     show_default=True,
+    group=DATASET,
     help="Visual encoders; VGGish comes with either.",
 )
-@click.option(
+@option(
     "--weights",
     type=click.Path(path_type=Path),
     default=None,
+    metavar="DIR",
+    group=INPUT,
     help="Folder with RN50.pt, resnet18-f37072fd.pth and vggish-10086976.pth. "
     "Default: the libraries' caches.",
 )
-@click.option(
+@option(
     "--fps",
     default=1,
     show_default=True,
     type=click.IntRange(1, 30),
+    metavar="N",
+    group=DATASET,
     help="Pictures a second; the maps of a second are averaged.",
 )
-@click.option(
+@option(
     "--seconds",
     default=60,
     show_default=True,
     type=click.IntRange(1, 3600),
+    metavar="N",
+    group=DATASET,
     help="T1. Shorter videos repeat their last second, longer ones are cut.",
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
-@click.option(
+@option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@option(
     "--workers",
     default=1,
     show_default=True,
     type=click.IntRange(min=1),
+    metavar="N",
     help="Ray workers; 1 works without Ray.",
 )
-@click.option("--address", default=None, help="Address of a Ray cluster. Default: this machine.")
-@click.option(
+@address_option
+@option(
     "--parts",
     type=click.Path(path_type=Path),
     default=None,
-    help="Where finished videos wait until all are there. Default: OUT.parts.",
+    metavar="DIR",
+    help="Where finished videos wait until all are there. Default: beside the dataset.",
 )
-@click.option(
+@option(
     "--untrained",
     is_flag=True,
     help="Random weights, to try the pipeline out; the features mean nothing.",
@@ -103,7 +118,7 @@ def extract_command(
 
     \b
     tass-cli data extract --videos videos/ --questions avqa-train.json avqa-val.json \\
-      avqa-test.json --weights weights/ --out data/music-avqa --store-t2 6 --workers 8
+      avqa-test.json --weights weights/ --output data/music-avqa --store-t2 6 --workers 8
     """
     from jobs.extract import RayMap
     from tass_core.data.extract.parts import ExtractSettings

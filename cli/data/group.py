@@ -20,7 +20,7 @@ def data() -> None:
     """Make, inspect and check datasets.
 
     \b
-    A procedural world:   tass-cli data make --preset demo --out data/demo
+    A procedural world:   tass-cli data make --preset demo --output data/demo
     Feature folders:      tass-cli data ingest --questions avqa-*.json --audio ... --visual ...
-    Videos:               tass-cli data extract --videos DIR --questions avqa-*.json --out DIR
+    Videos:               tass-cli data extract --videos DIR --questions avqa-*.json --output DIR
     """

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from cli.command import Command
 from cli.options import format_option, results
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.folder.description import SPLITS
@@ -19,7 +20,7 @@ from tass_core.data.folder.examine import check_dataset, summarise
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 
 
-@click.command("info")
+@click.command("info", cls=Command)
 @click.argument("dataset", type=click.Path(path_type=Path))
 @format_option
 def info_command(dataset: Path, output_format: str) -> None:
@@ -41,7 +42,7 @@ def info_command(dataset: Path, output_format: str) -> None:
     click.echo("answers: " + ", ".join(shares))
 
 
-@click.command("check")
+@click.command("check", cls=Command)
 @click.argument("dataset", type=click.Path(path_type=Path))
 @format_option
 def check_command(dataset: Path, output_format: str) -> None:

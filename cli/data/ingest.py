@@ -7,10 +7,13 @@ from pathlib import Path
 
 import click
 
+from cli.command import option
 from cli.data.options import (
     CLIP,
+    DATASET,
     ENCODERS,
     GLOVE,
+    INPUT,
     print_ingested,
     progress_bar,
     remark,
@@ -26,40 +29,50 @@ from tass_core.errors import DataError
 
 @click.command("ingest", cls=VariadicCommand)
 @source_options
-@click.option(
+@option(
     "--audio",
     required=True,
     type=click.Path(path_type=Path),
+    metavar="DIR",
+    group=INPUT,
     help="Folder of <video>.npy, VGGish [T, 128].",
 )
-@click.option(
+@option(
     "--visual",
     multiple=True,
     required=True,
     metavar="[ENCODER=]DIR ...",
+    group=INPUT,
     help="Folder of <video>.npy region maps; [T,C,H,W], [T,H,W,C], [T,P,C] and [T,1+P,C] are "
     "recognised. Without ENCODER= a folder of 14x14x512 maps is resnet18-glove, others are clip.",
 )
-@click.option(
+@option(
     "--text",
     type=click.Path(path_type=Path),
     default=None,
+    metavar="DIR",
+    group=INPUT,
     help="Folder of <question_id>.npy sentence features [1, D] for clip.",
 )
-@click.option(
+@option(
     "--words",
     type=click.Path(path_type=Path),
     default=None,
+    metavar="DIR",
+    group=INPUT,
     help="Folder of <question_id>.npy word features [N, D] for clip (word targets need them).",
 )
-@click.option(
+@option(
     "--stored-pooling",
     type=click.Choice(["mean", "stride"]),
     default="mean",
     show_default=True,
+    group=DATASET,
     help="How files with 10 segments were pooled from 60.",
 )
-@click.option("--threads", default=0, help="Readers in parallel. Default: one a core, at most 8.")
+@option(
+    "--threads", default=0, metavar="N", help="Readers in parallel. Default: one a core, at most 8."
+)
 def ingest_command(
     questions: tuple[Path, ...],
     out: Path,
@@ -79,7 +92,7 @@ def ingest_command(
 
     \b
     tass-cli data ingest --questions avqa-train.json avqa-val.json avqa-test.json \\
-      --audio feats/vggish --visual feats/res18_14x14 --out data/music-avqa
+      --audio feats/vggish --visual feats/res18_14x14 --output data/music-avqa
     """
     folders = visual_folders(visual)
     plan = IngestPlan(
@@ -142,9 +155,9 @@ def _text_plan(
             "with one <question_id>.npy of [1, D] for each question, or name the maps "
             f"--visual {GLOVE}=DIR to learn the questions from their words"
         )
-    for option, given in (("--text", text), ("--words", words)):
+    for name, given in (("--text", text), ("--words", words)):
         if given is not None and CLIP not in folders:
-            raise DataError(f"{option} is for clip, but no --visual folder is; name it clip=DIR")
+            raise DataError(f"{name} is for clip, but no --visual folder is; name it clip=DIR")
     if glove is not None and GLOVE not in folders:
         raise DataError(f"--glove is for {GLOVE}, but no --visual folder is; name it {GLOVE}=DIR")
     return TextPlan(

@@ -7,14 +7,16 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from cli.command import option, refuse_typed
 from cli.data.options import (
-    force_option,
+    DATASET,
+    INPUT,
     out_option,
     progress_bar,
     remark,
     skip_bad_option,
 )
-from cli.options import console
+from cli.options import console, force_option
 from cli.variadic import VariadicCommand
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.ingest.sources import LEFT_OUT
@@ -27,66 +29,80 @@ from tass_core.data.world.over.invent import (
     make_world_over,
 )
 from tass_core.data.world.presets import PRESETS
-from tass_core.errors import DataError
 
 
 @click.command("make", cls=VariadicCommand)
-@click.option(
+@option(
     "--preset",
     type=click.Choice(PRESETS),
     default="demo",
     show_default=True,
+    group=DATASET,
     help="tiny: for tests. demo: the embedded default. paper: the paper's shapes and sizes.",
 )
 @out_option
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-@click.option(
+@option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    metavar="N",
+    group=DATASET,
+    help="Seed of scenes, questions and features.",
+)
+@option(
     "--questions",
     multiple=True,
     metavar="FILE ...",
     type=click.Path(path_type=Path),
+    group=INPUT,
     help="MUSIC-AVQA's question files: invent a scene for every video in them, of which as many "
     "of its real answers are true as can be together.",
 )
-@click.option(
+@option(
     "--split-from",
     type=click.Path(path_type=Path),
     default=None,
+    metavar="FILE",
+    group=INPUT,
     help="Without a train file: the one of the question files to carve it out of, by video.",
 )
-@click.option(
+@option(
     "--split-fraction",
     default=SPLIT_FRACTION,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    group=INPUT,
     help="The share of that file's videos that goes to train.",
 )
-@click.option(
+@option(
     "--answer-bias",
     default=ANSWER_BIAS,
     show_default=True,
     type=click.FloatRange(0, 1),
+    group=DATASET,
     help="0: answers as even as the scenes allow; 1: MUSIC-AVQA's prior. Without --questions.",
 )
-@click.option(
+@option(
     "--co-occurrence",
     default=CO_OCCURRENCE,
     show_default=True,
     type=click.FloatRange(0, 1),
+    group=DATASET,
     help="0: instruments meet evenly; 1: always within an ensemble. Without --questions.",
 )
-@click.option(
+@option(
     "--store-t2",
     default=None,
     type=click.IntRange(min=1),
+    metavar="N",
+    group=DATASET,
     help=f"Store means over this many seconds: as much smaller, but only for such T2. Default: "
     f"1 for tiny and demo, 6 for paper, {STORED_T2} with --questions.",
 )
 @skip_bad_option
 @force_option
-@click.pass_context
 def make(
-    context: click.Context,
     preset: str,
     out: Path,
     seed: int,
@@ -105,12 +121,15 @@ def make(
     features are invented.
 
     \b
-    tass-cli data make --preset demo --out data/demo
+    tass-cli data make --preset demo --output data/demo
     tass-cli data make --questions avqa-val.json avqa-test.json \\
-      --split-from avqa-test.json --out data/over-avqa
+      --split-from avqa-test.json --output data/over-avqa
     """
-    _require_consistent(context, bool(questions))
-    if not questions:
+    if questions:
+        refuse_typed("the questions decide that; leave it out", "answer_bias", "co_occurrence")
+    else:
+        needs = ("split_from", "split_fraction", "skip_bad")
+        refuse_typed("it needs --questions; give them, or leave it out", *needs)
         with progress_bar("make") as advance:
             make_world(
                 preset,
@@ -140,19 +159,6 @@ def make(
         )
     _print_made(out)
     _print_over(report)
-
-
-def _require_consistent(context: click.Context, over_questions: bool) -> None:
-    """Refuse an option that would be ignored."""
-    needs = ("split_from", "split_fraction", "skip_bad") if not over_questions else _PRIORS
-    for name in needs:
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            option = "--" + name.replace("_", "-")
-            reason = "the questions decide that" if over_questions else "it needs --questions"
-            raise DataError(f"{option} has no effect here: {reason}; leave it out")
-
-
-_PRIORS = ("answer_bias", "co_occurrence")
 
 
 def _print_made(out: Path) -> None:

@@ -10,57 +10,77 @@ from typing import Any, TypeVar
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cli.options import console
+from cli.command import option
+from cli.options import OUTPUT, console, force_option
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.ingest.assemble import IngestReport
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 CLIP = "clip"
 GLOVE = "resnet18-glove"
 ENCODERS = (CLIP, GLOVE)
 
-out_option = click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="The dataset folder to make."
+INPUT, DATASET = "What to read", "What to make of it"
+"""Groups of options."""
+
+out_option = option(
+    "--output",
+    "out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    group=OUTPUT,
+    help="The dataset folder to make.",
 )
-skip_bad_option = click.option(
+skip_bad_option = option(
     "--skip-bad",
     is_flag=True,
-    help="Leave out what cannot be used and list it in OUT/left-out.csv.",
+    group=INPUT,
+    help="Leave out what cannot be used and list it in left-out.csv of the dataset.",
 )
-force_option = click.option("--force", is_flag=True, help="Replace the dataset at OUT.")
 
 
-def source_options(command: Command) -> Command:
+def source_options(command: Function) -> Function:
     """Add the options that ingest and extract share."""
     options = [
-        click.option(
+        option(
             "--questions",
             multiple=True,
             required=True,
             metavar="FILE ...",
             type=click.Path(path_type=Path),
+            group=INPUT,
             help="MUSIC-AVQA's question files; their names say train, val or test.",
         ),
         out_option,
-        click.option("--name", default=None, help="The dataset's name. Default: the folder's."),
-        click.option(
+        option(
+            "--name",
+            metavar="NAME",
+            group=OUTPUT,
+            help="The dataset's name. Default: the folder's.",
+        ),
+        option(
             "--glove",
             type=click.Path(path_type=Path),
             default=None,
+            metavar="FILE",
+            group=INPUT,
             help=f"GloVe text file: pretrained word vectors for {GLOVE}.",
         ),
-        click.option(
+        option(
             "--store-t2",
             default=1,
             show_default=True,
             type=click.IntRange(min=1),
+            metavar="N",
+            group=DATASET,
             help="Store means over this many segments: as much smaller, but only for such T2.",
         ),
         skip_bad_option,
         force_option,
     ]
-    for option in reversed(options):
-        command = option(command)
+    for add in reversed(options):
+        command = add(command)
     return command
 
 

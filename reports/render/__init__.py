@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from evidence.claims import ClaimsReport
 from evidence.results import ResultTable
@@ -19,11 +21,35 @@ FORMATS: Mapping[str, tuple[str, Callable[[Sequence[ResultTable]], str]]] = {
 }
 """Format -> (file ending, function from tables to the document)."""
 
-CLAIM_FORMATS: Mapping[str, Callable[[ClaimsReport], str]] = {
-    "md": templates.claims_markdown,
-    "json": data.claims_json,
+CLAIM_FORMATS: Mapping[str, tuple[str, Callable[[ClaimsReport], str]]] = {
+    "rich": ("txt", terminal.render_claims),
+    "md": ("md", templates.claims_markdown),
+    "json": ("json", data.claims_json),
 }
-"""Format -> function from verdicts to the document."""
+"""Format -> (file ending, function from verdicts to the document)."""
+
+
+def format_of(
+    output: Path | None, asked: str | None, formats: Mapping[str, tuple[str, Any]]
+) -> str:
+    """Return the format to write: what was asked for, or what the file's ending says.
+
+    Args:
+        output: a file, or a folder, whose name has no ending; None for the screen.
+        asked: the format that was asked for, if any.
+        formats: the formats there are, the one for the screen first.
+
+    Raises:
+        ReportError: the ending says nothing, or something else.
+    """
+    ending = "" if output is None else output.suffix.removeprefix(".")
+    meant = next((name for name, (known, _) in formats.items() if known == ending), None)
+    if ending and meant is None and asked is None:
+        known = ", ".join(f".{known}" for known, _ in formats.values())
+        raise ReportError(f"--output {output}: its ending must be one of {known}")
+    if asked is not None and meant not in (None, asked):
+        raise ReportError(f"--output {output} is not --format {asked}; leave one of them out")
+    return asked or meant or next(iter(formats))
 
 
 def render(tables: Sequence[ResultTable], output_format: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,9 +28,12 @@ _RANKED = 20
 
 def render(tables: Sequence[ResultTable]) -> str:
     """Return all tables as plain text of the terminal's width, without colours."""
-    out = io.StringIO()
-    show_tables(tables, Console(file=out, width=shutil.get_terminal_size((160, 24)).columns))
-    return out.getvalue()
+    return _plain(lambda console: show_tables(tables, console))
+
+
+def render_claims(report: ClaimsReport) -> str:
+    """Return all verdicts as plain text of the terminal's width, without colours."""
+    return _plain(lambda console: show_claims(report, console))
 
 
 def show_tables(tables: Sequence[ResultTable], console: Console) -> None:
@@ -85,6 +88,12 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
     if ranking.incomplete:
         remarks.append(f"{ranking.incomplete} variants without all the seeds not ranked")
     console.print(Text("; ".join(remarks)))
+
+
+def _plain(show: Callable[[Console], None]) -> str:
+    out = io.StringIO()
+    show(Console(file=out, width=shutil.get_terminal_size((160, 24)).columns))
+    return out.getvalue()
 
 
 def _blocks(columns: Sequence[str], width: int) -> Iterator[Sequence[str]]:

@@ -13,6 +13,11 @@ from cli.main import main
 from tass_core.data.world.make import make_world
 from tests import ROOT
 
+PLACES = (
+    "MLFLOW_TRACKING_URI",
+    *(f"TASS_{name}" for name in ("TRACKING_URI", "STORAGE", "DATA", "ADDRESS")),
+)
+"""Variables of whoever runs the tests, which must not reach the commands."""
 SMALL = ("--set", "data.t2=4", "--set", "model.width=16", "--epochs", "2")
 
 
@@ -31,7 +36,8 @@ class Shell:
             pytest.MonkeyPatch.context() as patch,
         ):
             patch.setattr(sys, "argv", ["tass-cli", *map(str, args)])
-            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            for name in PLACES:
+                patch.delenv(name, raising=False)
             patch.setenv("TASS_CACHE", str(self.folder / "cache"))
             try:
                 main()
@@ -44,7 +50,8 @@ class Shell:
     def process(self, *args, code=0):
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         environment["TASS_CACHE"] = str(self.folder / "cache")
-        environment.pop("MLFLOW_TRACKING_URI", None)
+        for name in PLACES:
+            environment.pop(name, None)
         done = subprocess.run(
             [sys.executable, "-c", "from cli.main import main; main()", *map(str, args)],
             cwd=self.folder,

@@ -12,7 +12,7 @@ from tass_core.checkpoints import load_checkpoint
 
 @pytest.fixture(scope="module")
 def ranking(swept):
-    out, _ = swept("best", "--sweep", "ablations", "--format", "json")
+    out, _ = swept("best", "ablations", "--format", "json")
     return json.loads(out)
 
 
@@ -36,7 +36,7 @@ def test_ties_go_to_the_smaller_trial_key(ranking):
 
 
 def test_export_is_the_best_seeds_checkpoint_and_evaluates(own, ranking):
-    _, err = own("best", "--sweep", "ablations", "--export", "checkpoint", "--data", "world")
+    _, err = own("best", "ablations", "--export", "checkpoint", "--data", "world")
     best = ranking["ranking"][0]
 
     assert "every logged test answer reproduced" in " ".join(err.split())
@@ -52,7 +52,7 @@ def test_existing_folder_is_kept_without_force(own):
     (own.folder / "precious").mkdir()
     (own.folder / "precious" / "thesis.tex").write_text("years")
 
-    _, err = own("best", "--sweep", "ablations", "--export", "precious", "--data", "world", code=2)
+    _, err = own("best", "ablations", "--export", "precious", "--data", "world", code=2)
 
     assert "precious exists; choose another folder or give --force" in " ".join(err.split())
     assert (own.folder / "precious" / "thesis.tex").read_text() == "years"
@@ -71,7 +71,7 @@ def test_disagreement_with_the_logged_answers_exports_nothing(swept, ranking):
     table["predicted"][0] = "nine" if table["predicted"][0] != "nine" else "ten"
     pq.write_table(pa.table(table), logged)
 
-    args = ("--sweep", "ablations", "--variant", last["config_hash"], "--seed", "1")
+    args = ("ablations", "--variant", last["config_hash"], "--seed", "1")
     try:
         _, err = swept("best", *args, "--export", "wrong", "--data", "world", code=2)
     finally:
@@ -95,7 +95,7 @@ def _key_of(swept, run_id):
         (("--metric", "test/all"), "variants are selected on validation"),
         (("--variant", "TAS"), "did you mean 'TASS'"),
         (("--seed", "4711"), "no variant is finished with the seeds [4711]"),
-        (("--sweep", "nothing"), "--sweep nothing is no sweep"),
+        (("nothing",), "'nothing' is no sweep"),
         (("--tracking-uri", "sqlite:///absent.db"), "no database"),
     ],
 )
@@ -106,6 +106,6 @@ def test_mistake_names_what_is_allowed(swept, args, message):
 
 
 def test_other_metrics_rank_too(swept):
-    out, _ = swept("best", "--sweep", "ablations", "--metric", "val/av_avg", "--format", "json")
+    out, _ = swept("best", "ablations", "--metric", "val/av_avg", "--format", "json")
 
     assert json.loads(out)["metric"] == "val/av_avg"

@@ -53,7 +53,7 @@ def test_selection_on_test_is_refused(finished: Sweep) -> None:
 
 
 def test_an_unknown_sweep_or_variant_is_refused(finished: Sweep) -> None:
-    with pytest.raises(TrackingError, match="--sweep nothing is no sweep"):
+    with pytest.raises(TrackingError, match="'nothing' is no sweep"):
         rank(finished.snapshot(), sweep="nothing")
     with pytest.raises(SweepError, match="did you mean 'TASS'"):
         rank(finished.snapshot(), variant="TAS")

@@ -186,7 +186,7 @@ def test_an_unknown_table_is_refused_with_those_there_are(finished: Sweep) -> No
 
 
 def test_an_unknown_sweep_is_refused_with_those_there_are(finished: Sweep) -> None:
-    with pytest.raises(TrackingError, match=r"--sweep nope is no sweep .* \(ablations\)"):
+    with pytest.raises(TrackingError, match=r"'nope' is no sweep .* \(ablations\)"):
         collect(finished.snapshot(), sweep="nope")
 
 

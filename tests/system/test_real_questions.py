@@ -20,7 +20,7 @@ def test_sweep_over_a_subset_of_the_real_questions(desk):
         records = json.loads((QUESTIONS / f"avqa-{split}.json").read_text())
         (desk.folder / f"{split}.json").write_text(json.dumps(records[:400]))
     desk.run(
-        *("data", "make", "--preset", "tiny", "--out", "real"),
+        *("data", "make", "--preset", "tiny", "--output", "real"),
         *("--questions", "val.json", "test.json", "--split-from", "test.json"),
     )
     small = ("--set", "model.width=16", "--epochs", "1", "--seeds", "0")

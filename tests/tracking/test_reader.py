@@ -141,7 +141,7 @@ def test_a_sweep_is_found_by_id_by_its_beginning_and_by_name(uri, writer):
     assert snapshot.sweep("tau").run_id == second
     with pytest.raises(TrackingError, match="means 2 sweeps"):
         snapshot.sweep("")
-    with pytest.raises(TrackingError, match=rf"--sweep x is no sweep.*{first[:8]} \(tau\)"):
+    with pytest.raises(TrackingError, match=rf"'x' is no sweep.*{first[:8]} \(tau\)"):
         snapshot.sweep("x")
 
 

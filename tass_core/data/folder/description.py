@@ -154,7 +154,7 @@ def read_description(folder: Path) -> Description:
     if not folder.is_dir() or not path.is_file():
         raise DataError(
             f"{folder} is no dataset: it has no {DESCRIPTION}; make one with 'tass-cli data make "
-            "--preset demo --out DIR', 'tass-cli data ingest' or 'tass-cli data extract'"
+            "--preset demo --output DIR', 'tass-cli data ingest' or 'tass-cli data extract'"
         )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

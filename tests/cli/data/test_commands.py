@@ -72,7 +72,17 @@ def tass(monkeypatch, capsys):
 
 QUESTIONS = ("--questions", "avqa-train.json", "avqa-val.json", "avqa-test.json")
 PROGRAM = "from cli.main import main; main()"
-INGEST = ("data", "ingest", *QUESTIONS, "--audio", "vggish", "--visual", "res18", "--out", "made")
+INGEST = (
+    "data",
+    "ingest",
+    *QUESTIONS,
+    "--audio",
+    "vggish",
+    "--visual",
+    "res18",
+    "--output",
+    "made",
+)
 
 
 def test_ingest_takes_several_files_after_one_option_and_says_what_it_saw(folder, tass):
@@ -87,20 +97,20 @@ def test_ingest_takes_several_files_after_one_option_and_says_what_it_saw(folder
 
 
 def test_make_takes_several_question_files_after_one_option(folder, tass):
-    code, out, err = tass("data", "make", *QUESTIONS, "--preset", "tiny", "--out", "made")
+    code, out, err = tass("data", "make", *QUESTIONS, "--preset", "tiny", "--output", "made")
     assert code == 0, err
     assert "6 train, 6 val, 6 test questions" in out
 
 
 def test_make_refuses_an_option_that_would_be_ignored(tmp_path, tass):
-    code, _out, err = tass("data", "make", "--split-fraction", 0.3, "--out", tmp_path / "made")
+    code, _out, err = tass("data", "make", "--split-fraction", 0.3, "--output", tmp_path / "made")
     assert code == 2
     assert "--split-fraction has no effect" in err
 
 
 def test_two_encoders_share_a_dataset(folder, tass):
     more = ("--visual", "resnet18-glove=res18", "clip=clip", "--text", "text", "--force")
-    code, _out, err = tass(*INGEST[:-4], *more, "--out", "made")
+    code, _out, err = tass(*INGEST[:-4], *more, "--output", "made")
     assert code == 0, err
     dataset = open_dataset("made")
     assert set(dataset.encoders) == {"clip", "resnet18-glove"}
@@ -162,15 +172,18 @@ def test_skip_bad_writes_what_was_left_out(folder, tass):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((*INGEST[:-4], "--visual", "clip=clip", "--out", "x"), "needs sentence features"),
-        ((*INGEST[:-4], "--visual", "vit=clip", "--out", "x"), "not one of clip, resnet18-glove"),
-        ((*INGEST[:-4], "--visual", "nothing", "--out", "x"), "there is no .npy file"),
+        ((*INGEST[:-4], "--visual", "clip=clip", "--output", "x"), "needs sentence features"),
+        (
+            (*INGEST[:-4], "--visual", "vit=clip", "--output", "x"),
+            "not one of clip, resnet18-glove",
+        ),
+        ((*INGEST[:-4], "--visual", "nothing", "--output", "x"), "there is no .npy file"),
         ((*INGEST, "--glove", "absent.txt"), "absent.txt: cannot be read"),
         ((*INGEST, "--words", "text"), "--words is for clip"),
         ((*INGEST, "--store-t2", "3"), "--store-t2 3 does not divide the 10 segments"),
-        ((*INGEST[:-2], "--out", "vggish"), "exists already"),
-        ((*INGEST[:-2], "--out", "vggish", "--force"), "is no dataset"),
-        ((*INGEST[:-2], "--out", "/proc/none/made"), "cannot be written|no permission"),
+        ((*INGEST[:-2], "--output", "vggish"), "exists already"),
+        ((*INGEST[:-2], "--output", "vggish", "--force"), "is no dataset"),
+        ((*INGEST[:-2], "--output", "/proc/none/made"), "cannot be written|no permission"),
         (("data", "ingest", "--questions", "a.json", *INGEST[6:]), "must contain one of train"),
         (("data", "info", "nothing"), "nothing is no dataset"),
         (("data", "check", "vggish"), "has no dataset.json"),
@@ -187,7 +200,7 @@ def test_mistake_gives_one_message_and_exit_code_two(folder, tass, arguments, me
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
-MAKE = ("data", "make", "--preset", "tiny", "--out", "world")
+MAKE = ("data", "make", "--preset", "tiny", "--output", "world")
 
 
 def test_world_over_spoilt_questions_leaves_them_out_when_asked(folder, tass):
@@ -217,7 +230,7 @@ def test_missing_weights_are_named_before_any_video_is_read(folder, tass, monkey
     for video in VIDEOS:
         (folder / "videos" / f"{video}.mp4").write_bytes(b"")
     code, _out, err = tass(
-        *("data", "extract", "--videos", "videos", *QUESTIONS, "--out", "made"),
+        *("data", "extract", "--videos", "videos", *QUESTIONS, "--output", "made"),
         *("--weights", "weights"),
     )
     assert code == 2
