@@ -3,35 +3,84 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from pathlib import Path
 
 import click
 from rich.table import Table
 
 from cli.command import Command
-from cli.options import format_option, results, storage_option, tracking_option
+from cli.options import console, format_option, results, storage_option, tracking_option
 from jobs.storage import open_storage
 from tracking.connect import resolve_uri
-from tracking.status import list_sweeps
+from tracking.status import OutboxStatus, SweepStatus, list_sweeps, read_outbox
 
 
 @click.command(cls=Command)
 @storage_option
+@click.option(
+    "--resend",
+    is_flag=True,
+    help="First send again what MLflow refused, once its reason is mended.",
+)
 @tracking_option
 @format_option
-def status(storage: str, tracking_uri: str | None, output_format: str) -> None:
+def status(storage: str, resend: bool, tracking_uri: str | None, output_format: str) -> None:
     """Show running and past sweeps, and how many of their trials are done or missing.
 
-    A lock in the storage tells a running sweep from an interrupted one.
+    A lock in the storage tells a running sweep from an interrupted one. Results that did not reach
+    MLflow are in the storage's outbox, and shown as well.
 
     \b
     Example:
       tass-cli status --format json
     """
-    sweeps = list_sweeps(resolve_uri(tracking_uri), open_storage(storage).home)
+    uri, home = resolve_uri(tracking_uri), open_storage(storage).home
+    if resend:
+        _resend(uri, home)
+    sweeps = list_sweeps(uri, home)
+    outbox = read_outbox(home, uri)
     if output_format == "json":
-        click.echo(json.dumps({"sweeps": [sweep.to_dict() for sweep in sweeps]}, indent=2))
+        listed = [sweep.to_dict() for sweep in sweeps]
+        click.echo(json.dumps({"sweeps": listed, "outbox": outbox.to_dict()}, indent=2))
+    else:
+        results().print(_table(sweeps))
+        _show(outbox)
+    if resend and (outbox.waiting or outbox.dead_letters):
+        sys.exit(1)
+
+
+def _resend(uri: str, home: Path) -> None:
+    if not read_outbox(home, uri).dead_letters:
+        console.print("MLflow has refused nothing that could be sent again.")
         return
+    # Here, not above: who only looks starts without torch.
+    from jobs.driver.session import send_again
+
+    count = send_again(home, uri)
+    left = len(read_outbox(home, uri).dead_letters)
+    console.print(f"Sent {count} refused events again; {left} of them were refused once more.")
+
+
+def _show(outbox: OutboxStatus) -> None:
+    if outbox.waiting:
+        results().print(
+            f"{outbox.waiting} events wait in the outbox; the next sweep with this --storage and "
+            "tracking store delivers them.",
+            soft_wrap=True,
+        )
+    if outbox.dead_letters:
+        results().print(
+            f"MLflow refused {len(outbox.dead_letters)} events; mend the reason, then "
+            "`tass-cli status --resend`:",
+            soft_wrap=True,
+        )
+    for letter in outbox.dead_letters:
+        results().print(f"  {letter.lane}: {letter.reason}", soft_wrap=True, highlight=False)
+
+
+def _table(sweeps: list[SweepStatus]) -> Table:
     table = Table(box=None, padding=(0, 2))
     for name in ("started", "sweep", "dataset", "status", "trials", "missing", "run"):
         table.add_column(name, no_wrap=name in ("started", "sweep", "dataset", "run"))
@@ -51,4 +100,4 @@ def status(storage: str, tracking_uri: str | None, output_format: str) -> None:
             *(sweep.name, sweep.dataset, sweep.status),
             *(", ".join([done, *extra]), str(sweep.missing), sweep.run_id[:8]),
         )
-    results().print(table)
+    return table

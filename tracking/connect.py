@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote
@@ -86,9 +87,22 @@ def connect(uri: str) -> MlflowClient:
         return client
     except (MlflowException, RequestException, OSError) as error:
         raise TrackingError(
-            f"tracking URI {shown(uri)}: {first_line(error)}; start the server, or name another "
-            "store with --tracking-uri URI"
+            f"tracking URI {shown(uri)}: {first_line(error)}; {cure(error)}"
         ) from None
+
+
+def cure(error: BaseException | None) -> str:
+    """Return what to do about a store that does not answer, or refuses."""
+    status = error.get_http_status_code() if isinstance(error, MlflowException) else 0
+    if "Invalid Host header" in str(error):
+        return "start the server with --allowed-hosts and the name in the URI"
+    if status == HTTPStatus.UNAUTHORIZED:
+        return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to an account there"
+    if status == HTTPStatus.FORBIDDEN:
+        return "ask whoever runs the server for the right to write there"
+    if re.search("read-?only", str(error)):
+        return "make the database writable, or name another store with --tracking-uri URI"
+    return "start the server, or name another store with --tracking-uri URI"
 
 
 def ping(client: MlflowClient) -> None:

@@ -107,6 +107,13 @@ class Delivery:
             time.sleep(0.02)
         return True
 
+    def send_again(self) -> int:
+        """Put the dead letters back to be carried once more; return how many there were."""
+        self._before = set()
+        count = self._outbox.send_again()
+        self._wake.set()
+        return count
+
     def close(self) -> None:
         """Stop carrying; what is left stays in the outbox for the next driver."""
         self._closing = True

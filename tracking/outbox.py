@@ -70,7 +70,7 @@ class Outbox:
     def __init__(self, folder: Path, store: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_journals(folder)
-        self.path = folder / f"outbox-{hashlib.sha256(store.encode()).hexdigest()[:12]}.db"
+        self.path = outbox_path(folder, store)
         self._lock = threading.Lock()
         with self._using():
             self._database = sqlite3.connect(
@@ -143,6 +143,12 @@ class Outbox:
         )
         return [DeadLetter(*row) for row in rows]
 
+    def send_again(self) -> int:
+        """Put the dead letters back where they were, to be delivered; return how many."""
+        count = len(self.dead_letters())
+        self._write("UPDATE events SET refused = ? WHERE refused IS NOT NULL", [(None,)])
+        return count
+
     def close(self) -> None:
         """Close the file; what is in it waits for the next driver."""
         with self._lock:
@@ -178,6 +184,11 @@ class Outbox:
                     f"{self.path}: {error}; results cannot be kept without it: free space on the "
                     "disk, or move a damaged file away"
                 ) from error
+
+
+def outbox_path(folder: Path, store: str) -> Path:
+    """Return where the outbox of a tracking store is in a folder, if there is one."""
+    return folder / f"outbox-{hashlib.sha256(store.encode()).hexdigest()[:12]}.db"
 
 
 def _refuse_journals(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Running and past sweeps: how many of their trials are done, failed, pruned or missing."""
+"""Running and past sweeps, their trials' states, and what MLflow is still to be told."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tracking.connect import store_name
+from tracking.outbox import DeadLetter, Outbox, outbox_path
 from tracking.reader import Reader, Snapshot, SweepRun, chosen
 
 
@@ -67,6 +69,40 @@ def list_sweeps(uri: str, home: Path | None = None) -> list[SweepStatus]:
     snapshot = Reader(uri).snapshot()
     alive = home is None or _is_locked(home)
     return [_status(snapshot, sweep, alive) for sweep in snapshot.sweeps]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStatus:
+    """What an outbox holds for a tracking store."""
+
+    waiting: int
+    """Events that the next driver delivers."""
+    dead_letters: tuple[DeadLetter, ...]
+    """Events that were refused, the oldest first."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the schema that docs/sweeps.md describes."""
+        letters = [
+            {"of": letter.lane, "reason": letter.reason, "event": letter.text}
+            for letter in self.dead_letters
+        ]
+        return {"waiting": self.waiting, "dead_letters": letters}
+
+
+def read_outbox(home: Path, uri: str) -> OutboxStatus:
+    """Return what waits in a storage's driver folder for a tracking store; nothing is made there.
+
+    Raises:
+        TrackingError: the outbox cannot be read.
+    """
+    store = store_name(uri)
+    if not outbox_path(home, store).exists():
+        return OutboxStatus(0, ())
+    outbox = Outbox(home, store)
+    try:
+        return OutboxStatus(outbox.backlog(), tuple(outbox.dead_letters()))
+    finally:
+        outbox.close()
 
 
 def _status(snapshot: Snapshot, sweep: SweepRun, alive: bool) -> SweepStatus:

@@ -23,7 +23,7 @@ from requests import RequestException
 from tass_core.errors import DataError, TrackingError
 from tass_core.evaluation.predictions import read_predictions
 from tracking import schema
-from tracking.connect import PAGE, connect, first_line, ping, shown, sqlite_path
+from tracking.connect import PAGE, connect, cure, first_line, ping, shown, sqlite_path
 from tracking.events import (
     EpochDone,
     Event,
@@ -104,13 +104,20 @@ class Writer:
     def open(self, dataset: str) -> str:
         """Return the id of a dataset's experiment, which is made when it is not there.
 
+        Something is written at once: a store that only lets itself be read is known at the door.
+
         Raises:
             AwayError: the store does not answer, or nothing can be written there.
             RefusedError: somebody has deleted the experiment.
         """
         if dataset not in self._experiments:
-            with self._answers():
-                self._experiments[dataset] = self._open(schema.EXPERIMENT + dataset)
+            try:
+                with self._answers():
+                    experiment = self._open(schema.EXPERIMENT + dataset)
+                    self._client.set_experiment_tag(experiment, schema.DATASET, dataset)
+            except AwayError as error:
+                raise AwayError(f"{error}; {cure(error.__cause__)}") from None
+            self._experiments[dataset] = experiment
         return self._experiments[dataset]
 
     def ping(self) -> None:

@@ -232,6 +232,24 @@ def open_session(plan: Plan, setting: Setting) -> Iterator[Session]:
         ) from None
 
 
+def send_again(home: Path, uri: str) -> int:
+    """Deliver the events that MLflow refused once more; return how many there were.
+
+    What arrives is gone from the outbox; ``tracking.status.read_outbox`` tells of the others.
+
+    Raises:
+        TrackingError: the store or the outbox cannot be reached.
+    """
+    delivery = Delivery(Outbox(home, store_name(uri)), Writer(uri, Files()))
+    try:
+        count = delivery.send_again()
+        delivery.start()
+        delivery.drain(PATIENCE)
+    finally:
+        delivery.close()
+    return count
+
+
 class Files:
     """The files that events name: those of the storage that each event comes from."""
 

@@ -66,6 +66,18 @@ def test_a_refused_event_is_kept_with_its_reason_and_stops_no_other(outbox, tmp_
     assert '"at": 1.0' in letter.text
 
 
+def test_dead_letters_can_be_sent_again_in_their_old_order(outbox, tmp_path):
+    outbox.post(ORIGIN, [dropped("a", 1.0), dropped("b", 2.0), dropped("a", 3.0)])
+    for posted in outbox.take()[:2]:
+        outbox.refuse(posted, "why")
+
+    assert Outbox(tmp_path, STORE).send_again() == 2
+
+    assert [event.at for event in waiting(outbox)] == [1.0, 2.0, 3.0]
+    assert outbox.dead_letters() == []
+    assert outbox.send_again() == 0
+
+
 def test_a_lane_can_be_left_out(outbox):
     outbox.post(ORIGIN, [dropped("a"), dropped("b"), dropped("a")])
 

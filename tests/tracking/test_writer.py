@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
+from tass_core.errors import TrackingError
 from tests.tracking.stories import DROPPED, ORIGIN, STORY, contents, ended, epoch, opened, trial
 from tracking.events import Origin, PlanGrew
 from tracking.reader import Reader
@@ -232,8 +233,32 @@ def test_a_read_only_database_is_away_and_not_a_refusal(uri, storage, tmp_path, 
     writer.apply(ORIGIN, [opened()])
     read_only = Writer(f"sqlite:///file:{tmp_path / 'mlflow.db'}?mode=ro&uri=true", storage)
 
+    with pytest.raises(AwayError, match=r"readonly.*; make the database writable, or name another"):
+        read_only.open("tiny")
     with pytest.raises(AwayError, match="readonly"):
         read_only.apply(ORIGIN, [trial()])
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "fix"),
+    [
+        (401, b"You are not authenticated.", "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASS"),
+        (403, b"Permission denied", "ask whoever runs the server for the right to write there"),
+        (
+            403,
+            b"Invalid Host header - possible DNS rebinding",
+            "server with --allowed-hosts",
+        ),
+    ],
+)
+def test_a_server_that_refuses_us_is_said_at_the_door_with_what_to_do(storage, code, body, fix):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        proxy.code, proxy.body = code, body
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+
+        with pytest.raises(TrackingError, match=f"error code {code}.*; .*{fix}"):
+            Writer(f"http://127.0.0.1:{proxy.server_port}", storage).open("tiny")
+        proxy.shutdown()
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
@@ -243,7 +268,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         if self.path.endswith("experiments/search"):
             self.reply(200, b"{}")
         else:
-            self.reply(400, self.server.body)
+            self.reply(self.server.code, self.server.body)
 
     do_GET = do_POST = answer  # noqa: N815
 
@@ -258,16 +283,23 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize(
-    ("body", "error"),
+    ("code", "body", "error"),
     [
-        (b"<html>The plain HTTP request was sent to HTTPS port</html>", AwayError),
-        (b'{"code": 400, "message": "header too large"}', AwayError),
-        (b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "no"}', RefusedError),
+        (400, b"<html>The plain HTTP request was sent to HTTPS port</html>", AwayError),
+        (400, b'{"code": 400, "message": "header too large"}', AwayError),
+        (404, b"<html>404 page not found</html>", AwayError),
+        (404, b'{"error_code": 404, "message": "no route"}', AwayError),
+        (413, b"<html>413 Request Entity Too Large</html>", AwayError),
+        (502, b"<html>502 Bad Gateway</html>", AwayError),
+        (200, b"<html>Log in to go on</html>", AwayError),
+        (400, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "no"}', RefusedError),
+        (404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no"}', RefusedError),
     ],
 )
-def test_only_the_servers_own_answer_is_final(storage, body, error):
+def test_only_the_servers_own_answer_is_final(storage, monkeypatch, code, body, error):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
-        proxy.body = body
+        proxy.code, proxy.body = code, body
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         writer = Writer(f"http://127.0.0.1:{proxy.server_port}", storage)
 
