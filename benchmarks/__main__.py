@@ -27,27 +27,38 @@ def marks(text: str) -> list[str]:
     return re.findall(r"<!-- begin: (\w+) -->", text)
 
 
-def filled(text: str, name: str, printed: str) -> str:
-    """Return the text with what a benchmark printed between its marks."""
+def commit() -> str:
+    """Return the commit that is measured with its date, and a ``+`` where files differ from it."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(README.parent), *words]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    found, day = git("log", "-1", "--format=%h %cs").split()
+    return f"{found}{'+' if git('status', '--porcelain') else ''} ({day})"
+
+
+def filled(text: str, name: str, printed: str, at: str) -> str:
+    """Return the text with what a benchmark printed at a commit between its marks."""
     body = f" on {printed.strip()}"
     if name not in MARKDOWN:
         body = f" on {device_name('cpu')}:\n\n```text\n{printed.strip()}\n```"
     begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
-    return f"{before}{begin}\n`python -m benchmarks.{name}`{body}\n{end}{after}"
+    return f"{before}{begin}\n`python -m benchmarks.{name}` at {at}{body}\n{end}{after}"
 
 
 def main() -> None:
     """Run what is asked for and replace its part of the README at once."""
-    known = marks(README.read_text())
+    known, at = marks(README.read_text()), commit()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", choices=[*known, []], metavar="NAME")
     for name in parser.parse_args().names or known:
         print(f"{name} ...", flush=True)
         command = [sys.executable, "-m", f"benchmarks.{name}"]
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        README.write_text(filled(README.read_text(), name, printed))
+        README.write_text(filled(README.read_text(), name, printed, at))
 
 
 if __name__ == "__main__":

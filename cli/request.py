@@ -263,9 +263,9 @@ def _epochs(epochs: int | None) -> tuple[str, ...]:
 def _search(sweep: Sweep, given: dict[str, Any]) -> Search | None:
     """Take what belongs to a search out of the given options; return None for a grid."""
     take = given.pop
-    halving = Halving(take("eta"), take("min_epochs"))
+    halving, trials = Halving(take("eta"), take("min_epochs")), take("trials")
     search = Search(
-        take("trials") or sweep.budget or BUDGET,
+        (sweep.budget or BUDGET) if trials is None else trials,
         None if take("no_halving") else halving,
         take("confirm"),
         take("study_storage"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from search_spaces.parse import (
     parse_table,
 )
 from search_spaces.section import Section, show
+from tass_core.config import DEFAULT_SYSTEM
 from tass_core.errors import ConfigError, nearest
 
 BUILT_IN = ("ablations", "tau", "lambda", "t2", "ordering", "modules", "joint")
@@ -104,12 +105,13 @@ def parse_sweep(file: str, data: Mapping[str, Any], name: str) -> Sweep:
         raise top.error("name", f"{show(name)} may hold letters, digits, '-', '_' and '.' only")
     paper = [top.one_of("paper", key, PAPER) for key in top.texts("paper")]
     base, epochs = top.settings("base"), top.whole("epochs", 1)
+    top.system = str(base.get("system", top.system))
     sweep = Sweep(
         name=name,
         purpose=top.text("purpose", name),
         tables=(
             *(paper_tables()[PAPER.index(key)] for key in paper),
-            *(parse_table(*item) for item in top.section("tables").sections()),
+            *(parse_table(*item) for item in _tables(top)),
         ),
         grids=tuple(parse_grid(*item) for item in top.section("grids").sections()),
         ablations=tuple(parse_ablation(*item) for item in top.section("ablations").sections()),
@@ -131,6 +133,13 @@ def parse_sweep(file: str, data: Mapping[str, Any], name: str) -> Sweep:
         slips += tuple(slip for slip in mistakes if about([slip.contrast]) <= set(paper))
     _once(top, "claim", [claim.key for claim in claims])
     return replace(sweep, claims=claims, slips=slips)
+
+
+def _tables(top: Section) -> Iterator[tuple[str, Section]]:
+    """Yield the tables that are written out; the paper's own, as plans keep them, are TASS's."""
+    for key, section in top.section("tables").sections():
+        section.system = DEFAULT_SYSTEM if key in PAPER else section.system
+        yield key, section
 
 
 def _packaged(path: str) -> tuple[str, dict[str, Any]]:

@@ -117,7 +117,7 @@ def parse_space(section: Section) -> Space:
     """Return a space's knobs, in the order in which they stand."""
     knobs: dict[str, Knob] = {}
     for name in section.names():
-        if name not in known_fields() and "." not in name:
+        if name not in known_fields(section.system) and "." not in name:
             raise section.error(
                 name, 'write the whole field in quotes, as "model.tau": knobs keep their order'
             )
@@ -203,8 +203,9 @@ def _axis(label: str, section: Section) -> Axis:
 
 
 def _knob(name: str, section: Section, before: Mapping[str, Knob]) -> Knob:
-    if name not in known_fields():
-        raise section.error("", f"unknown field{nearest(name, known_fields())}")
+    known = known_fields(section.system)
+    if name not in known:
+        raise section.error("", f"unknown field{nearest(name, known)}")
     needs = section.settings("needs")
     for need, value in needs.items():
         if need not in before:
@@ -214,7 +215,7 @@ def _knob(name: str, section: Section, before: Mapping[str, Knob]) -> Knob:
         if isinstance(knob, Choice) and value not in knob.values:
             raise section.error("needs", f"'{need}' is never {show(value)} in this space")
     found: Knob
-    if known_fields()[name].kind in (bool, str) or "values" in section.names():
+    if known[name].kind in (bool, str) or "values" in section.names():
         found = Choice(name, _values(section, name), needs, _divides(section, name))
     else:
         found = _range(name, section, needs)
@@ -252,7 +253,7 @@ def _values(section: Section, field: str) -> tuple[Scalar, ...]:
 def _divides(section: Section, field: str) -> Literal["segments"] | None:
     if section.word("divides", ("segments",)) is None:
         return None
-    if known_fields()[field].kind is not int:
+    if known_fields(section.system)[field].kind is not int:
         raise section.error("divides", f"only whole numbers divide, and '{field}' is none")
     return "segments"
 

@@ -21,10 +21,13 @@ class Section:
         file: the document's name, for messages.
         data: the table's content.
         path: where it stands in the document, such as ``tables.mine``.
+        system: whose fields are meant where nothing says another.
     """
 
-    def __init__(self, file: str, data: object, path: str = "") -> None:
-        self.file, self.path = file, path
+    def __init__(
+        self, file: str, data: object, path: str = "", system: str = DEFAULT_SYSTEM
+    ) -> None:
+        self.file, self.path, self.system = file, path, system
         if not isinstance(data, dict):
             raise self.error("", f"{show(data)} is not a table: write [{path}] and its keys below")
         self._left: dict[str, Any] = dict(data)
@@ -97,7 +100,7 @@ class Section:
         """Return a table inside this one; an empty one where there is none."""
         value = self.take(key)
         path = f"{self.path}.{quoted(key)}" if self.path else quoted(key)
-        return Section(self.file, {} if value is None else value, path)
+        return Section(self.file, {} if value is None else value, path, self.system)
 
     def sections(self) -> Iterator[tuple[str, Section]]:
         """Yield every table inside this one that has not been read, with its name."""
@@ -112,12 +115,12 @@ class Section:
     def as_settings(self, key: str, value: object) -> Settings:
         """Return a value as config fields and their values, each checked on its own."""
         given = dict(_flat(self._typed(key, value, dict)))
-        system = self.as_value(key, "system", given.get("system", DEFAULT_SYSTEM))
+        system = self.as_value(key, "system", given.get("system", self.system))
         return {name: self.as_value(key, name, item, str(system)) for name, item in given.items()}
 
-    def as_value(self, key: str, field: str, value: Any, system: str = DEFAULT_SYSTEM) -> Scalar:
+    def as_value(self, key: str, field: str, value: Any, system: str | None = None) -> Scalar:
         """Return a value of a system's config field, checked on its own."""
-        known = known_fields(system)
+        known = known_fields(system or self.system)
         if field not in known:
             raise self.error(key, f"unknown field '{field}'{nearest(field, known)}")
         if isinstance(value, int) and math.isinf(_as_float(value)):

@@ -23,7 +23,7 @@ from tass_core.config import TrialConfig
 from tass_core.cuda.transfer import DeviceFrames
 from tass_core.data.folder.records import Features, Questions
 from tass_core.randomness import generator
-from tass_core.systems.protocol import Batch, Negatives
+from tass_core.systems.protocol import Batch, Needs, Negatives
 from tass_core.workers import Shard
 
 EVALUATION_VIDEOS = 32
@@ -39,7 +39,8 @@ class BatchSource:
     Args:
         questions: the split's questions.
         features: the dataset's pooled features.
-        config: decides batch size and batching; its system's needs decide what is read.
+        config: decides batch size and batching; its system's needs decide what is read. Another
+            of the same structure may take its place between epochs.
         shard: this worker's part of every batch of training, and of the batches of evaluation.
         device: where the batches are wanted.
     """
@@ -56,12 +57,16 @@ class BatchSource:
         self.features = features
         self.config = config
         self.shard = shard or Shard()
-        self.needs = config.needs()
         self._frames: Frames = (
             DeviceFrames(features.visual, device)
             if device.startswith("cuda")
             else HostFrames(features.visual)
         )
+
+    @property
+    def needs(self) -> Needs:
+        """What the batches hold."""
+        return self.config.needs()
 
     def of(self, questions: Questions) -> BatchSource:
         """Return the source of another split, which reads into the same memory."""

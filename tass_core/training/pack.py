@@ -120,9 +120,8 @@ class _Pack:
         if self.state.epoch >= first and self.members:
             load_members(folder, self.state, self.members)
         self.groups: list[Group] = []
-        drawing = (m.config for m in self.members if m.config.needs().negatives != "none")
-        features, config = dataset.features(self.config), next(drawing, self.config)
-        self.source = BatchSource(dataset.questions("train"), features, config, shard, device)
+        features, questions = dataset.features(self.config), dataset.questions("train")
+        self.source = BatchSource(questions, features, self.config, shard, device)
         self.scorer = Scorer(dataset, self.source, folder, shard)
 
     def _member(self, trial: Trial, record: Record | None = None) -> Member:
@@ -156,6 +155,8 @@ class _Pack:
         """Put the running members together, anew when some have left."""
         if {*self.members} == {member for group in self.groups for member in group.members}:
             return
+        drawing = (m.config for m in self.members if m.config.needs().negatives != "none")
+        self.source.config = next(drawing, self.members[0].config)
         self.groups = []  # before others are made: theirs is the same memory
         self.groups = make_groups(self.members, self.width or self._measured_width())
         for group in self.groups:

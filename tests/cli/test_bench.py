@@ -1,19 +1,27 @@
 """`tass-cli bench`: figures of this machine, and plans that use them."""
 
 import json
+from dataclasses import replace
 
 import pytest
+
+from jobs.machine import bench, speed
 
 PLAN = ("plan", "ordering", "--data", "world", "--set", "data.t2=4", "--tracking-uri")
 
 
 @pytest.fixture(scope="module")
 def measured(shell):
-    out, err = shell(
-        *("bench", "--data", "world", "--set", "data.t2=4", "--widths", "2"),
-        *("--output", "bench.json", "--format", "json"),
-    )
-    return out, err
+    """All that the command measures, at small shapes in place of the paper's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("PAPER", "CONFERENCE"):
+            small = replace(getattr(bench, name), segments=2, regions=4, visual=16)
+            patch.setattr(bench, name, small)
+        patch.setattr(speed, "PRODUCTS", ((256, 256, 256),))
+        return shell(
+            *("bench", "--data", "world", "--set", "data.t2=4", "--widths", "2"),
+            *("--output", "bench.json", "--format", "json"),
+        )
 
 
 def test_every_figure_is_there_and_positive(measured, shell):

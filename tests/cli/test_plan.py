@@ -81,3 +81,10 @@ def test_search_shows_its_budget(shell):
 
     assert "up to 40 trials, halving eta 2 from epoch 2" in out
     assert "the best 5 with seeds [0, 1]" in out
+
+
+@pytest.mark.parametrize("sweep", ["joint", "ordering"])
+def test_a_budget_of_nothing_is_refused(shell, sweep):
+    _, err = shell("plan", sweep, "--data", "world", "--trials", "0", code=2)
+
+    assert "--trials 0 is out of range; allowed: 1 or more" in err

@@ -182,6 +182,55 @@ def test_a_table_of_the_papers_key_is_not_replaced(tmp_path):
         load(tmp_path / "my.toml")
 
 
+OTHER = """
+base = { system = "mcan" }
+
+[tables.mine]
+title = "Rows"
+columns = ["all"]
+[tables.mine.rows]
+"deep" = { model.layers = 6 }
+"TASS" = { system = "tass", model.tau = 0.03 }
+
+[grids.deep]
+title = "How deep"
+axes."layers" = { field = "model.layers", values = [1, 2] }
+
+[space]
+"model.layers" = { low = 1, high = 6 }
+"loss.bce" = { values = [true, false] }
+"""
+
+
+def test_fields_are_those_of_the_bases_system():
+    sweep = read(OTHER)
+    assert sweep.tables[0].rows[0].set == {"model.layers": 6}
+    assert [row.set for row in expand(sweep).tables[1].rows] == [
+        {"model.layers": 1},
+        {"model.layers": 2},
+    ]
+    assert [knob.field for knob in sweep.space] == ["model.layers", "loss.bce"]
+    assert parse_sweep("plan.json", describe(expand(sweep)), "my") == expand(sweep)
+
+
+@pytest.mark.parametrize(
+    ("stands", "written", "message"),
+    [
+        ("{ model.layers = 6 }", "{ model.tau = 0.03 }", "unknown field 'model.tau'"),
+        ('field = "model.layers", values = [1, 2]', 'field = "model.tau", values = [0]', "'model"),
+        ('"model.layers" = {', '"model.tau" = {', "unknown field"),
+    ],
+)
+def test_fields_of_another_system_are_refused(stands, written, message):
+    with pytest.raises(ConfigError, match=message):
+        read(OTHER.replace(stands, written, 1))
+
+
+def test_the_papers_tables_stay_tasss_beside_another_base():
+    sweep = read('base = { system = "avst" }\npaper = ["table2"]\n')
+    assert parse_sweep("plan.json", describe(expand(sweep)), "my") == expand(sweep)
+
+
 BAD = [
     # (what stands in MINE, what somebody wrote instead, what the message says)
     ("seeds = [0, 1, 2]", "seed = [0]", "unknown key 'seed'; allowed: .*; did you mean 'seeds'"),

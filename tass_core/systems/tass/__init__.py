@@ -1,4 +1,7 @@
-"""TASS, the paper's target-aware single-stream network (section 3)."""
+"""TASS, the paper's target-aware single-stream network (section 3).
+
+docs/paper.md says for every equation what the code computes and where that departs from the print.
+"""
 
 from __future__ import annotations
 

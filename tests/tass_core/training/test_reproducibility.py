@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tass_core.batches import source
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.errors import CheckpointError, ConfigError
 from tass_core.training.bracket import Halving
@@ -155,6 +156,22 @@ def test_a_loss_that_is_not_finite_ends_that_member_alone(trials, alone, base, t
     failed = [e for e in events if not isinstance(e, EpochResult) and e.status == "failed"]
     assert len(failed) == 1
     assert "not finite at epoch" in failed[0].reason
+
+
+def test_mismatched_frames_are_drawn_while_a_member_needs_them_and_no_longer(
+    trials, alone, base, tiny, tmp_path, monkeypatch
+):
+    drawn = []
+    draw = source.negatives_of_batch
+    monkeypatch.setattr(source, "negatives_of_batch", lambda *a: drawn.append(1) or draw(*a))
+    run([trials[0]], tiny, tmp_path / "matching")
+    in_an_epoch = len(drawn) // base.optimiser.epochs
+    broken = Trial(base.replace("optimiser.learning_rate", 1e30), 0)
+    drawn.clear()
+    results = run([broken, trials[3]], tiny, tmp_path / "pack")
+    assert len(drawn) == in_an_epoch > 0
+    key = trial_key(trials[3], tiny.fingerprint)
+    assert results[key] == alone[key]
 
 
 def test_a_folder_of_other_trials_is_refused(trials, tiny, tmp_path):
