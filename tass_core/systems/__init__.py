@@ -29,6 +29,14 @@ BUILT_IN = {
     "hme": "tass_core.systems.hme:HME",
     "avsd": "tass_core.systems.avsd:AVSD",
     "mcan": "tass_core.systems.mcan:MCAN",
+    "coca": "tass_core.systems.avst.coca:COCA",
+    "tjstg": "tass_core.systems.tass.tjstg:TJSTG",
+    "pstp": "tass_core.systems.pstp:PSTP",
+    "pstp-released": "tass_core.systems.pstp:PSTP_RELEASED",
+    "tspm": "tass_core.systems.tspm:TSPM",
+    "qa-tiger": "tass_core.systems.qa_tiger:QA_TIGER",
+    "pano-avqa": "tass_core.systems.pano_avqa:PANO_AVQA",
+    "lavish": "tass_core.systems.avst.lavish:LAVISH",
 }
 ENTRY_POINTS = "tass_lab.systems"
 

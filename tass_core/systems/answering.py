@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tass_core.errors import ConfigError
 from tass_core.systems.protocol import ArrayName, Batch, Needs, Output, Stage, Term
 
 
@@ -22,7 +23,20 @@ def answer_losses(
     return {"qa": answer_term(output, batch)}
 
 
-def reads(encoder: str, *, visual: bool, clip: ArrayName) -> Needs:
+def reads(encoder: str, *clip: ArrayName, visual: bool = True) -> Needs:
     """Return the needs of a system that reads a question as ``clip`` has it, or as tokens."""
-    text: ArrayName = clip if encoder == "clip" else "tokens"
-    return Needs(encoder, frozenset({text, *(("visual",) if visual else ())}))
+    text: tuple[ArrayName, ...] = clip if encoder == "clip" else ("tokens",)
+    return Needs(encoder, frozenset({*text, *(("visual",) if visual else ())}))
+
+
+def require_heads(width: int, heads: int) -> None:
+    """Refuse a width that the heads cannot share.
+
+    Raises:
+        ConfigError: it is no multiple of them.
+    """
+    if width % heads:
+        raise ConfigError(
+            f"model.width = {width} does not fit model.heads = {heads}: the width must be a "
+            f"multiple of the heads, for instance {max(1, round(width / heads)) * heads}"
+        )

@@ -22,6 +22,9 @@ Encoder = Literal["clip", "resnet18-glove"]
 """The frozen encoders whose features the datasets here hold."""
 Mismatched = Literal["batch", "dataset"]
 """Where a match loss takes frames of other videos: from the batch or from the whole split."""
+Selection = Literal["hard", "ste", "soft"]
+"""How a few of many items are taken by weights: ``hard`` keeps them as they are, which gives the
+weights no gradient; ``soft`` multiplies by the weights; ``ste`` does so in the backward pass."""
 Stage = Literal["pretrain", "train"]
 Fidelity = Literal["exact", "adapted", "reconstructed"]
 """A published network as it is; with other inputs; or its idea in equations of ours."""
@@ -245,6 +248,10 @@ def _no_epochs(_model: ModelFields, _loss: object) -> int:
     return 0
 
 
+def _nothing(_model: ModelFields, _loss: object) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class System(Generic[M, L]):
     """One network of the comparison.
@@ -285,6 +292,9 @@ class System(Generic[M, L]):
     """The parameter that starts as the dataset's word vectors, where it has some."""
     stackable: bool = True
     """Whether ``torch.func.vmap`` can run the network over stacked weights."""
+    gradient_free: Callable[[M, L], tuple[str, ...]] = _nothing
+    """Modules or parameters that no gradient reaches, by the beginning of their names: a choice
+    that is hard, as published, leaves what it chooses by as it was drawn."""
     fidelity: Fidelity | None = None
     """How near the published network it is; None where none is published."""
     differs: str = ""

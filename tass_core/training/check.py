@@ -124,8 +124,14 @@ def _check_losses(member: Member, batch: Batch) -> None:
     _require({*found} <= {*system.terms}, f"losses {[*found]} are not all among {system.terms}")
     whole = Solo(member).gradients(batch, _noise(batch), "train")
     _require(bool(whole.isfinite().all()), f"the losses are {whole.tolist()}")
-    missing = [n for n, p in member.model.named_parameters() if p.grad is None]
-    _require(not missing, f"no gradient reaches {', '.join(missing)}")
+    free = tuple(f"{name}." for name in system.gradient_free(config.model, config.loss))
+    told = {n for n, _ in member.model.named_parameters() if f"{n}.".startswith(free)}
+    missing = {n: None for n, p in member.model.named_parameters() if p.grad is None}
+    lost, reached = [n for n in missing if n not in told], sorted(told - {*missing})
+    _require(not lost, f"no gradient reaches {', '.join(lost)}")
+    _require(
+        not reached, f"gradients reach {', '.join(reached)}, of which it is said that none does"
+    )
     parts = [_share(batch, first, len(batch.audio)) for first in (0, 1)]
     shares = [Solo(member).gradients(part, _noise(part), "train") for part in parts]
     _same({"loss": torch.stack(shares).sum(dim=0)}, {"loss": whole}, "added up over two workers")

@@ -10,8 +10,11 @@ from tests import ROOT
 PACKAGES = ("tass_core", "search_spaces", "tracking", "evidence", "jobs", "reports", "cli")
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
-def test_nothing_outside_a_system_imports_it(name):
+FOLDERS = sorted({place.partition(":")[0].split(".")[2] for place in BUILT_IN.values()})
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_nothing_outside_a_system_s_folder_imports_it(name):
     own = ROOT / "tass_core" / "systems" / name
     said = re.compile(rf"^\s*(from|import) tass_core\.systems\.{name}\b", re.MULTILINE)
     for package in PACKAGES:

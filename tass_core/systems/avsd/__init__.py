@@ -37,7 +37,7 @@ class AvsdModel:
 
 def needs(model: AvsdModel, _loss: AnswerLoss) -> Needs:
     """Return what a variant reads."""
-    return reads(model.encoder, visual=True, clip="words")
+    return reads(model.encoder, "words")
 
 
 def canonical(model: AvsdModel, loss: AnswerLoss) -> tuple[AvsdModel, AnswerLoss]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tass_core.errors import ConfigError
 from tass_core.fields import FREE, at_least, with_defaults
-from tass_core.systems.answering import reads
+from tass_core.systems.answering import reads, require_heads
 from tass_core.systems.protocol import (
     Batch,
     Encoder,
@@ -61,7 +61,7 @@ class AvstLoss:
 
 def needs(model: AvstModel, loss: AvstLoss) -> Needs:
     """Return what it reads."""
-    read = reads(model.encoder, visual=True, clip="sentence")
+    read = reads(model.encoder, "sentence")
     return replace(read, negatives=loss.negatives if loss.lambda_s > 0 else "none")
 
 
@@ -75,12 +75,7 @@ def canonical(model: AvstModel, loss: AvstLoss) -> tuple[AvstModel, AvstLoss]:
 
 def check(model: AvstModel, loss: AvstLoss) -> None:
     """Refuse fields that contradict each other."""
-    if model.width % model.heads:
-        fitting = max(1, round(model.width / model.heads)) * model.heads
-        raise ConfigError(
-            f"model.width = {model.width} does not fit model.heads = {model.heads}: the width "
-            f"must be a multiple of the heads, for instance {fitting}"
-        )
+    require_heads(model.width, model.heads)
     if model.init_from == "match" and loss.lambda_s == 0:
         raise ConfigError(
             "model.init_from = 'match' needs the match task: loss.lambda_s above 0 (now 0)"

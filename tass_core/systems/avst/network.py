@@ -48,25 +48,44 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None = None) -> Output:
         """Answer the owned questions of a batch; in training also tell pairs that match."""
+        return self.decide(batch, *self.encode(batch), noise)
+
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the sounds of all videos [U, T, D] and the owned frames [U', T, P, D]."""
         assert batch.visual is not None
-        rows, video = batch.rows, batch.video[batch.rows]
-        owned = slice(batch.first_video, batch.first_video + len(batch.visual))
+        return self.project_audio(batch.audio), self.project_visual(batch.visual)
+
+    def decide(self, batch: Batch, a: Tensor, maps: Tensor, noise: Noise | None) -> Output:
+        """Ground the frames, answer and match; see ``encode``."""
+        video = batch.video[batch.rows]
         mine = video - batch.first_video
-        question = self.question(batch)[0][rows]
-        a = self.project_audio(batch.audio)  # [U, T, D]
-        maps = self.project_visual(batch.visual)
+        question = self.question(batch)[0][batch.rows]
+        owned = slice(batch.first_video, batch.first_video + len(maps))
         v, weights = self.look(maps, a[owned])  # [U', T, D]
-        heard, seen = take(a, video), take(v, mine)
-        u_a, w_a = self.audio(question, heard, noise)
-        u_v, w_v = self.visual(question, seen, noise)
-        both = torch.cat([u_a + heard.mean(dim=1), u_v + seen.mean(dim=1)], dim=-1)
-        logits = self.classify(torch.tanh(self.fusion(torch.tanh(both)) * question))
+        logits, temporal = self.answer(question, take(a, video), take(v, mine), noise)
         extra: dict[str, Tensor] = {}
         if noise is not None and self.match is not None:
             extra["matched"] = take(self.match(torch.cat([a[owned], v], dim=-1)), mine)
             if batch.negatives is not None:
                 extra["mismatched"] = self._mismatched(batch.negatives, maps, a, batch.slots)
-        return Output(logits, take(weights, mine), {"audio": w_a, "visual": w_v}, extra)
+        return Output(logits, take(weights, mine), temporal, extra)
+
+    def answer(
+        self, question: Tensor, heard: Tensor, seen: Tensor, noise: Noise | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return logits [B, answers] and the weights of both streams [B, T].
+
+        Args:
+            question: [B, D].
+            heard: [B, T, D] sounds.
+            seen: [B, T, D] grounded frames.
+            noise: of training.
+        """
+        u_a, w_a = self.audio(question, heard, noise)
+        u_v, w_v = self.visual(question, seen, noise)
+        both = torch.cat([u_a + heard.mean(dim=1), u_v + seen.mean(dim=1)], dim=-1)
+        logits = self.classify(torch.tanh(self.fusion(torch.tanh(both)) * question))
+        return logits, {"audio": w_a, "visual": w_v}
 
     def look(self, maps: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Let audio look at the regions of its frame.

@@ -1,4 +1,4 @@
-"""A question's attention to a sequence."""
+"""Attention: of a question to a sequence, and of a sequence to another or to itself."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from tass_core.randomness import KeyedDropout
 from tass_core.systems.protocol import Noise
+
+HIDDEN = -1e9
+"""The score of what is masked; where all is masked, all is equal, and nothing is undefined."""
 
 
 class QuestionAttention(nn.Module):
@@ -35,15 +38,54 @@ class QuestionAttention(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return (f_att [B, D], weights [B, L]) for question [B, D] and stream [B, L, D].
 
-        The weights are the heads' mean before dropout, so every row sums to 1.
+        There may be more dimensions after B in all of them. The weights are the heads' mean
+        before dropout, so every row sums to 1.
         """
         query = self.query(question).unflatten(-1, (self.heads, 1, -1))
-        key = self.key(stream).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        value = self.value(stream).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        key = self.key(stream).unflatten(-1, (self.heads, -1)).transpose(-2, -3)
+        value = self.value(stream).unflatten(-1, (self.heads, -1)).transpose(-2, -3)
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         weights = scores.softmax(dim=-1)  # Eq. 15
         attended = self.drop_weights(weights, noise) @ value
-        attended = self.output(attended.flatten(1))
+        attended = self.output(attended.flatten(-3))
         hidden = self.drop_hidden(torch.relu(self.feed_in(attended)), noise)
         feed = self.drop_feed(self.feed_out(hidden), noise)
-        return self.norm(attended + feed), weights.squeeze(2).mean(dim=1)
+        return self.norm(attended + feed), weights.squeeze(-2).mean(dim=-2)
+
+
+class Attention(nn.Module):
+    """softmax(q k / sqrt(d)) v in several heads, with dropout on the weights."""
+
+    def __init__(self, width: int, heads: int, dropout: float, name: str) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.output = nn.Linear(width, width)
+        self.drop = KeyedDropout(dropout, f"{name}.weights")
+
+    def forward(
+        self, asking: Tensor, asked: Tensor, noise: Noise | None, hide: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Let one sequence ask another.
+
+        Args:
+            asking: [B, ..., n, D].
+            asked: [B, ..., m, D].
+            noise: of training; its rows are the B.
+            hide: [B, ..., m], True where nothing is to be seen.
+
+        Returns:
+            [B, ..., n, D], and the weights before dropout [B, ..., heads, n, m].
+        """
+        query, key, value = (
+            layer(values).unflatten(-1, (self.heads, -1)).transpose(-2, -3)
+            for layer, values in ((self.query, asking), (self.key, asked), (self.value, asked))
+        )
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        if hide is not None:
+            scores = scores.masked_fill(hide[..., None, None, :], HIDDEN)
+        weights = scores.softmax(dim=-1)
+        attended = self.drop(weights, noise) @ value
+        return self.output(attended.transpose(-2, -3).flatten(-2)), weights

@@ -69,15 +69,19 @@ class GloveQuestion(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return f_q and f_tgt, both [B, D]."""
+        question, words, _ = self.read(batch)
+        if self.target is None:
+            return question, question
+        return question, self.target(question, words, batch.word_count)
+
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return f_q [B, D], the words' states [B, N, D] and the last cell state [B, D]."""
         assert batch.tokens is not None
         assert batch.word_count is not None
         embedded = torch.tanh(self.embedding(batch.tokens))
         with lstm_precision(embedded):
             words, hidden, cell = self.lstm(embedded, batch.word_count)
-        question = self.project(torch.tanh(torch.cat([hidden, cell], dim=-1)))
-        if self.target is None:
-            return question, question
-        return question, self.target(question, words, batch.word_count)
+        return self.project(torch.tanh(torch.cat([hidden, cell], dim=-1))), words, cell
 
 
 class WordLSTM(nn.LSTM):

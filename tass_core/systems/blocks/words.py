@@ -1,11 +1,11 @@
-"""The words of the questions as a sequence, and the frames as one vector each."""
+"""The questions as sentences and words, and the frames as one vector each."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from tass_core.systems.blocks.lstm import lstm_precision
-from tass_core.systems.blocks.question import WordLSTM, is_padding
+from tass_core.systems.blocks.question import GloveQuestion, WordLSTM, is_padding
 from tass_core.systems.protocol import Batch, Shapes
 
 
@@ -40,6 +40,36 @@ class WordStates(nn.Module):
             with lstm_precision(embedded):
                 states, _, _ = self.lstm(embedded, count)
         return states, is_padding(states, count)
+
+
+class SentenceAndWords(nn.Module):
+    """CLIP's sentence and word features, each projected; or one LSTM over trained embeddings.
+
+    Args:
+        encoder: ``clip`` reads both features; any other reads tokens.
+        shapes: the dataset's. Pretrained word vectors give the embedding their width.
+        width: D.
+    """
+
+    def __init__(self, encoder: str, shapes: Shapes, width: int) -> None:
+        super().__init__()
+        if encoder == "clip":
+            self.sentence = nn.Linear(shapes.text, width)
+            self.word = nn.Linear(shapes.text, width)
+        else:
+            self.asked = GloveQuestion(shapes.vocabulary, shapes.vectors or width, width)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the owned questions: [B', D], words [B', N, D], and [B', N], True at padding."""
+        assert batch.word_count is not None
+        if batch.tokens is None:
+            assert batch.sentence is not None
+            assert batch.words is not None
+            question, words = self.sentence(batch.sentence), self.word(batch.words)
+        else:
+            question, words, _ = self.asked.read(batch)
+        padding = is_padding(words, batch.word_count)
+        return question[batch.rows], words[batch.rows], padding[batch.rows]
 
 
 def mean_frames(batch: Batch) -> Tensor:

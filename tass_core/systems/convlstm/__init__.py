@@ -42,7 +42,7 @@ class ConvLstmModel:
 
 def needs(model: ConvLstmModel, _loss: AnswerLoss) -> Needs:
     """Return what a variant reads."""
-    return reads(model.encoder, visual=model.inputs == "av", clip="sentence")
+    return reads(model.encoder, "sentence", visual=model.inputs == "av")
 
 
 def canonical(model: ConvLstmModel, loss: AnswerLoss) -> tuple[ConvLstmModel, AnswerLoss]:

@@ -40,7 +40,7 @@ class HmeModel:
 
 def needs(model: HmeModel, _loss: AnswerLoss) -> Needs:
     """Return what a variant reads."""
-    return reads(model.encoder, visual=True, clip="words")
+    return reads(model.encoder, "words")
 
 
 def build(model: HmeModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tass_core.errors import ConfigError
 from tass_core.fields import FREE, at_least
-from tass_core.systems.answering import reads
+from tass_core.systems.answering import reads, require_heads
 from tass_core.systems.protocol import (
     Batch,
     Encoder,
@@ -64,17 +64,13 @@ class McanLoss:
 
 def needs(model: McanModel, _loss: McanLoss) -> Needs:
     """Return what a variant reads."""
-    return reads(model.encoder, visual="v" in model.inputs, clip="words")
+    return reads(model.encoder, "words", visual="v" in model.inputs)
 
 
 def check(model: McanModel, loss: McanLoss) -> None:
     """Refuse fields that contradict each other."""
     refuse_pretraining(model, loss)
-    if model.width % model.heads:
-        raise ConfigError(
-            f"model.width = {model.width} is no multiple of model.heads = {model.heads}; "
-            f"take for instance {max(1, round(model.width / model.heads)) * model.heads}"
-        )
+    require_heads(model.width, model.heads)
     if model.visual == "regions" and "v" not in model.inputs:
         raise ConfigError(
             f"model.visual = 'regions' needs visual tokens, but model.inputs = '{model.inputs}': "

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tass_core.randomness import KeyedDropout
+from tass_core.systems.blocks.attention import HIDDEN, Attention
 from tass_core.systems.blocks.rows import take
 from tass_core.systems.blocks.words import WordStates, mean_frames
 from tass_core.systems.mcan import McanModel
 from tass_core.systems.protocol import Batch, Noise, Output, Shapes, Term
 
-HIDDEN = -1e9
-"""The score of what is masked; where all is masked, all is equal, and nothing is undefined."""
 WORD_CHANNELS = 300
 """Width of the word embedding, where the dataset has no word vectors."""
 
@@ -87,8 +84,9 @@ class Layer(nn.Module):
 
     def __init__(self, model: McanModel, name: str, *, guided: bool) -> None:
         super().__init__()
-        self.own = Attention(model, f"{name}.own")
-        self.guide = Attention(model, f"{name}.guide") if guided else None
+        sizes = (model.width, model.heads, model.dropout)
+        self.own = Attention(*sizes, f"{name}.own")
+        self.guide = Attention(*sizes, f"{name}.guide") if guided else None
         self.feed_in = nn.Linear(model.width, 4 * model.width)
         self.feed_out = nn.Linear(4 * model.width, model.width)
         self.drop_feed = KeyedDropout(model.dropout, f"{name}.feed")
@@ -107,40 +105,15 @@ class Layer(nn.Module):
         padding: Tensor | None = None,
     ) -> Tensor:
         """Return [B, n, D] for tokens [B, n, D] with mask [B, n] and words [B, N, D], [B, N]."""
-        tokens = self._add(0, tokens, self.own(tokens, tokens, empty, noise), noise)
+        tokens = self._add(0, tokens, self.own(tokens, tokens, noise, empty)[0], noise)
         if self.guide is not None:
-            tokens = self._add(1, tokens, self.guide(tokens, words, padding, noise), noise)
+            tokens = self._add(1, tokens, self.guide(tokens, words, noise, padding)[0], noise)
         hidden = self.drop_feed(torch.relu(self.feed_in(tokens)), noise)
         return self._add(-1, tokens, self.feed_out(hidden), noise)
 
     def _add(self, place: int, tokens: Tensor, branch: Tensor, noise: Noise | None) -> Tensor:
         added: Tensor = self.norms[place](tokens + self.drops[place](branch, noise))
         return added
-
-
-class Attention(nn.Module):
-    """softmax(q k / sqrt(d)) v in several heads."""
-
-    def __init__(self, model: McanModel, name: str) -> None:
-        super().__init__()
-        self.heads = model.heads
-        self.query = nn.Linear(model.width, model.width)
-        self.key = nn.Linear(model.width, model.width)
-        self.value = nn.Linear(model.width, model.width)
-        self.output = nn.Linear(model.width, model.width)
-        self.drop = KeyedDropout(model.dropout, f"{name}.weights")
-
-    def forward(self, asking: Tensor, asked: Tensor, hide: Tensor, noise: Noise | None) -> Tensor:
-        """Let [B, n, D] ask [B, m, D], of which [B, m] is hidden where True; return [B, n, D]."""
-        query, key, value = (
-            layer(values).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for layer, values in ((self.query, asking), (self.key, asked), (self.value, asked))
-        )
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        weights = scores.masked_fill(hide[:, None, None], HIDDEN).softmax(dim=-1)
-        attended = self.drop(weights, noise) @ value
-        found: Tensor = self.output(attended.transpose(1, 2).flatten(2))
-        return found
 
 
 class Pooling(nn.Module):

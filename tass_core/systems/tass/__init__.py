@@ -41,6 +41,11 @@ def losses(
     return terms(output, batch, loss, stage)
 
 
+def gradient_free(model: TassModel, _loss: TassLoss) -> tuple[str, ...]:
+    """Return what chooses the target's word: its argmax gives it no gradient."""
+    return ("question.target.query",) if model.target == "word_argmax" else ()
+
+
 TASS = System(
     name="tass",
     model=TassModel,
@@ -54,6 +59,7 @@ TASS = System(
     pretraining=config.pretraining,
     per_member=frozenset({"tau"}),
     word_vectors="question.embedding.weight",
+    gradient_free=gradient_free,
     fidelity="exact",
     differs="one linear layer more on CLIP's sentence feature",
     sees_place=False,

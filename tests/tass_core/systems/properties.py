@@ -104,8 +104,8 @@ def learn_by_heart(config, steps, learning_rate=3e-3, samples=64):
     for step in range(steps):
         optimiser.zero_grad()
         output = model(batch, Noise(noise_key(0, 1, step), batch.rows))
-        for term in losses(output, batch, config.model, config.loss, "train").values():
-            (term.total / term.count).backward()
+        terms = losses(output, batch, config.model, config.loss, "train").values()
+        sum(term.weight * term.total / term.count for term in terms).backward()
         optimiser.step()
     found = model.eval()(batch).logits.argmax(dim=-1)
     return 100.0 * (found == batch.answer).double().mean().item()
@@ -140,3 +140,51 @@ def lstm_by_hand(w, u, bias, inputs, hidden=None, cell=None):
 
 def linear(weights, name, values):
     return values @ weights[f"{name}.weight"].T + weights.get(f"{name}.bias", 0.0)
+
+
+def normed(weights, name, x):
+    centred = x - x.mean(-1, keepdims=True)
+    deviation = np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+    return centred / deviation * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
+def attend(weights, name, x, y, heads):
+    """x [n, D] asks y [m, D]: what it sees, and the mean of the heads' weights [n, m]."""
+    q, k, v = (
+        linear(weights, f"{name}.{part}", values)
+        for part, values in (("query", x), ("key", y), ("value", y))
+    )
+    size = q.shape[1] // heads
+    parts = [slice(h * size, (h + 1) * size) for h in range(heads)]
+    each = [softmax(q[:, p] @ k[:, p].T / np.sqrt(size)) for p in parts]
+    seen = np.concatenate([w @ v[:, p] for w, p in zip(each, parts, strict=True)], axis=1)
+    return linear(weights, f"{name}.output", seen), np.mean(each, axis=0)
+
+
+def ask(weights, name, question, stream, heads):
+    """A question [D] attends to a stream [L, D], with feed-forward and norm."""
+    seen, shares = attend(weights, name, question[None], stream, heads)
+    hidden = np.maximum(linear(weights, f"{name}.feed_in", seen), 0.0)
+    fed = linear(weights, f"{name}.feed_out", hidden)
+    return normed(weights, f"{name}.norm", seen + fed)[0], shares[0]
+
+
+def fuse(weights, name, x, others, heads, activation=lambda x: np.maximum(x, 0.0)):
+    """x <- LN(x + SA(x) + sum CA(x; y)), x <- LN(x + FFN(x))."""
+    seen = attend(weights, f"{name}.own", x, x, heads)[0]
+    for place, other in enumerate(others):
+        seen = seen + attend(weights, f"{name}.others.{place}", x, other, heads)[0]
+    x = normed(weights, f"{name}.norm", x + seen)
+    hidden = activation(linear(weights, f"{name}.feed_in", x))
+    return normed(weights, f"{name}.norm_feed", x + linear(weights, f"{name}.feed_out", hidden))
+
+
+def by_question(batch):
+    """Each question's words, sound and regions as NumPy arrays."""
+    for question, video in enumerate(QUESTIONS):
+        words = None if batch.words is None else batch.words[question].numpy()
+        yield (
+            None if words is None else words[: batch.word_count[question]],
+            batch.audio[video].numpy(),
+            batch.visual[video].numpy(),
+        )

@@ -10,7 +10,14 @@ from tass_core.errors import ConfigError
 from tass_core.systems.mcan import MCAN
 from tass_core.training.check import check_system
 from tests.tass_core.systems import properties
-from tests.tass_core.systems.properties import PAPER, configure, linear, softmax, weights_of
+from tests.tass_core.systems.properties import (
+    PAPER,
+    attend,
+    configure,
+    linear,
+    softmax,
+    weights_of,
+)
 
 PUBLISHED = {"model.encoder": "resnet18-glove", "model.inputs": "v"}
 SMALL = {"model.width": 16, "model.heads": 2, "model.layers": 2}
@@ -100,23 +107,11 @@ def norm(weights, name, x):
     )
 
 
-def attend(weights, name, x, y, heads):
-    """One question: x [n, D] asks y [m, D]."""
-    q, k, v = (
-        linear(weights, f"{name}.{part}", values)
-        for part, values in (("query", x), ("key", y), ("value", y))
-    )
-    size = q.shape[1] // heads
-    parts = [slice(h * size, (h + 1) * size) for h in range(heads)]
-    each = [softmax(q[:, p] @ k[:, p].T / np.sqrt(size)) @ v[:, p] for p in parts]
-    return linear(weights, f"{name}.output", np.concatenate(each, axis=1))
-
-
 def layer(weights, name, x, y, heads):
-    x = norm(weights, f"{name}.norms.0", x + attend(weights, f"{name}.own", x, x, heads))
+    x = norm(weights, f"{name}.norms.0", x + attend(weights, f"{name}.own", x, x, heads)[0])
     place = 1
     if y is not None:
-        x = norm(weights, f"{name}.norms.1", x + attend(weights, f"{name}.guide", x, y, heads))
+        x = norm(weights, f"{name}.norms.1", x + attend(weights, f"{name}.guide", x, y, heads)[0])
         place = 2
     hidden = np.maximum(linear(weights, f"{name}.feed_in", x), 0.0)
     return norm(weights, f"{name}.norms.{place}", x + linear(weights, f"{name}.feed_out", hidden))

@@ -3,14 +3,16 @@
 import re
 
 import pytest
+import torch
 
 from tass_core.config import TrialConfig, known_fields
 from tass_core.errors import ConfigError
-from tass_core.systems import BUILT_IN, system_named
+from tass_core.systems import BUILT_IN, build_network, system_named
 from tass_core.training.check import check_system
 from tass_core.trial import structure_key
 from tests import ROOT
 from tests.tass_core.systems import properties
+from tests.tass_core.systems.properties import PAPER
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -29,6 +31,31 @@ def test_tass_sees_time_and_not_place():
 
 
 PAGE = (ROOT / "docs" / "systems.md").read_text()
+ROWS = re.findall(
+    r"^\| `([\w-]+)` \| (\w+) \| (yes|no) \| (yes|no) \| ([\d,]+) \| ([\d,]*) ?\|$",
+    PAGE,
+    re.MULTILINE,
+)
+
+
+def test_the_page_holds_every_rival():
+    assert {name for name, *_ in ROWS} == BUILT_IN.keys() - {"tass"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_the_page_says_what_a_system_says_of_itself(row):
+    name, *said = row
+    system = system_named(name)
+    config = properties.configure(name, {"model.encoder": "resnet18-glove"})
+    with torch.device("meta"):
+        named = dict(build_network(config, PAPER).named_parameters())
+    free = tuple(f"{part}." for part in system.gradient_free(config.model, config.loss))
+    idle = [n for n in named if free and f"{n}.".startswith(free)]
+    sizes = [sum(named[n].numel() for n in names) for names in (named, idle)]
+    sees = ["yes" if seen else "no" for seen in (system.sees_time, system.sees_place)]
+    assert said == [system.fidelity, *sees, f"{sizes[0]:,}", f"{sizes[1]:,}" if idle else ""]
+
+
 MODULE = PAGE.partition("```python\n")[2].partition("```")[0]
 """The example of the documentation."""
 
