@@ -10,6 +10,7 @@ from cli.command import Command, option, refuse_typed
 from cli.options import (
     OUTPUT,
     force_option,
+    margin_option,
     past_sweep,
     refuse_existing,
     results,
@@ -41,19 +42,20 @@ from tracking.reader import Reader
 )
 @force_option
 @tracking_option
+@margin_option
 def claims(
     sweep: str | None,
     output_format: str | None,
     output: Path | None,
     force: bool,
     tracking_uri: str | None,
+    margin: float | None,
 ) -> None:
     """Check the claims of the paper, and of your own sweeps, on the runs in MLflow.
 
     SWEEP is the name, file or run id of a sweep. Without it the latest sweep with a table
-    stands for that table. Each claim holds, does not hold, or is undecided, with the number of
-    further seeds that would decide it. Slips between the paper's text and its tables are listed
-    as well.
+    stands for that table. Each claim holds, does not hold, or is undecided, with what these seeds
+    could have found. Slips between the paper's text and its tables are listed as well.
 
     \b
     Example:
@@ -64,7 +66,7 @@ def claims(
     output_format = format_of(output, output_format, CLAIM_FORMATS)
     if output is not None:
         refuse_existing([output], force)
-    report = check(Reader(tracking_uri).snapshot(), sweep=sweep)
+    report = check(Reader(tracking_uri).snapshot(), sweep=sweep, margin=margin)
     if output is None and output_format == "rich":
         show_claims(report, results())
         return

@@ -120,6 +120,18 @@ def force_option(command: Function) -> Function:
     )(command)
 
 
+def margin_option(command: Function) -> Function:
+    """Add ``--margin M``."""
+    return option(
+        "--margin",
+        type=click.FloatRange(min=0.0, min_open=True),
+        metavar="M",
+        default=None,
+        group=OUTPUT,
+        help="Smallest difference worth naming, in points. Default: the sweep's own, or 1.",
+    )(command)
+
+
 def past_sweep(command: Function) -> Function:
     """Add the argument SWEEP of commands that read; pass its name or run id as ``sweep``."""
 

@@ -11,6 +11,7 @@ from cli.command import Command, option
 from cli.options import (
     OUTPUT,
     force_option,
+    margin_option,
     past_sweep,
     refuse_existing,
     tracking_option,
@@ -43,8 +44,14 @@ from tracking.writer import attach_folder
     help="Store the page with the sweep's parent run, where `mlflow ui` shows it.",
 )
 @tracking_option
+@margin_option
 def report(
-    sweep: str | None, output: Path, force: bool, log: bool, tracking_uri: str | None
+    sweep: str | None,
+    output: Path,
+    force: bool,
+    log: bool,
+    tracking_uri: str | None,
+    margin: float | None,
 ) -> None:
     """Write one page with the plan, tables, claims, figures, trials and how to rerun them.
 
@@ -57,7 +64,7 @@ def report(
     """
     refuse_existing([output], force)
     reader = Reader(tracking_uri)
-    page = build(reader.snapshot(), sweep=sweep)
+    page = build(reader.snapshot(), sweep=sweep, margin=margin)
     html = page_html(page)
     write_text(output / "index.html", html)
     for drawing in page.drawings:

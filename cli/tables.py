@@ -11,6 +11,7 @@ from cli.options import (
     OUTPUT,
     WHAT,
     force_option,
+    margin_option,
     past_sweep,
     refuse_existing,
     results,
@@ -43,6 +44,7 @@ from tracking.reader import Reader
 )
 @force_option
 @tracking_option
+@margin_option
 def tables(
     sweep: str | None,
     wanted: str,
@@ -50,6 +52,7 @@ def tables(
     output: Path | None,
     force: bool,
     tracking_uri: str | None,
+    margin: float | None,
 ) -> None:
     """Render tables from MLflow alone.
 
@@ -67,7 +70,7 @@ def tables(
         refuse_typed("it is about --output, which is not given", "force")
     output_format = format_of(output, output_format, FORMATS)
     names = [name.strip() for name in wanted.split(",") if name.strip()]
-    found = collect(Reader(tracking_uri).snapshot(), tables=names, sweep=sweep)
+    found = collect(Reader(tracking_uri).snapshot(), tables=names, sweep=sweep, margin=margin)
     if output is None:
         if output_format == "rich":
             show_tables(found, results())

@@ -1,49 +1,60 @@
-"""The A/A check: how often the rules see a difference between variants that have none."""
+"""The A/A check: rows against themselves, over seeds that each is split into.
+
+Nothing distinguishes the first half of a row's seeds from the second, so a test at 5% should
+tell them apart in about one row of twenty. It is run on the real answers and can fail: when
+something drifts from seed to seed, or when the variance is taken too small.
+"""
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
+from scipy import stats
 
-from evidence.multiplicity import correct
-from evidence.variance import contrast
-from evidence.verdicts import OPPOSITE, decide
+from evidence.estimates import FIRST, LEVEL, estimates
+from evidence.rows import Sample
+
+_ALARM = 0.01
+"""Chance of as many differences, below which the check fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How often tables of identical variants came to a verdict of a difference."""
+    """How many rows differed from themselves."""
 
-    tables: int
     rows: int
     seeds: int
-    questions: int
+    """In each half."""
     flagged: int
 
     @property
     def rate(self) -> float:
-        """Share of the tables with at least one difference."""
-        return self.flagged / self.tables
+        """Share of the rows that differed."""
+        return self.flagged / self.rows
+
+    @property
+    def passed(self) -> bool:
+        """Whether so many rows, or more, differ by chance more often than once in a hundred."""
+        return bool(stats.binom.sf(self.flagged - 1, self.rows, LEVEL) > _ALARM)
 
 
-@functools.cache
-def calibrate(
-    seeds: int, questions: int, *, rows: int = 5, tables: int = 400, spread: float = 0.01
-) -> Calibration:
-    """Count false verdicts on simulated tables of one variant under ``rows + 1`` names (A/A).
+def calibrate(samples: Iterable[Sample], column: str = "all") -> Calibration | None:
+    """Compare the first half of every row's seeds with the second half.
 
-    Every run answers each question right with the question's own probability, moved by the
-    run's luck (standard deviation ``spread``); nothing distinguishes the rows.
+    Returns:
+        None where no row has seeds for two halves that are tested.
     """
-    rng = np.random.default_rng((seeds, questions, rows))
-    flagged = 0
-    for _ in range(tables):
-        difficulty = rng.uniform(0.3, 0.95, size=questions)
-        luck = rng.normal(0, spread, size=(rows + 1, seeds, 1))
-        runs = (rng.uniform(size=(rows + 1, seeds, questions)) < difficulty + luck).astype(float)
-        estimates = correct([contrast(runs[0] - row, resamples=0) for row in runs[1:]])
-        verdicts = [decide("greater", found) for found in estimates if found is not None]
-        flagged += any(v.decision == "holds" or v.reason == OPPOSITE for v in verdicts)
-    return Calibration(tables, rows, seeds, questions, flagged)
+    variants = {sample.config_hash: sample for sample in samples}
+    rows = [it for it in variants.values() if len(it.runs) >= 2 * FIRST and not it.holes]
+    if not rows:
+        return None
+    half = min(len(row.runs) for row in rows) // 2
+    halves = []
+    for row in rows:
+        seeds = sorted(row.runs)
+        first, second = seeds[:half], seeds[-half:]
+        halves.append(row.correct(column, first) - row.correct(column, second))
+    videos = rows[0].videos(column, min(rows[0].runs))
+    found = estimates(halves, videos)
+    return Calibration(len(rows), half, sum(it.p is not None and it.p < LEVEL for it in found))

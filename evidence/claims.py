@@ -1,29 +1,27 @@
-"""The paper's claims against the runs at hand: holds, does not hold, or undecided.
+"""The paper's claims against the runs at hand.
 
-Each claim stands on contrasts; each contrast is tested as a paired difference over the same
-seeds and questions, and the contrasts of one claim share its error rate (Holm). ``undecided``
-is the honest answer of a test that finds nothing, and comes with the number of further seeds
-that would change it.
+Each claim stands on contrasts; each contrast is a paired difference over the same seeds and
+questions. ``evidence.verdicts`` says when a claim holds and when it is refuted; ``undecided`` is
+the honest answer of a test that finds nothing, and comes with what the test could have found.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from evidence.calibration import Calibration, calibrate
-from evidence.multiplicity import correct
+from evidence.estimates import LEVEL, Estimate
+from evidence.families import Family, contrast, read_tables
+from evidence.multiplicity import benjamini_hochberg
 from evidence.results import origin
-from evidence.rows import Sample, Samples, same_questions, sample_rows
+from evidence.rows import Sample, Samples, same_questions
 from evidence.selection import Chosen, choose, conflict
 from evidence.slips import TableSlip, table_slips
-from evidence.variance import LEVEL, Estimate, contrast, seed_difference
-from evidence.verdicts import Decision, Verdict, advise, decide
+from evidence.verdicts import Decision, Finding, Verdict, combine, decide, read
 from search_spaces.columns import COLUMNS, PAPER_COUNTS
-from search_spaces.document import MARGIN, Claim, Contrast, Slip
+from search_spaces.document import Claim, Contrast, Place, Slip
 from search_spaces.load import paper_claims
 from tracking.reader import Snapshot
 
@@ -36,9 +34,11 @@ class ContrastResult:
     published: float | None
     """The contrast of the published numbers; None where a row has none."""
     published_error: float | None
-    """Standard error of the published contrast, each cell one run on the paper's questions
-    (binomial); None for what is counted, not sampled, or not published."""
+    """Standard error of the published contrast: one run to a cell on the paper's questions, the
+    rows as alike as ours. None for what is counted, not published, or not known from our runs."""
     estimate: Estimate | None
+    finding: Finding | None
+    """What the interval says by itself; None where there is no test."""
     verdict: Verdict
     runs: tuple[str, ...]
     """MLflow run ids behind the estimate."""
@@ -49,8 +49,20 @@ class ClaimResult:
     """A claim's verdict and those of its contrasts."""
 
     claim: Claim
+    margin: float
+    """Differences below it are not worth naming, in the column's unit."""
     decision: Decision
     contrasts: tuple[ContrastResult, ...]
+
+    @property
+    def p(self) -> float | None:
+        """The p-value of "every contrast is above 0": the largest; None where one is not tested."""
+        found = [result.estimate for result in self.contrasts]
+        if self.claim.expects != "greater":
+            return None
+        known = [1.0 if it.mean <= 0 else it.p for it in found if it is not None]
+        tested = [p for p in known if p is not None]
+        return max(tested) if len(tested) == len(self.contrasts) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,75 +73,101 @@ class ClaimsReport:
     slips: tuple[Slip, ...]
     table_slips: tuple[TableSlip, ...]
     calibration: Calibration | None
-    """None when fewer than two seeds are at hand."""
+    """None when there are too few seeds to split."""
     origin: str
     seeds: tuple[int, ...]
     questions: int
+    videos: int | None
+    """None where the predictions do not say."""
     sweeps: tuple[str, ...]
     """Run ids of the sweeps whose plans were read."""
+    pairing: float | None
+    """Variance over seeds of paired differences, as a share of that of separate runs."""
     level: float = LEVEL
-    margin: float = MARGIN
+
+    @property
+    def tested(self) -> int:
+        """Claims with a p-value."""
+        return sum(result.p is not None for result in self.results)
+
+    @property
+    def discovered(self) -> int:
+        """Claims that hold with a false discovery rate of ``level`` over all of them."""
+        adjusted = benjamini_hochberg([result.p for result in self.results])
+        return sum(p is not None and p <= self.level for p in adjusted)
 
 
-def check(snapshot: Snapshot, *, sweep: str | None = None) -> ClaimsReport:
+def check(
+    snapshot: Snapshot, *, sweep: str | None = None, margin: float | None = None
+) -> ClaimsReport:
     """Return the verdict on every claim.
 
     Args:
         snapshot: what a tracking store holds.
         sweep: run id or name of one sweep; without it each table's most recent one.
+        margin: differences below it are not worth naming; None: each claim's own.
 
     Raises:
         ReportError: there is no sweep with a table.
         TrackingError: there is no such sweep.
     """
     chosen = choose(snapshot, sweep=sweep)
-    samples = {
-        sample.place: sample
-        for found in chosen
-        for sample in sample_rows(snapshot, found.sweep, found.table)
-    }
+    readings = read_tables(snapshot, chosen)
+    samples = {sample.place: sample for reading in readings for sample in reading.samples}
+    families = {it.place: reading.family for reading in readings for it in reading.samples}
     seeds = sorted({seed for sample in samples.values() for seed in sample.runs})
-    answers = [given for sample in samples.values() for given in sample.answers.values()]
-    questions = len(answers[0].correct) if answers else 0
+    first = next((sample for sample in samples.values() if sample.answers), None)
     source = chosen[0].sweep
     claims, slips = _claimed(chosen)
     return ClaimsReport(
-        results=tuple(judge(claim, samples) for claim in claims),
+        results=tuple(judge(claim, samples, families, margin) for claim in claims),
         slips=slips,
         table_slips=table_slips(),
-        calibration=calibrate(len(seeds), min(questions, 1000)) if len(seeds) > 1 else None,
+        calibration=calibrate(readings[0].family.samples),
         origin=origin(source.provenance, source.dataset),
         seeds=tuple(seeds),
-        questions=questions,
+        questions=0 if first is None else len(next(iter(first.answers.values())).correct),
+        videos=None if first is None else first.videos_asked,
         sweeps=tuple(dict.fromkeys(found.sweep.run_id for found in chosen)),
+        pairing=readings[0].family.pairing("all"),
     )
 
 
-def judge(claim: Claim, samples: Samples) -> ClaimResult:
+def judge(
+    claim: Claim, samples: Samples, families: Mapping[Place, Family], margin: float | None = None
+) -> ClaimResult:
     """Return a claim's verdict on the given rows: it holds when all its contrasts do."""
-    found = [estimate(item, samples) for item in claim.contrasts]
-    corrected = correct([item if isinstance(item, Estimate) else None for item in found])
-    tests = max(sum(item is not None and item.p is not None for item in corrected), 1)
+    found = [estimate(item, samples, families) for item in claim.contrasts]
+    known = dict.fromkeys(it for it in found if isinstance(it, Estimate) and not it.identical)
+    margin = claim.margin if margin is None else margin
     results = []
-    for item, reason, tested in zip(claim.contrasts, found, corrected, strict=True):
-        published, verdict = item.published, Verdict("undecided", str(reason))
-        if tested is not None:
-            counted = not COLUMNS[item.column].types
-            verdict = decide(claim.expects, tested, margin=claim.margin, counted=counted)
-            verdict = advise(
-                *(verdict, claim.expects, tested),
-                published=published,
-                tests=tests,
-                margin=claim.margin,
-            )
-        runs = _runs(item, samples) if tested is not None else ()
-        results.append(
-            ContrastResult(item, published, _published_error(item), tested, verdict, runs)
+    for item, tested in zip(claim.contrasts, found, strict=True):
+        if not isinstance(tested, Estimate):
+            verdict = Verdict("undecided", tested)
+            results.append(ContrastResult(item, item.published, None, None, None, verdict, ()))
+            continue
+        counted = not COLUMNS[item.column].types
+        verdict = decide(
+            claim.expects, tested, margin=margin, contrasts=max(len(known), 1), counted=counted
         )
-    return ClaimResult(claim, _worst([r.verdict.decision for r in results]), tuple(results))
+        results.append(
+            ContrastResult(
+                contrast=item,
+                published=item.published,
+                published_error=_published_error(item, tested),
+                estimate=tested,
+                finding=read(tested.interval, margin)
+                if tested.p is not None and tested.interval
+                else None,
+                verdict=verdict,
+                runs=_runs(item, samples),
+            )
+        )
+    decision = combine([result.verdict.decision for result in results])
+    return ClaimResult(claim, margin, decision, tuple(results))
 
 
-def estimate(item: Contrast, samples: Samples) -> Estimate | str:
+def estimate(item: Contrast, samples: Samples, families: Mapping[Place, Family]) -> Estimate | str:
     """Return a contrast over the seeds that its rows share, or why there is none."""
     places = [term.place for term in item.terms]
     missing = [str(place) for place in places if place not in samples]
@@ -139,14 +177,11 @@ def estimate(item: Contrast, samples: Samples) -> Estimate | str:
     reasons = _obstacles(rows, item.column)
     if reasons:
         return "; ".join(dict.fromkeys(reasons))
-    seeds = _shared_seeds(rows)
-    weights = [term.weight for term in item.terms]
-    if not COLUMNS[item.column].types:
-        values = [row.values(item.column) for row in rows]
-        sums = [sum(w * v[s] for w, v in zip(weights, values, strict=True)) for s in seeds]
-        return replace(seed_difference(sums, [0.0] * len(sums)), p=None, interval=None)
-    parts = [w * row.correct(item.column, seeds) for w, row in zip(weights, rows, strict=True)]
-    return contrast(np.sum(parts, axis=0))
+    terms = [(term.weight, samples[term.place]) for term in item.terms]
+    parts = contrast(terms, _shared_seeds(rows), item.column)
+    found = families[places[0]].estimate(parts, item.column)
+    counted = not COLUMNS[item.column].types
+    return replace(found, p=None, interval=None, variance=None) if counted else found
 
 
 def _claimed(chosen: Sequence[Chosen]) -> tuple[Sequence[Claim], tuple[Slip, ...]]:
@@ -188,18 +223,11 @@ def _runs(item: Contrast, samples: Samples) -> tuple[str, ...]:
     return tuple(dict.fromkeys(row.runs[seed].run_id for row in rows for seed in seeds))
 
 
-def _worst(decisions: Sequence[Decision]) -> Decision:
-    order: tuple[Decision, ...] = ("does not hold", "undecided", "holds")
-    return min(decisions, key=order.index)
-
-
-def _published_error(item: Contrast) -> float | None:
+def _published_error(item: Contrast, ours: Estimate) -> float | None:
+    """Return the noise of the published contrast, from how our own rows vary."""
     types = COLUMNS[item.column].types
-    if not (types and item.numbers):
+    if not (types and item.numbers) or ours.variance is None or ours.residual is None:
         return None
-    questions = sum(PAPER_COUNTS[name] for name in types)
-    variance = 0.0
-    for term, number in zip(item.terms, item.numbers, strict=True):
-        share = number / 100
-        variance += term.weight**2 * share * (1 - share) / questions
-    return 100 * math.sqrt(variance)
+    share = ours.questions / sum(PAPER_COUNTS[name] for name in types)
+    over_seeds = max(ours.variance - ours.residual, 0.0)
+    return math.sqrt(over_seeds + share * (ours.residual + ours.question_se**2))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-
-from evidence.variance import Estimate
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Return Holm's adjusted p-values in the given order; None stays None and does not count."""
+    """Return Holm's adjusted p-values in the given order; None stays None and does not count.
+
+    They bound the chance of any false rejection.
+    """
     # statsmodels' multipletests gives the same numbers but collects garbage at every call
     order = sorted((value, place) for place, value in enumerate(p_values) if value is not None)
     adjusted: list[float | None] = [None] * len(p_values)
@@ -20,11 +20,15 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def correct(estimates: Sequence[Estimate | None]) -> list[Estimate | None]:
-    """Return estimates whose p-values are corrected for their number (Holm)."""
-    tests = holm([None if found is None else found.p for found in estimates])
-    paired = holm([None if found is None else found.mcnemar for found in estimates])
-    return [
-        None if found is None else replace(found, p_holm=p, mcnemar_holm=m)
-        for found, p, m in zip(estimates, tests, paired, strict=True)
-    ]
+def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
+    """Return Benjamini and Hochberg's adjusted p-values; None stays None and does not count.
+
+    They bound the expected share of false rejections.
+    """
+    order = sorted((value, place) for place, value in enumerate(p_values) if value is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    reached = 1.0
+    for rank, (value, place) in reversed(list(enumerate(order, start=1))):
+        reached = min(reached, value * len(order) / rank)
+        adjusted[place] = reached
+    return adjusted

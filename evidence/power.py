@@ -1,66 +1,75 @@
-"""How many seeds a difference takes: to be found, or to be shown to be none."""
+"""What a number of seeds can find: the minimal detectable effect, and seeds for a wanted one."""
 
 from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable
 
-from scipy import stats
+from scipy import special
 
-from evidence.variance import LEVEL, t_quantile
+from evidence.estimates import LEVEL, Estimate, half_width
+from evidence.moderation import PRIOR_DEGREES
+
+POWER = 0.8
+_Z = -float(special.ndtri(LEVEL / 2)) + float(special.ndtri(POWER))
 
 
-def seeds_needed(
-    effect: float,
-    seed_sd: float,
-    question_se: float,
-    *,
-    tests: int = 1,
-    power: float = 0.8,
-    limit: int = 1000,
-) -> int | None:
-    """Return the fewest seeds that find ``effect`` with ``power`` at 1 - ``LEVEL``.
+def detectable(found: Estimate, seeds: int | None = None, *, level: float = LEVEL) -> float | None:
+    """Return the true difference that ``seeds`` seeds find with 80%, in points.
 
     Args:
-        effect: the true difference to be found, in the unit of the other two.
-        seed_sd: standard deviation of the per-seed difference.
-        question_se: the part of the standard error that seeds do not shrink.
-        tests: how many tests share the error rate (Bonferroni, a bound for Holm).
-        power: the wanted probability of a significant result.
-        limit: give up beyond so many seeds.
+        found: whose variances are taken as they are known now.
+        seeds: how many; those at hand when None.
+        level: error rate of the test.
 
     Returns:
-        The number of seeds, at least 2, or None where no number up to ``limit`` is enough:
-        then only more questions can decide.
+        None where the variances are not known, or for fewer than 2 seeds.
     """
+    seeds = found.seeds if seeds is None else seeds
+    if found.variance is None or seeds < 2:
+        return None
+    return _detectable(found.variance, found.question_se**2, found.videos, seeds, level)
+
+
+def floor(found: Estimate) -> float:
+    """Return the detectable difference that these questions allow at best, with any seeds."""
+    return _Z * found.question_se
+
+
+def seeds_for(effect: float, found: Estimate, *, limit: int = 1000) -> int | None:
+    """Return the fewest seeds that find a true ``effect`` with 80%, by the variances of now.
+
+    The effect is a wanted or a published one, never the one just seen: that one is too large
+    wherever it looks large.
+
+    Returns:
+        None where it takes more questions (the floor is above 0.7 of the effect), or more than
+        ``limit`` seeds.
+    """
+    return _fewest(abs(effect), found, 1.0, limit)
+
+
+def seeds_range(effect: float, found: Estimate) -> tuple[int | None, int | None]:
+    """Return ``seeds_for`` at the ends of an 80% interval of the variance over seeds."""
+    low, high = (found.degrees / special.chdtri(found.degrees, tail) for tail in (0.1, 0.9))
+    return _fewest(abs(effect), found, low, 1000), _fewest(abs(effect), found, high, 1000)
+
+
+def _fewest(effect: float, found: Estimate, factor: float, limit: int) -> int | None:
+    if found.variance is None or floor(found) > 0.7 * effect:
+        return None
+    variance, question = factor * found.variance, found.question_se**2
 
     def enough(seeds: int) -> bool:
-        error = math.sqrt(seed_sd**2 / seeds + question_se**2)
-        if error == 0.0:
-            return effect != 0.0
-        shift = min(abs(effect) / error, 35.0)
-        quantile = stats.t.isf((1 - LEVEL) / 2 / tests, seeds - 1)
-        return bool(stats.nct.sf(quantile, seeds - 1, shift) >= power)
+        return _detectable(variance, question, found.videos, seeds, LEVEL) <= effect
 
-    return _fewest(enough, limit)
-
-
-def seeds_for_margin(
-    margin: float, seed_sd: float, question_se: float, *, limit: int = 1000
-) -> int | None:
-    """Return the fewest seeds whose interval is no wider than ``margin`` to either side.
-
-    Arguments and the meaning of None are those of ``seeds_needed``.
-    """
-    return _fewest(
-        lambda seeds: (
-            t_quantile(seeds - 1) * math.hypot(seed_sd / math.sqrt(seeds), question_se) <= margin
-        ),
-        limit,
-    )
-
-
-def _fewest(enough: Callable[[int], bool], limit: int) -> int | None:
     seeds = bisect.bisect_left(range(2, limit + 1), True, key=enough) + 2
     return seeds if seeds <= limit else None
+
+
+def _detectable(variance: float, question: float, videos: int, seeds: int, level: float) -> float:
+    degrees = PRIOR_DEGREES + seeds - 1
+    half = float(half_width(variance, degrees, seeds, question, videos, level))
+    spread = math.sqrt(degrees / (degrees - 2) * variance / seeds + question)
+    found = half + float(special.stdtrit(degrees, POWER)) * spread
+    return max(found, _Z * math.sqrt(question))

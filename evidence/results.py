@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from evidence.estimates import Estimate, Interval
 from evidence.rows import Hole
-from evidence.variance import Estimate, Interval
 from search_spaces.document import Scalar
 
 
@@ -19,7 +19,7 @@ class Cell:
     """Seed -> value of every usable run, also where others are missing."""
     mean: float | None
     interval: Interval | None
-    """Student's t over seeds; None for a single seed."""
+    """For new seeds and new questions; None for a single seed."""
     published: float | None
     difference: Estimate | None
     """Paired difference to the row's reference; None for the reference itself."""
@@ -71,6 +71,10 @@ class ResultTable:
     tracking_uri: str
     questions: Mapping[str, int]
     """Test questions by type."""
+    videos: int | None
+    """Videos that they are about; None where the predictions do not say."""
+    margin: float
+    """Differences below it are not worth naming, in points."""
 
     @property
     def complete(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evidence.variance import Matrix, weighted_average
 from search_spaces.columns import COLUMNS
@@ -52,6 +53,12 @@ class Sample:
         """The row's name."""
         return self.place.row
 
+    @property
+    def videos_asked(self) -> int | None:
+        """Videos that its questions are about; None where the predictions do not say."""
+        known = next((it.video for it in self.answers.values() if it.video is not None), None)
+        return None if known is None else len(np.unique(known))
+
     def values(self, column: str) -> dict[int, float]:
         """Return the values of a column by seed, as far as the runs have them."""
         found = {seed: _value(run, column, self.answers[seed]) for seed, run in self.runs.items()}
@@ -70,6 +77,13 @@ class Sample:
         """Return the column's answers as right (1) or wrong (0): [S, Q]."""
         keep = np.isin(self.answers[seeds[0]].type, COLUMNS[column].types)
         return np.stack([self.answers[s].correct[keep] for s in seeds]).astype(np.float64)
+
+    def videos(self, column: str, seed: int) -> NDArray[np.str_] | None:
+        """Return the video of each of the column's questions: [Q]; None where it is not known."""
+        answers = self.answers[seed]
+        if answers.video is None:
+            return None
+        return answers.video[np.isin(answers.type, COLUMNS[column].types)]
 
 
 Samples = Mapping[Place, Sample]

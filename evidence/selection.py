@@ -6,13 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search_spaces.document import Scalar, Sweep
+from search_spaces.columns import COLUMNS
+from search_spaces.document import Scalar, Sweep, Table
 from search_spaces.load import built_in_tables
 from search_spaces.plan import planned_document
 from tass_core.config import TrialConfig
 from tass_core.errors import ReportError
 from tracking import schema
 from tracking.reader import Snapshot, SweepRun
+
+SWEEP_COLUMNS = ("a_avg", "v_avg", "av_avg", "all")
+"""Columns of the tables that no document describes."""
+GROUNDING = Table(
+    key="grounding",
+    number="grounding",
+    title="Attention against the truth, which only a procedural dataset has",
+    columns=tuple(key for key, column in COLUMNS.items() if column.attention),
+    rows=(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,16 @@ def choose(snapshot: Snapshot, *, sweep: str | None = None) -> list[Chosen]:
         )
     known = [table.key for table in built_in_tables() if table.key in newest]
     return [newest[key] for key in (*known, *sorted(newest.keys() - set(known)))]
+
+
+def documented(chosen: Chosen) -> Table:
+    """Return a table as its sweep's document has it; without rows where none describes it."""
+    for table in (*chosen.document.tables, GROUNDING):
+        if table.key == chosen.key:
+            return table
+    number = chosen.table.get("number", chosen.key)
+    title = chosen.table.get("title", f"Sweep over {chosen.key}")
+    return Table(chosen.key, number, title, SWEEP_COLUMNS, ())
 
 
 def same_data(one: SweepRun, other: SweepRun) -> bool:

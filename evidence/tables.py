@@ -11,32 +11,28 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from evidence.multiplicity import correct
+from evidence.estimates import Estimate, Interval, correct
+from evidence.families import Family, Reading, difference, read_table, read_tables
+from evidence.multiplicity import benjamini_hochberg
 from evidence.results import Cell, ResultRow, ResultTable
-from evidence.rows import Hole, Sample, sample_rows
-from evidence.selection import Chosen, base, choose, conflict
-from evidence.variance import Estimate, compare, mean_interval, seed_difference
+from evidence.rows import Hole, Sample
+from evidence.selection import GROUNDING, Chosen, base, choose, conflict, documented
 from search_spaces.columns import COLUMNS
 from search_spaces.document import Table
-from tass_core.config import TrialConfig
-from tass_core.errors import ConfigError, ReportError, nearest
-from tracking.reader import Snapshot, SweepRun
+from tass_core.errors import ReportError, nearest
+from tracking.reader import Snapshot
 
-SWEEP_COLUMNS = ("a_avg", "v_avg", "av_avg", "all")
-"""Columns of the tables that no document describes."""
-GROUNDING = Table(
-    key="grounding",
-    number="grounding",
-    title="Attention against the truth, which only a procedural dataset has",
-    columns=tuple(key for key, column in COLUMNS.items() if column.attention),
-    rows=(),
-)
+GATE = "all"
+"""The column that a row has to pass before its others are tested."""
 
 
 def collect(
-    snapshot: Snapshot, *, tables: Sequence[str] = (), sweep: str | None = None
+    snapshot: Snapshot,
+    *,
+    tables: Sequence[str] = (),
+    sweep: str | None = None,
+    margin: float | None = None,
 ) -> list[ResultTable]:
     """Return the finished tables of a tracking store.
 
@@ -45,6 +41,7 @@ def collect(
         tables: keys or numbers ("2", "table2", "lambda"); empty means all there are.
         sweep: run id (or a unique beginning of it) or name of one sweep. Without it each table
             comes from the most recent sweep that asked for it, on the most recent dataset.
+        margin: differences below it are not worth naming, in points; None: each sweep's own.
 
     Raises:
         ReportError: there is no sweep with a table, or no such table.
@@ -53,28 +50,25 @@ def collect(
     chosen = choose(snapshot, sweep=sweep)
     known = [*(documented(found) for found in chosen), GROUNDING]
     wanted = _wanted(tables, known, snapshot.address)
-    built = [build_table(snapshot, found) for found in chosen if found.key in wanted]
+    # All of them, whatever is wanted: a row's interval is the same wherever it is printed.
+    readings = read_tables(snapshot, chosen)
+    built = [build_table(snapshot, it, margin) for it in readings if it.chosen.key in wanted]
     if GROUNDING.key in wanted:
-        built.extend(_grounding(snapshot, chosen, required=bool(tables)))
+        built.extend(_grounding(snapshot, readings, required=bool(tables)))
     return built
 
 
-def build_table(snapshot: Snapshot, chosen: Chosen) -> ResultTable:
+def build_table(snapshot: Snapshot, reading: Reading, margin: float | None = None) -> ResultTable:
     """Return one finished table."""
-    sweep, plan = chosen.sweep, chosen.table
-    spec = documented(chosen)
-    columns, samples = spec.columns, sample_rows(snapshot, sweep, plan)
+    sweep, spec = reading.chosen.sweep, documented(reading.chosen)
+    columns, samples = spec.columns, reading.samples
     published = {row.name: row.published for row in spec.rows}
-    references = reference_rows(sweep, plan["rows"])
-    if spec.reference is not None:
-        references = {row["name"]: spec.reference for row in plan["rows"] if row.get("variant")}
     rows = [
-        _finish_row(sample, columns, published.get(sample.name, {}), references, samples)
-        for sample in samples
+        _finish_row(sample, columns, published.get(sample.name, {}), reading) for sample in samples
     ]
     answers = next((p for sample in samples for p in sample.answers.values()), None)
     return ResultTable(
-        key=chosen.key,
+        key=reading.chosen.key,
         number=spec.number,
         title=spec.title,
         columns=columns,
@@ -91,40 +85,9 @@ def build_table(snapshot: Snapshot, chosen: Chosen) -> ResultTable:
         experiment_id=sweep.experiment_id,
         tracking_uri=snapshot.address,
         questions={} if answers is None else answers.counts(),
+        videos=next((sample.videos_asked for sample in samples if sample.answers), None),
+        margin=reading.chosen.document.margin if margin is None else margin,
     )
-
-
-def documented(chosen: Chosen) -> Table:
-    """Return a table as its sweep's document has it; without rows where none describes it."""
-    for table in (*chosen.document.tables, GROUNDING):
-        if table.key == chosen.key:
-            return table
-    number = chosen.table.get("number", chosen.key)
-    title = chosen.table.get("title", f"Sweep over {chosen.key}")
-    return Table(chosen.key, number, title, SWEEP_COLUMNS, ())
-
-
-def reference_rows(sweep: SweepRun, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return row name -> name of the row its difference is taken to.
-
-    The reference is the sweep's base config, the full model, with the row's own encoder. A
-    table without such a row has no differences.
-    """
-    full = TrialConfig().with_values(dict(sweep.plan["base"]))
-    variants = sweep.plan.get("variants", {})
-    by_hash = {row["variant"]: row["name"] for row in rows if row.get("variant")}
-    found: dict[str, str] = {}
-    for row in rows:
-        config = variants.get(row.get("variant"), {}).get("config")
-        if config is None:
-            continue
-        try:
-            reference = full.replace("model.encoder", config["model.encoder"]).hash()
-        except ConfigError:
-            continue
-        if reference in by_hash:
-            found[row["name"]] = by_hash[reference]
-    return found
 
 
 def _wanted(asked: Sequence[str], known: Sequence[Table], uri: str) -> list[str]:
@@ -141,16 +104,16 @@ def _wanted(asked: Sequence[str], known: Sequence[Table], uri: str) -> list[str]
 
 
 def _grounding(
-    snapshot: Snapshot, chosen: Sequence[Chosen], *, required: bool
+    snapshot: Snapshot, readings: Sequence[Reading], *, required: bool
 ) -> list[ResultTable]:
     """Return the table of grounding scores, one row for each trained variant; [] without any.
 
     It stands under the first sweep; a row of a sweep that may not stand beside it is a hole.
     """
-    first = chosen[0].sweep
-    rows: dict[str, Mapping[str, Any]] = {}
-    strange: dict[str, Mapping[str, Any]] = {}
-    for found in chosen:
+    first = readings[0].chosen.sweep
+    rows: dict[str, Mapping[str, object]] = {}
+    strange: dict[str, Mapping[str, object]] = {}
+    for found in (reading.chosen for reading in readings):
         reason = conflict(first, found.sweep)
         for row in found.table["rows"]:
             if row.get("variant") and reason is None:
@@ -161,7 +124,8 @@ def _grounding(
     names = {row["name"] for row in rows.values()}
     apart = [hole for name, hole in strange.items() if name not in names]
     plan = {"key": GROUNDING.key, "rows": [*rows.values(), *apart]}
-    table = build_table(snapshot, Chosen(first, plan))
+    reading = read_table(snapshot, Chosen(first, plan), readings[0].family)
+    table = build_table(snapshot, reading)
     scored = any(cell.values for row in table.rows for cell in row.cells.values())
     if not scored and required:
         raise ReportError(
@@ -171,47 +135,52 @@ def _grounding(
 
 
 def _finish_row(
-    sample: Sample,
-    columns: Sequence[str],
-    published: Mapping[str, float],
-    references: Mapping[str, str],
-    samples: Sequence[Sample],
+    sample: Sample, columns: Sequence[str], published: Mapping[str, float], reading: Reading
 ) -> ResultRow:
-    name = references.get(sample.name)
-    reference = None
-    if name is not None and name != sample.name:
-        reference = next(other for other in samples if other.name == name)
+    reference = reading.references.get(sample.name)
     return ResultRow(
         name=sample.name,
         config_hash=sample.config_hash,
         runs={seed: run.run_id for seed, run in sample.runs.items()},
-        cells={name: _cell(sample, name, published.get(name), reference) for name in columns},
+        cells={
+            name: _cell(sample, name, published.get(name), reference, reading.family)
+            for name in columns
+        },
         reference=reference.name if reference else None,
         holes=sample.holes,
         published_only=sample.config_hash is None and not sample.holes,
     )
 
 
-def _cell(sample: Sample, name: str, published: float | None, reference: Sample | None) -> Cell:
+def _cell(
+    sample: Sample, name: str, published: float | None, reference: Sample | None, family: Family
+) -> Cell:
     column, values = COLUMNS[name], sample.values(name)
     holes = sample.holes if _lacks(sample, column.attention) else sample.missing(name)
     complete = bool(values) and not holes
-    mean, interval = mean_interval(list(values.values())) if complete else (None, None)
-    difference: Estimate | None = None
+    found: Estimate | None = None
     reasons: tuple[Hole, ...] = ()
     if reference is not None and complete and not column.baseline:
-        difference, reasons = _difference(sample, reference, name)
+        found, reasons = _difference(sample, reference, name, family)
     return Cell(
         column=name,
         values=values,
-        mean=mean,
-        interval=None if column.counted else interval,
+        mean=statistics.fmean(values.values()) if complete else None,
+        interval=_interval(sample, name, family) if complete and not column.counted else None,
         published=published,
-        difference=difference,
+        difference=found,
         holes=holes,
         difference_holes=reasons,
         sd=statistics.stdev(values.values()) if complete and len(values) > 1 else None,
     )
+
+
+def _interval(sample: Sample, name: str, family: Family) -> Interval | None:
+    """Return a row's own interval; an accuracy's stays within 0 and 100."""
+    found = family.row(sample, name).interval
+    if found is None or not COLUMNS[name].types:
+        return found
+    return Interval(max(found.low, 0.0), min(found.high, 100.0))
 
 
 def _lacks(sample: Sample, attention: str | None) -> bool:
@@ -222,28 +191,50 @@ def _lacks(sample: Sample, attention: str | None) -> bool:
 
 
 def _difference(
-    sample: Sample, reference: Sample, name: str
+    sample: Sample, reference: Sample, name: str, family: Family
 ) -> tuple[Estimate | None, tuple[Hole, ...]]:
     """Return the difference to the reference, or why there is none."""
-    column, values, full = COLUMNS[name], sample.values(name), reference.values(name)
-    holes = reference.missing(name)
-    if holes or sorted(values) != sorted(full):
+    parts = difference(sample, reference, name)
+    if parts is None:
+        holes = reference.missing(name)
         return None, holes or (Hole(reference.name, None, "has other seeds"),)
-    seeds = sorted(values)
-    if column.types:
-        return compare(sample.correct(name, seeds), reference.correct(name, seeds)), ()
-    found = seed_difference([values[s] for s in seeds], [full[s] for s in seeds])
-    return replace(found, interval=None, p=None) if column.counted else found, ()
+    found = family.estimate(parts, name)
+    counted = COLUMNS[name].counted
+    return replace(found, interval=None, p=None, variance=None) if counted else found, ()
 
 
 def _correct(rows: Sequence[ResultRow], columns: Sequence[str]) -> list[ResultRow]:
-    """Correct every column's p-values for the number of its comparisons (Holm)."""
+    """Correct the p-values of a table.
+
+    Its All column by Holm; in the rows that pass, the other columns by Benjamini and Hochberg,
+    at a level that falls with the share of rows that pass (Benjamini and Bogomolov, 2014). A
+    table without that column is one family (Holm).
+    """
     cells = [dict(row.cells) for row in rows]
-    for column in columns:
-        found = correct([cell[column].difference for cell in cells])
-        for cell, difference in zip(cells, found, strict=True):
-            cell[column] = replace(cell[column], difference=difference)
+    if GATE not in columns:
+        places = [(cell, column) for cell in cells for column in columns]
+        found = correct([cell[column].difference for cell, column in places])
+        for (cell, column), estimate in zip(places, found, strict=True):
+            cell[column] = replace(cell[column], difference=estimate)
+        return [replace(row, cells=cell) for row, cell in zip(rows, cells, strict=True)]
+    gates = correct([cell[GATE].difference for cell in cells])
+    tested = len(dict.fromkeys(it for it in gates if it and it.p_adjusted is not None))
+    passed = len(dict.fromkeys(it for it in gates if it and it.significant))
+    for cell, gate in zip(cells, gates, strict=True):
+        cell[GATE] = replace(cell[GATE], difference=gate)
+        if gate is not None and gate.significant:
+            _correct_types(cell, [it for it in columns if it != GATE], tested / passed)
     return [replace(row, cells=cell) for row, cell in zip(rows, cells, strict=True)]
+
+
+def _correct_types(cells: dict[str, Cell], columns: Sequence[str], factor: float) -> None:
+    """Correct the p-values of the other columns of a row that passed."""
+    found = [cells[column].difference for column in columns]
+    adjusted = benjamini_hochberg([None if it is None else it.p for it in found])
+    for column, estimate, p in zip(columns, found, adjusted, strict=True):
+        if estimate is not None and p is not None:
+            known = replace(estimate, p_adjusted=min(p * factor, 1.0))
+            cells[column] = replace(cells[column], difference=known)
 
 
 def _rank(rows: Sequence[ResultRow], columns: Sequence[str]) -> list[ResultRow]:

@@ -1,112 +1,122 @@
-"""From an estimate to a verdict: does what the paper claims hold, or is it still open?"""
+"""From an interval to a verdict, three-sided: higher, lower, or practically equal.
+
+A verdict is read from one interval, so no two that contradict each other can be reached at
+once; and a smaller interval inside a larger one can only make a verdict more exact.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from evidence.power import seeds_for_margin, seeds_needed
-from evidence.variance import LEVEL, Estimate, Interval
+from evidence.estimates import LEVEL, Estimate, Interval
 from search_spaces.document import MARGIN, Expects
 
-Decision = Literal["holds", "does not hold", "undecided"]
+Finding = Literal[
+    "higher by more than the margin",
+    "lower by more than the margin",
+    "higher, by less than the margin",
+    "higher",
+    "lower, by less than the margin",
+    "lower",
+    "practically equal",
+    "undecided",
+]
+Decision = Literal["holds", "does not hold", "not by more than the margin", "undecided"]
 OPPOSITE = "the opposite holds"
 _RULE_OF_THREE = 300.0
-"""Points times questions: none of n answers differs, so fewer than 3 in n do, at 95%."""
+"""Points times videos: on none of n videos an answer differs, so on fewer than 3 in n, at 95%."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision, why it fell, and what would change it."""
+    """A decision and why it fell."""
 
     decision: Decision
     reason: str
-    further_seeds: int | None = None
-    """Seeds beyond those at hand that would decide; None where seeds cannot or need not."""
+
+
+def read(interval: Interval, margin: float) -> Finding:
+    """Return what an interval says of a difference, the first that is true."""
+    low, high = interval.low, interval.high
+    if low > margin:
+        return "higher by more than the margin"
+    if high < -margin:
+        return "lower by more than the margin"
+    if low > 0:
+        return "higher, by less than the margin" if high < margin else "higher"
+    if high < 0:
+        return "lower, by less than the margin" if low > -margin else "lower"
+    return "practically equal" if -margin < low and high < margin else "undecided"
 
 
 def decide(
-    expects: Expects, estimate: Estimate, *, margin: float = MARGIN, counted: bool = False
+    expects: Expects,
+    found: Estimate,
+    *,
+    margin: float = MARGIN,
+    contrasts: int = 1,
+    counted: bool = False,
 ) -> Verdict:
     """Return the verdict on one contrast of a claim.
 
+    A claim holds when all its contrasts do, each at ``LEVEL``: no correction is due, for it
+    fails to hold as soon as one does not. It is refuted by any single one, so a refutation's
+    interval is at ``LEVEL / contrasts``.
+
     Args:
-        expects: what the claim says of the contrast: ``greater`` than 0, or the ``same``.
-        estimate: the contrast, its p-value corrected for the claim's number of tests.
-        margin: differences below it are called none, in points.
+        expects: what the claim says of the contrast: ``greater`` than 0, or the ``same``, which
+            means closer than the margin.
+        found: the contrast.
+        margin: the smallest difference worth naming, in points.
+        contrasts: how many different contrasts the claim has.
         counted: whether the contrast is of counted numbers, which need no test.
     """
     if counted:
-        return Verdict("holds" if estimate.mean > 0 else "does not hold", "counted, not sampled")
-    if estimate.p is None or estimate.p_holm is None or estimate.interval is None:
-        return Verdict(
-            "undecided", "one seed: the spread over seeds is unknown; 1 more seed gives a test"
-        )
-    within = f"within ±{margin:g} points"
-    if estimate.identical:
-        bound = _RULE_OF_THREE / estimate.questions
-        within = f"every answer is the same (on new questions at most {bound:.2f} points)"
-        if bound > margin:
-            return Verdict("undecided", f"{within}; more questions would decide")
-    clear = estimate.p_holm < 1 - LEVEL
-    none = estimate.interval.low > -margin and estimate.interval.high < margin
+        return Verdict("holds" if found.mean > 0 else "does not hold", "counted, not sampled")
+    if found.p is None or found.interval is None:
+        return Verdict("undecided", _untested(found))
+    interval, corrected = found.interval, found.at(LEVEL / contrasts)
+    if found.identical:
+        bound = _RULE_OF_THREE / found.videos if found.videos else 0.0
+        interval = corrected = Interval(-bound, bound)
+    assert corrected is not None
     if expects == "same":
-        return _same(clear, none, within)
-    return _greater(estimate.mean, estimate.interval, clear, none, within)
+        return _same(interval, corrected, margin)
+    return _greater(interval, corrected, margin)
 
 
-def _same(clear: bool, none: bool, within: str) -> Verdict:
-    if none:
-        return Verdict("holds", f"no difference: {within}")
-    if clear:
-        return Verdict("does not hold", "they differ")
-    return Verdict("undecided", "interval too wide")
+def combine(decisions: Sequence[Decision]) -> Decision:
+    """Return a claim's decision from those of its contrasts: that of the worst."""
+    order = ("does not hold", "not by more than the margin", "undecided", "holds")
+    return min(decisions, key=order.index)
 
 
-def _greater(mean: float, interval: Interval, clear: bool, none: bool, within: str) -> Verdict:
-    if clear:
-        return Verdict("holds", "") if mean > 0 else Verdict("does not hold", OPPOSITE)
-    if none:
-        return Verdict("does not hold", f"no difference: {within}")
-    if interval.low > 0 or interval.high < 0:
-        return Verdict("undecided", "clear by itself, not after Holm's correction")
+def _greater(interval: Interval, corrected: Interval, margin: float) -> Verdict:
+    by_less = f"by less than {margin:g} points"
+    if interval.low > 0:
+        return Verdict("holds", by_less if corrected.high < margin else "")
+    if corrected.high < 0:
+        return Verdict("does not hold", OPPOSITE)
+    if corrected.high < margin:
+        return Verdict("not by more than the margin", f"{by_less}, if at all")
+    if interval.high < 0:
+        return Verdict("undecided", "below 0 by itself, not among the claim's contrasts")
     return Verdict("undecided", "the interval holds 0")
 
 
-def advise(
-    verdict: Verdict,
-    expects: Expects,
-    estimate: Estimate,
-    *,
-    published: float | None,
-    tests: int,
-    margin: float = MARGIN,
-) -> Verdict:
-    """Return an open verdict with the number of further seeds that would decide it.
+def _same(interval: Interval, corrected: Interval, margin: float) -> Verdict:
+    if -margin < interval.low and interval.high < margin:
+        return Verdict("holds", f"closer than {margin:g} points")
+    if corrected.low > margin or corrected.high < -margin:
+        return Verdict("does not hold", f"they differ by more than {margin:g} points")
+    if corrected.low > 0 or corrected.high < 0:
+        return Verdict("undecided", f"they differ; by more than {margin:g} points is open")
+    return Verdict("undecided", f"the interval is wider than ±{margin:g} points")
 
-    That is by finding the published or the seen effect, whichever is larger; where as many
-    seeds are at hand already, by showing that there is no effect beyond the margin.
 
-    Args:
-        verdict: as ``decide`` returned it; only one that is open, and tested, changes.
-        expects: what the claim says of the contrast.
-        estimate: the contrast.
-        published: the contrast of the published numbers, in points; None without them.
-        tests: how many tests of the claim share the error rate.
-        margin: as for ``decide``.
-    """
-    if verdict.decision != "undecided" or estimate.p is None or estimate.identical:
-        return verdict
-    spread, floor = estimate.seed_sd or 0.0, estimate.question_se
-    wanted = None
-    if expects == "greater":
-        effect = max(abs(published or 0.0), abs(estimate.mean))
-        wanted = seeds_needed(effect, spread, floor, tests=tests)
-    if wanted is None or wanted <= estimate.seeds:
-        wanted = seeds_for_margin(margin, spread, floor)
-    if wanted is None:
-        advice = "no number of seeds decides it on these questions: it takes more questions"
-        return replace(verdict, reason=f"{verdict.reason}; {advice}")
-    further = max(wanted - estimate.seeds, 1)
-    advice = f"about {further} further seed{'s' if further > 1 else ''} would decide"
-    return replace(verdict, reason=f"{verdict.reason}; {advice}", further_seeds=further)
+def _untested(found: Estimate) -> str:
+    if found.questions and found.videos < 2:
+        return "all questions are about one video"
+    return f"verdicts need 3 seeds, {found.seeds} {'is' if found.seeds == 1 else 'are'} here"

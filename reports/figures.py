@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from evidence.results import ResultTable
-from evidence.variance import mean_interval
 from reports.render import words
 from search_spaces.columns import COLUMNS
 from tracking import schema
@@ -215,7 +214,7 @@ def _band(
             by_epoch.setdefault(epoch, []).append(value)
     epochs = sorted(by_epoch)
     found = [by_epoch[epoch] for epoch in epochs]
-    means = [mean_interval(values)[0] for values in found]
+    means = [sum(values) / len(values) for values in found]
     return epochs, [min(values) for values in found], means, [max(values) for values in found]
 
 

@@ -69,12 +69,13 @@ class Page:
         )
 
 
-def build(snapshot: Snapshot, *, sweep: str | None = None) -> Page:
+def build(snapshot: Snapshot, *, sweep: str | None = None, margin: float | None = None) -> Page:
     """Return the page about a tracking store.
 
     Args:
         snapshot: what the store holds.
         sweep: run id or name of one sweep; without it each table's most recent one.
+        margin: differences below it are not worth naming, in points; None: each sweep's own.
 
     Raises:
         ReportError: there is no sweep with a table.
@@ -83,13 +84,13 @@ def build(snapshot: Snapshot, *, sweep: str | None = None) -> Page:
     chosen = choose(snapshot, sweep=sweep)
     sweeps = list({found.sweep.run_id: found.sweep for found in chosen}.values())
     main = _main(chosen)
-    tables = collect(snapshot, sweep=sweep)
+    tables = collect(snapshot, sweep=sweep, margin=margin)
     drawings = [*table_drawings(snapshot, tables, sweeps), *search_drawings(snapshot, main)]
     return Page(
         sweep=main,
         plans=tuple(_plan(found) for found in sweeps),
         tables=tuple(tables),
-        claims=check(snapshot, sweep=sweep),
+        claims=check(snapshot, sweep=sweep, margin=margin),
         drawings=tuple(drawings),
         variants=tuple(_variants(snapshot, sweeps)),
         commands="\n".join(found.command for found in reversed(sweeps) if found.command),

@@ -19,9 +19,10 @@ def describe(sweep: Sweep) -> dict[str, Any]:
         seeds=list(sweep.seeds),
         dataset=sweep.dataset,
         budget=sweep.budget,
+        margin=None if sweep.margin == MARGIN else sweep.margin,
         tables={table.key: _table(table) for table in expand(sweep).tables},
         space=describe_space(sweep.space),
-        claims={claim.key: _claim(claim) for claim in sweep.claims},
+        claims={claim.key: _claim(claim, sweep.margin) for claim in sweep.claims},
         slips=[_slip(slip) for slip in sweep.slips],
     )
 
@@ -55,12 +56,12 @@ def _knob(knob: Knob) -> dict[str, Any]:
     return bounds | _filled(log=knob.log, needs=dict(knob.needs))
 
 
-def _claim(claim: Claim) -> dict[str, Any]:
+def _claim(claim: Claim, margin: float) -> dict[str, Any]:
     return _filled(
         section=claim.section,
         sentence=claim.sentence,
         expects=claim.expects,
-        margin=None if claim.margin == MARGIN else claim.margin,
+        margin=None if claim.margin == margin else claim.margin,
         remark=claim.remark,
         contrasts={contrast.name: _contrast(contrast) for contrast in claim.contrasts},
     )

@@ -9,12 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from search_spaces.document import Claim, Slip, Sweep, Table, published_in
+from search_spaces.document import MARGIN, Claim, Slip, Sweep, Table, published_in
 from search_spaces.expand import about, expand
 from search_spaces.parse import (
     parse_ablation,
     parse_claims,
     parse_grid,
+    parse_margin,
     parse_slips,
     parse_space,
     parse_table,
@@ -76,7 +77,7 @@ def paper_tables() -> tuple[Table, ...]:
 def paper_claims() -> tuple[tuple[Claim, ...], tuple[Slip, ...]]:
     """Return what the paper claims, and where its text and its tables disagree."""
     top = Section(*_packaged("paper/claims.toml"))
-    found = _claims(top, paper_tables())
+    found = _claims(top, paper_tables(), MARGIN)
     top.end()
     return found
 
@@ -120,16 +121,21 @@ def parse_sweep(file: str, data: Mapping[str, Any], name: str) -> Sweep:
         seeds=top.wholes("seeds", 0),
         dataset=top.text("dataset", "") or None,
         budget=top.whole("budget", 1),
+        margin=parse_margin(top, MARGIN),
     )
     if not (sweep.enumerates or sweep.space):
         raise top.error("", "nothing to train; write paper, tables, grids, ablations or space")
     tables = expand(sweep).tables
     _once(top, "table", [table.key for table in tables])
-    claims, slips = _claims(top, (*paper_tables(), *tables))
+    claims, slips = _claims(top, (*paper_tables(), *tables), sweep.margin)
     top.end()
     if paper:
         known, mistakes = paper_claims()
-        claims += tuple(claim for claim in known if about(claim.contrasts) <= set(paper))
+        claims += tuple(
+            replace(claim, margin=sweep.margin)
+            for claim in known
+            if about(claim.contrasts) <= set(paper)
+        )
         slips += tuple(slip for slip in mistakes if about([slip.contrast]) <= set(paper))
     _once(top, "claim", [claim.key for claim in claims])
     return replace(sweep, claims=claims, slips=slips)
@@ -158,10 +164,12 @@ def _read(path: Path, name: str) -> dict[str, Any]:
         raise ConfigError(f"{name}: not TOML: {error}") from None
 
 
-def _claims(top: Section, tables: Sequence[Table]) -> tuple[tuple[Claim, ...], tuple[Slip, ...]]:
+def _claims(
+    top: Section, tables: Sequence[Table], margin: float
+) -> tuple[tuple[Claim, ...], tuple[Slip, ...]]:
     rows = published_in(tables)
     slips = [Section(top.file, item, "slips") for item in top.items("slips")]
-    return parse_claims(top.section("claims"), rows), parse_slips(slips, rows)
+    return parse_claims(top.section("claims"), rows, margin), parse_slips(slips, rows)
 
 
 def _once(top: Section, what: str, keys: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ from typing import Literal, get_args
 
 from search_spaces.columns import COLUMNS
 from search_spaces.document import (
-    MARGIN,
     Ablation,
     Axis,
     Choice,
@@ -125,9 +124,17 @@ def parse_space(section: Section) -> Space:
     return tuple(knobs.values())
 
 
-def parse_claims(section: Section, rows: Published) -> tuple[Claim, ...]:
-    """Return claims about ``rows``, which are all that there are."""
-    return tuple(_claim(key, part, rows) for key, part in section.sections())
+def parse_claims(section: Section, rows: Published, margin: float) -> tuple[Claim, ...]:
+    """Return claims about ``rows``, which are all that there are; ``margin`` if they name none."""
+    return tuple(_claim(key, part, rows, margin) for key, part in section.sections())
+
+
+def parse_margin(section: Section, default: float) -> float:
+    """Return the smallest difference worth naming, which is above 0."""
+    margin = section.number("margin", default)
+    if margin <= 0:
+        raise section.error("margin", f"{margin} is not above 0")
+    return margin
 
 
 def parse_slips(sections: Sequence[Section], rows: Published) -> tuple[Slip, ...]:
@@ -258,7 +265,7 @@ def _divides(section: Section, field: str) -> Literal["segments"] | None:
     return "segments"
 
 
-def _claim(key: str, section: Section, rows: Published) -> Claim:
+def _claim(key: str, section: Section, rows: Published, margin: float) -> Claim:
     contrasts = []
     for name, part in section.section("contrasts").sections():
         contrasts.append(_contrast(name, part, rows))
@@ -275,11 +282,9 @@ def _claim(key: str, section: Section, rows: Published) -> Claim:
         sentence=section.text("sentence"),
         expects=section.word("expects", get_args(Expects)) or "greater",
         contrasts=tuple(contrasts),
-        margin=section.number("margin", MARGIN),
+        margin=parse_margin(section, margin),
         remark=section.text("remark", ""),
     )
-    if claim.margin <= 0:
-        raise section.error("margin", f"{claim.margin} is not above 0")
     section.end()
     return claim
 

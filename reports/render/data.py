@@ -11,17 +11,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from evidence.claims import ClaimResult, ClaimsReport, ContrastResult
+from evidence.estimates import Estimate, Interval
+from evidence.power import detectable, floor
 from evidence.ranking import Ranking
 from evidence.results import Cell, ResultRow, ResultTable
-from evidence.variance import Estimate, Interval
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a field of the JSON form changes its meaning or goes away."""
 CSV_HEADER = (
     *("table", "row", "column", "origin", "published", "mean", "low", "high", "sd", "seeds"),
-    *("reference", "difference", "difference_low", "difference_high", "bootstrap_low"),
-    *("bootstrap_high", "questions", "p", "p_holm", "mcnemar", "mcnemar_holm", "rank"),
-    *("holes", "run_ids"),
+    *("reference", "difference", "difference_low", "difference_high", "questions", "p"),
+    *("p_adjusted", "detectable", "rank", "holes", "run_ids"),
 )
 
 
@@ -48,8 +48,20 @@ def claims_json(report: ClaimsReport) -> str:
         {
             "format": FORMAT,
             "kind": "claims",
-            **_fields(report, "origin", "seeds", "questions", "sweeps", "level", "margin"),
-            "calibration": found and {**dataclasses.asdict(found), "rate": found.rate},
+            **_fields(
+                report,
+                "origin",
+                "seeds",
+                "questions",
+                "sweeps",
+                "level",
+                "videos",
+                "tested",
+                "discovered",
+                "pairing",
+            ),
+            "calibration": found
+            and {**dataclasses.asdict(found), "rate": found.rate, "passed": found.passed},
             "claims": [_claim(result) for result in report.results],
             "slips": slips,
             "table_slips": [dataclasses.asdict(slip) for slip in report.table_slips],
@@ -108,11 +120,19 @@ def _plain(value: Any) -> dict[str, Any] | None:
     return None if value is None else dataclasses.asdict(value)
 
 
+def _estimate(found: Estimate | None) -> dict[str, Any] | None:
+    """Return an estimate with what it could have found."""
+    if found is None:
+        return None
+    reach = {"detectable": detectable(found), "floor": floor(found)}
+    return dataclasses.asdict(found) | reach
+
+
 def _table(table: ResultTable) -> dict[str, Any]:
     names = (
         *("key", "number", "title", "note", "columns", "seeds", "dataset", "provenance", "origin"),
         *("fingerprint", "training_version", "sweep", "sweep_run", "base", "experiment_id"),
-        *("tracking_uri", "questions", "complete"),
+        *("tracking_uri", "questions", "videos", "margin", "complete"),
     )
     return {
         **_fields(table, *names),
@@ -134,7 +154,7 @@ def _cell(row: ResultRow, cell: Cell) -> dict[str, Any]:
         "interval": _plain(cell.interval),
         "rank": cell.rank or None,
         "runs": [{"seed": s, "value": value, "run_id": row.runs[s]} for s, value in used],
-        "difference": _plain(cell.difference),
+        "difference": _estimate(cell.difference),
         "holes": [dataclasses.asdict(hole) for hole in cell.holes],
         "difference_holes": [dataclasses.asdict(hole) for hole in cell.difference_holes],
     }
@@ -145,6 +165,8 @@ def _claim(result: ClaimResult) -> dict[str, Any]:
         **_fields(result.claim, "key", "section", "sentence"),
         "kind": result.claim.expects,
         "remark": result.claim.remark,
+        "margin": result.margin,
+        "p": result.p,
         "verdict": result.decision,
         "contrasts": [_contrast(found) for found in result.contrasts],
     }
@@ -156,9 +178,10 @@ def _contrast(found: ContrastResult) -> dict[str, Any]:
         "terms": [term._asdict() for term in found.contrast.terms],
         "published": None if found.published is None else round(found.published, 6),
         "published_error": found.published_error,
-        "difference": _plain(found.estimate),
+        "difference": _estimate(found.estimate),
+        "finding": found.finding,
         "verdict": found.verdict.decision,
-        **_fields(found.verdict, "reason", "further_seeds"),
+        "reason": found.verdict.reason,
         "run_ids": found.runs,
     }
 
@@ -179,13 +202,12 @@ def _line(table: ResultTable, row: ResultRow, cell: Cell) -> list[str]:
 
 def _difference(estimate: Estimate | None) -> Iterator[str]:
     if estimate is None:
-        return iter([""] * 10)
+        return iter([""] * 7)
     return _numbers(
         estimate.mean,
         *_ends(estimate.interval),
-        *_ends(estimate.bootstrap),
         estimate.questions,
-        *(estimate.p, estimate.p_holm, estimate.mcnemar, estimate.mcnemar_holm),
+        *(estimate.p, estimate.p_adjusted, detectable(estimate)),
     )
 
 

@@ -19,7 +19,12 @@ from reports.render import words
 from search_spaces.columns import COLUMNS
 
 _STYLES = {0: "", 1: "bold", 2: "underline"}
-_VERDICTS = {"holds": "green", "does not hold": "red", "undecided": "yellow"}
+_VERDICTS = {
+    "holds": "green",
+    "does not hold": "red",
+    "not by more than the margin": "cyan",
+    "undecided": "yellow",
+}
 _CELL_WIDTH = 17
 _NAME_WIDTH = 24
 _RANKED = 20

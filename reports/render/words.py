@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from evidence.claims import ClaimResult, ClaimsReport, ContrastResult
+from evidence.estimates import FIRST, LEVEL, Estimate, Interval
+from evidence.power import detectable, floor
 from evidence.results import Cell, ResultRow, ResultTable
 from evidence.rows import Hole
-from evidence.variance import LEVEL, Estimate, Interval
+from evidence.verdicts import read
 from search_spaces.columns import COLUMNS
 
 MINUS = "\u2212"
+_SEEDS = (5, 10, 20)
+"""Numbers of seeds that a row's reach is given for."""
 DAGGER = "†"
 CLAIMS = "The paper's claims (section 4.3)"
 SLIPS = "Where the paper's text and tables disagree"
@@ -36,9 +40,14 @@ def signed(value: float) -> str:
     return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", MINUS)
 
 
-def half_width(interval: Interval | None) -> str:
-    """Return `` ±x`` for a symmetric interval, nothing where there is none."""
-    return "" if interval is None else f" ±{(interval.high - interval.low) / 2:.2f}"
+def half_width(mean: float, interval: Interval | None) -> str:
+    """Return `` ±x``, or both bounds where one of them was cut; nothing without an interval."""
+    if interval is None:
+        return ""
+    up, down = interval.high - mean, mean - interval.low
+    if abs(up - down) < 0.005:
+        return f" ±{up:.2f}"
+    return f" [{number(interval.low)}, {number(interval.high)}]"
 
 
 def bounds(interval: Interval | None) -> str:
@@ -55,11 +64,6 @@ def p_value(value: float | None) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def significant(estimate: Estimate) -> bool:
-    """Whether a difference stands after Holm's correction."""
-    return estimate.p_holm is not None and estimate.p_holm < 1 - LEVEL
-
-
 def own(cell: Cell, marks: Mapping[str, str]) -> str:
     """Return a cell's own result: the mean with its interval, or the mark of its hole."""
     if cell.mean is None and not cell.holes:
@@ -67,7 +71,7 @@ def own(cell: Cell, marks: Mapping[str, str]) -> str:
     if cell.mean is None:
         usable = f" {len(cell.values)} run{'s' if len(cell.values) != 1 else ''}"
         return f"{DAGGER}{mark(cell.holes, marks)}{usable if cell.values else ''}"
-    return number(cell.mean) + half_width(cell.interval)
+    return number(cell.mean) + half_width(cell.mean, cell.interval)
 
 
 def delta(cell: Cell, marks: Mapping[str, str]) -> str:
@@ -75,8 +79,9 @@ def delta(cell: Cell, marks: Mapping[str, str]) -> str:
     if cell.difference is None:
         reasons = cell.difference_holes
         return f"Δ {DAGGER}{mark(reasons, marks)}" if reasons else ""
-    star = "*" if significant(cell.difference) else ""
-    return f"Δ {signed(cell.difference.mean)}{half_width(cell.difference.interval)}{star}"
+    found = cell.difference
+    star = "*" if found.significant else ""
+    return f"Δ {signed(found.mean)}{half_width(found.mean, found.interval)}{star}"
 
 
 def paper(cell: Cell) -> str:
@@ -135,12 +140,31 @@ def notes(table: ResultTable) -> list[str]:
         f"fingerprint {table.fingerprint}, training version {table.training_version}; "
         f"sweep '{table.sweep}', run {table.sweep_run}.",
         f"Base config: {', '.join(known)}.",
-        f"Mean over seeds ±{LEVEL:.0%} interval (Student's t); Δ: paired difference to the full "
-        "model over the same seeds and questions with its interval; * significant at "
-        f"{1 - LEVEL:.0%} after Holm's correction for the rows of the column.",
+        f"Mean over seeds; Δ: paired difference to the full model over the same seeds and "
+        f"questions; each ± is the {1 - LEVEL:.0%} interval for new seeds and new questions. "
+        f"* stands at {LEVEL:.0%}: on all questions after Holm's correction for the rows, on "
+        "other columns only in rows that stand there (Benjamini and Bogomolov).",
     ]
-    if len(table.seeds) < 2:
-        lines.append("One seed: the spread over seeds is unknown, so there are no intervals.")
+    if len(table.seeds) < FIRST:
+        lines.append(
+            "One seed: the spread over seeds is unknown, so there are no intervals."
+            if len(table.seeds) < 2
+            else "Two seeds: intervals, but no verdicts; those need three."
+        )
+    if table.videos is None and questions:
+        lines.append(
+            "The predictions do not say which video a question is about: questions "
+            "counted as independent."
+        )
+    if any(
+        row.cells["all"].difference and row.cells["all"].difference.unsteady
+        for row in table.rows
+        if "all" in row.cells
+    ):
+        lines.append(
+            "(unsteady): varies far more over seeds than the other rows; its interval "
+            "covers less than stated below ten seeds."
+        )
     if table.note:
         lines.append(f"Published numbers: {table.note}")
     lines.extend(f"{DAGGER}{i} {text}" for text, i in hole_marks(table).items())
@@ -148,30 +172,45 @@ def notes(table: ResultTable) -> list[str]:
 
 
 COMPARISON_HEADER = (
-    *("Row", "against", "seeds", "n", "Δ", "95% interval"),
-    *("bootstrap 95%", "p", "p (Holm)", "McNemar p", "McNemar p (Holm)"),
+    *("Row", "against", "seeds", "n", "Δ", "95% interval", "p", "p (Holm)", "Verdict"),
+    *("Finds with 80%",),
 )
 
 
 def comparisons(table: ResultTable, column: str = "all") -> list[tuple[str, ...]]:
     """Return one line of statistics for each row that is compared to a reference."""
     found = [(row, row.cells[column].difference) for row in table.rows if column in row.cells]
-    return [_comparison(row, estimate) for row, estimate in found if estimate is not None]
+    return [
+        _comparison(row, estimate, table.margin) for row, estimate in found if estimate is not None
+    ]
 
 
-def _comparison(row: ResultRow, estimate: Estimate) -> tuple[str, ...]:
+def reach(estimate: Estimate) -> str:
+    """Return which true differences some numbers of seeds find, such as ``5: 1.8, 10: 1.3``."""
+    found = [
+        (seeds, detectable(estimate, seeds))
+        for seeds in (estimate.seeds, *(n for n in _SEEDS if n > estimate.seeds))
+    ]
+    known = [f"{seeds} seeds {value:.1f}" for seeds, value in found if value is not None]
+    if not known or estimate.identical:
+        return "–"
+    return f"{', '.join(known)}; at best {floor(estimate):.1f}"
+
+
+def _comparison(row: ResultRow, estimate: Estimate, margin: float) -> tuple[str, ...]:
+    tested = estimate.p_adjusted is not None or estimate.p is not None
+    remark = " (identical)" if estimate.identical else " (unsteady)" if estimate.unsteady else ""
     return (
         row.name,
         row.reference or "",
         str(estimate.seeds),
         str(estimate.questions),
-        signed(estimate.mean) + (" (identical)" if estimate.identical else ""),
+        signed(estimate.mean) + remark,
         bounds(estimate.interval),
-        bounds(estimate.bootstrap),
         p_value(estimate.p),
-        p_value(estimate.p_holm),
-        p_value(estimate.mcnemar),
-        p_value(estimate.mcnemar_holm),
+        p_value(estimate.p_adjusted),
+        read(estimate.interval, margin) if estimate.interval and tested else "–",
+        reach(estimate),
     )
 
 
@@ -187,7 +226,7 @@ class Finding(NamedTuple):
     why: str
 
 
-FINDING_HEADER = ("Contrast", "Ours", "95% interval", "p (Holm)", "n", "Paper", "Why")
+FINDING_HEADER = ("Contrast", "Ours", "95% interval", "p", "n", "Paper", "Why")
 
 
 def findings(result: ClaimResult) -> list[Finding]:
@@ -203,31 +242,46 @@ def _finding(found: ContrastResult, named: bool) -> Finding:
     if found.published_error is not None:
         published += f" ±{1.96 * found.published_error:.2f}"
     why = ": ".join(filter(None, (verdict.decision if named else "", verdict.reason)))
+    if verdict.decision == "undecided" and estimate is not None and estimate.variance is not None:
+        why = f"{why}; finds with 80%: {reach(estimate)}"
     if estimate is None:
         return Finding(name, "–", "–", "–", "–", published, why)
     size = f"{estimate.seeds} × {estimate.questions}" if estimate.questions else "counted"
-    interval, p = bounds(estimate.interval), p_value(estimate.p_holm)
+    interval, p = bounds(estimate.interval), p_value(estimate.p)
     return Finding(name, signed(estimate.mean), interval, p, size, published, why)
 
 
 def claims_notes(report: ClaimsReport) -> list[str]:
     """Return what must be read with the verdicts."""
     seeds = ", ".join(str(seed) for seed in report.seeds) or "none"
+    about = "counted as independent" if report.videos is None else f"on {report.videos} videos"
+    margins = sorted({result.margin for result in report.results})
     lines = [
         f"Ours: {report.origin}; paper: MUSIC-AVQA. Seeds {seeds}; {report.questions} test "
-        f"questions; sweeps {', '.join(run[:8] for run in report.sweeps)}.",
-        f"Paired differences over the same seeds and questions, Student's t, {report.level:.0%}; "
-        "Holm's correction within a claim. A claim holds when all its contrasts do; a difference "
-        f"within ±{report.margin} points is none.",
-        "Paper ±: 95% noise of the published contrast, each cell one run on the paper's questions.",
+        f"questions, {about}; sweeps {', '.join(run[:8] for run in report.sweeps)}.",
+        "Paired differences over the same seeds and questions; intervals for new seeds and new "
+        f"questions, {1 - report.level:.0%}. A claim holds when all its contrasts do, each at "
+        f"{report.level:.0%}; it is refuted by one, at {report.level:.0%} over their number. "
+        f"Margin: {', '.join(f'{margin:g}' for margin in margins)} points.",
+        f"Of {report.tested} claims with a test {report.discovered} hold at a false discovery "
+        f"rate of {report.level:.0%} over all of them (Benjamini and Hochberg).",
+        "Paper ±: 95% noise of the published contrast if each cell is one run on the paper's "
+        "questions and the rows are as alike as ours.",
     ]
+    if report.pairing is not None:
+        lines.append(
+            "Pairing: shared seeds and random numbers leave differences "
+            f"{report.pairing:.0%} of the variance over seeds that separate runs would have."
+        )
     found = report.calibration
     if found is not None:
         lines.append(
-            f"A/A check: {found.flagged} of {found.tables} simulated tables of {found.rows} "
-            f"identical variants ({found.seeds} seeds, {found.questions} questions) came to a "
-            f"difference: {found.rate:.1%}, stated at most {1 - report.level:.0%}."
+            f"A/A check: the first {found.seeds} seeds of a row against its last {found.seeds}: "
+            f"{found.flagged} of {found.rows} rows differ at {report.level:.0%}, "
+            + ("as chance allows." if found.passed else "MORE THAN CHANCE ALLOWS: trust nothing.")
         )
+    else:
+        lines.append("A/A check: takes six seeds, to split a row's in two halves of three.")
     remarks = [result.claim.remark for result in report.results if result.claim.remark]
     return [*lines, *dict.fromkeys(remarks)]
 

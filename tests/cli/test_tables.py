@@ -40,7 +40,7 @@ def test_every_format_prints_ours_and_the_papers_numbers(
 
 def test_json_traces_every_cell_to_its_runs(run: Callable[..., Result], finished: Sweep) -> None:
     found = json.loads(run("--tables", "5", "--format", "json").output)
-    assert (found["format"], found["kind"]) == (1, "tables")
+    assert (found["format"], found["kind"]) == (2, "tables")
     row = next(row for row in found["tables"][0]["rows"] if row["name"] == "τ = 0.020")
     for cell in row["cells"].values():
         runs = {used["seed"]: used["run_id"] for used in cell["runs"]}

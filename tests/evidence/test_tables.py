@@ -216,3 +216,54 @@ def test_a_module_that_is_off_has_no_grounding_score_and_no_hole(finished: Sweep
     assert rows["w/o TSG+"].cells["ground/temporal"].mean is not None
     assert rows["w/o JTG"].cells["ground/temporal"].mean is None
     assert table(finished, "grounding").complete
+
+
+def test_a_question_type_is_starred_only_in_a_row_that_stands_on_all_questions(
+    tmp_path: Path,
+) -> None:
+    """Holm in each column alone starred something in four of ten tables of nothing."""
+    shifts = {"w/o JTG": -0.3, "w/o L_s": -0.01}
+    found = table(write_sweep(tmp_path, keys=("table2",), shifts=shifts))
+    for row in found.rows:
+        differences = [cell.difference for cell in row.cells.values() if cell.difference]
+        stands = any(it.significant for it in differences)
+        gate = row.cells["all"].difference
+        assert stands == (gate is not None and gate.significant)
+        if gate is not None and not gate.significant:
+            assert {it.p_adjusted for it in differences if it is not gate} == {None}
+    assert {row.name for row in found.rows if row.cells["all"].difference} >= {"w/o JTG"}
+    [jtg] = [row for row in found.rows if row.name == "w/o JTG"]
+    assert sum(cell.difference.significant for cell in jtg.cells.values() if cell.difference) > 3
+
+
+def test_no_interval_leaves_0_to_100(tmp_path: Path) -> None:
+    found = table(write_sweep(tmp_path, keys=("table5",), seeds=(0, 1), per_type=5), "table5")
+    intervals = [cell.interval for row in found.rows for cell in row.cells.values()]
+    assert all(it is not None and 0.0 <= it.low <= it.high <= 100.0 for it in intervals)
+
+
+def test_two_seeds_have_intervals_and_no_stars(tmp_path: Path) -> None:
+    found = table(
+        write_sweep(tmp_path, keys=("table5",), seeds=(0, 1), shifts={"τ = 0.030": 0.3}), "table5"
+    )
+    differences = [cell.difference for row in found.rows for cell in row.cells.values()]
+    known = [it for it in differences if it is not None]
+    assert known
+    assert all(it.interval is not None for it in known)
+    assert not any(it.significant for it in known)
+
+
+def test_a_row_has_one_interval_wherever_it_is_printed(finished: Sweep) -> None:
+    alone = collect(finished.snapshot(), tables=["5"])[0]
+    together = {found.key: found for found in collect(finished.snapshot())}["table5"]
+    assert [row.cells["all"].difference for row in alone.rows] == [
+        row.cells["all"].difference for row in together.rows
+    ]
+
+
+def test_questions_count_by_their_videos(finished: Sweep) -> None:
+    found = table(finished)
+    assert found.videos == 90
+    assert {
+        row.cells["all"].difference.videos for row in found.rows if row.cells["all"].difference
+    } == {90}

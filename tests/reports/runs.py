@@ -266,6 +266,7 @@ def _log_predictions(client: MlflowClient, run: str, correct: Mapping[str, np.nd
             "predicted": pa.array(np.where(flat, "yes", "no").tolist()),
             "correct": pa.array(flat),
             "split": pa.array(["test"] * len(flat)),
+            "video": pa.array([f"video {question // 3}" for question in range(len(flat))]),
         }
     )
     with tempfile.TemporaryDirectory() as folder:

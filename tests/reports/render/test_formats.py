@@ -194,7 +194,15 @@ def test_no_text_from_a_run_can_become_markup(hostile: str) -> None:
     row = ResultRow(hostile, None, {}, {"all": cell}, None, (hole,))
     names = dict.fromkeys(TEXTS, hostile)
     table = ResultTable(
-        key="k", columns=("all",), rows=(row,), seeds=(0,), base={}, questions={}, **names
+        key="k",
+        columns=("all",),
+        rows=(row,),
+        seeds=(0,),
+        base={},
+        questions={},
+        videos=None,
+        margin=1.0,
+        **names,
     )
     harmless = replace(table, rows=(replace(row, name="x"),), **dict.fromkeys(TEXTS, "x"))
     tags, plain = (Tags.of(render([found], "html")) for found in (table, harmless))
