@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from tass_core.batches.example import example_batch
+from tass_core.batches.example import example_batch, example_shapes
 from tass_core.randomness import noise_key
 from tass_core.systems import system_named
 from tass_core.systems.avst.adapters import Adapter
 from tass_core.systems.avst.shortcuts import SHORTCUTS, causal_loss
-from tass_core.systems.protocol import Noise, Output
+from tass_core.systems.protocol import Negatives, Noise, Output
 from tass_core.systems.tass.word import ChosenWord
 from tests.tass_core.systems import properties
 from tests.tass_core.systems.properties import attend, configure, linear, softmax, weights_of
@@ -30,13 +30,13 @@ def train_once(name, batch, **values):
     return output, terms, gradients
 
 
-def batch_for(name="coca"):
-    batch = example_batch(configure(name, SMALL).needs())
-    return replace(batch, answer=batch.answer % 6)
+def batch_for(name, videos=(0, 1, 2, 2, 2)):
+    needs = configure(name, SMALL).needs()
+    return example_batch(needs, example_shapes(needs), videos)
 
 
 def test_coca_without_its_regularisation_is_avst_to_the_bit():
-    batch = batch_for()
+    batch = batch_for("coca")
     _, _, want = train_once("avst", batch, **{"loss.negatives": "dataset"})
     _, _, found = train_once("coca", batch, **{"loss.lambda_c": 0.0})
     assert want.keys() == found.keys()
@@ -45,27 +45,15 @@ def test_coca_without_its_regularisation_is_avst_to_the_bit():
 
 def test_coca_s_shortcuts_are_a_coin_toss_where_nothing_is_another_s():
     """One video, and its own frames in place of mismatched ones."""
-    config = configure("coca", SMALL)
-    batch = example_batch(config.needs(), questions=3, videos=2)
-    one = batch.rows[batch.video == 0]
-    batch = replace(
-        batch,
-        visual=batch.visual[:1],
-        audio=batch.audio[:1],
-        negatives=replace(
-            batch.negatives,
-            source_video=batch.negatives.source_video[:1] * 0,
-            source_time=batch.negatives.source_time[:1] * 0,
-            visual=batch.visual[:1],
-        ),
-        **{name: getattr(batch, name)[one] for name in ("video", "slot", "answer", "sentence")},
-        rows=torch.arange(len(one)),
-    )
+    batch = batch_for("coca", (0, 0, 0))
+    own = torch.zeros(1, batch.audio.shape[1], dtype=torch.int64)
+    negatives = Negatives(own, own, pairs=own.flatten(), visual=batch.visual)
+    batch = replace(batch, negatives=negatives)
     output, terms, _ = train_once("coca", batch, **{"model.dropout": 0.0, "loss.lambda_s": 0.0})
     for name in SHORTCUTS:
         torch.testing.assert_close(output.extra[f"shortcut/{name}"], output.logits)
     total = terms["causal"].total.item()
-    np.testing.assert_allclose(total, 3 * len(one) * math.log(2))
+    np.testing.assert_allclose(total, 3 * len(batch.rows) * math.log(2))
 
 
 def test_coca_s_loss_is_that_of_its_equations():
@@ -74,7 +62,7 @@ def test_coca_s_loss_is_that_of_its_equations():
     answers = source.integers(6, size=5)
     extra = {f"shortcut/{n}": torch.tensor(x) for n, x in zip(SHORTCUTS, logits[1:], strict=True)}
     output = Output(torch.tensor(logits[0]), extra=extra)
-    batch = replace(batch_for(), answer=torch.tensor(answers), rows=torch.arange(5))
+    batch = replace(batch_for("coca"), answer=torch.tensor(answers), rows=torch.arange(5))
     p, *biased = (softmax(x)[np.arange(5), answers] for x in logits)
     weights = 3 * softmax(np.stack(biased, axis=1) / 0.5)
     np.testing.assert_allclose(weights.sum(axis=1), 3.0)
