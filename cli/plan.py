@@ -12,6 +12,7 @@ from cli.command import Command
 from cli.display import duration
 from cli.options import format_option, results
 from cli.request import SweepRequest, sweep_options
+from jobs.choices import Search
 from jobs.planning.preview import Preview, preview
 
 
@@ -54,10 +55,7 @@ def show(found: Preview, console: Console) -> None:
     plan, search = found.plan, found.search
     console.print(f"[bold]Sweep {plan.sweep}[/bold] on dataset '{plan.dataset['name']}'")
     if search is not None:
-        rule = "no halving"
-        if search.halving is not None:
-            rule = f"halving eta {search.halving.eta} from epoch {search.halving.min_epochs}"
-        console.print(f"  search        up to {search.trials} trials, {rule}")
+        console.print(f"  search        up to {search.trials} trials, {search_words(search)}")
         console.print(f"  confirmation  the best {search.confirm} with seeds {list(plan.seeds)}")
     else:
         console.print(_rows(found))
@@ -72,6 +70,13 @@ def show(found: Preview, console: Console) -> None:
     size = found.checkpoints
     known = "unknown before the first trial" if size is None else f"{size / 1e6:.0f} MB"
     console.print(f"  checkpoints   {known}")
+
+
+def search_words(search: Search) -> str:
+    """Return how a search samples and prunes, in words."""
+    eta = "" if search.pruner == "wilcoxon" else f" eta {search.eta}"
+    rule = f"{search.pruner}{eta} from epoch {search.min_epochs}"
+    return f"sampler {search.sampler}, {'no pruning' if search.pruner == 'none' else rule}"
 
 
 def time_words(found: Preview) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.command import option, refuse_typed, typed
+from cli.command import option, typed
 from cli.options import (
     DEFAULT_SEEDS,
     WHAT,
@@ -23,6 +23,7 @@ from cli.options import (
     storage_option,
     tracking_option,
 )
+from cli.searches import SEARCH_OPTIONS, take_search
 from jobs.choices import Keep, Search
 from jobs.cluster.resources import Resources
 from jobs.machine.bench import bench_path, read_bench
@@ -35,7 +36,6 @@ from search_spaces.plan import Plan, empty_plan, make_plan
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
-from tass_core.training.bracket import Halving
 from tass_core.training.fuse import parse_fuse
 from tracking.connect import resolve_uri
 
@@ -55,10 +55,8 @@ class SweepRequest:
     tracking_uri: str
 
 
-SEARCH, RESOURCES = "Search", "Processes and machines"
-"""Groups of options."""
-BUDGET = 32
-"""Trials of a search when nobody says how many."""
+RESOURCES = "Processes and machines"
+"""Group of options."""
 
 
 def _list(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -97,53 +95,7 @@ _OPTIONS = (
     ),
     set_option,
     option("--tables", metavar="LIST", group=WHAT, help="Only these tables, such as 2,5."),
-    option(
-        "--search",
-        type=click.Choice(["grid", "optuna"]),
-        group=WHAT,
-        help="Enumerate the paper's grid, or search the space. Default: grid where there is one.",
-    ),
-    option(
-        "--trials",
-        type=int,
-        metavar="N",
-        group=SEARCH,
-        help="Budget of a search. Default: the document's, or 32.",
-    ),
-    option(
-        "--eta",
-        type=int,
-        default=3,
-        show_default=True,
-        metavar="N",
-        group=SEARCH,
-        help="Halving keeps 1/eta.",
-    ),
-    option(
-        "--min-epochs",
-        type=int,
-        default=2,
-        show_default=True,
-        metavar="N",
-        group=SEARCH,
-        help="First rung.",
-    ),
-    option("--no-halving", is_flag=True, group=SEARCH, help="Search without pruning."),
-    option(
-        "--confirm",
-        type=int,
-        default=5,
-        show_default=True,
-        metavar="N",
-        group=SEARCH,
-        help="Best variants of a search to train with all the seeds.",
-    ),
-    option(
-        "--study-storage",
-        metavar="URL",
-        group=SEARCH,
-        help="Optuna storage. Default: optuna.db beside the tracking database.",
-    ),
+    *SEARCH_OPTIONS,
     option(
         "--pack-size",
         type=int,
@@ -230,7 +182,7 @@ def _request(given: dict[str, Any]) -> SweepRequest:
     seeds = parse_seeds(take("seeds"), take("num_seeds"), sweep.seeds or DEFAULT_SEEDS)
     keep = Keep.parse(take("keep"))
     storage = open_storage(take("storage"), resources.workers_per_pack)
-    search = _search(sweep, given)
+    search = take_search(sweep, given)
     dataset = resolve_dataset(_folder(sweep, take("data_path")))
     changes = (*take("overrides"), *_epochs(take("epochs")))
     base = base_config(dataset, changes, sweep.base)
@@ -258,36 +210,6 @@ def _folder(sweep: Sweep, given: Path | None) -> Path | None:
 
 def _epochs(epochs: int | None) -> tuple[str, ...]:
     return () if epochs is None else (f"optimiser.epochs={epochs}",)
-
-
-def _search(sweep: Sweep, given: dict[str, Any]) -> Search | None:
-    """Take what belongs to a search out of the given options; return None for a grid."""
-    take = given.pop
-    halving, trials = Halving(take("eta"), take("min_epochs")), take("trials")
-    search = Search(
-        (sweep.budget or BUDGET) if trials is None else trials,
-        None if take("no_halving") else halving,
-        take("confirm"),
-        take("study_storage"),
-    )
-    if not _searches(sweep, take("search")):
-        cure = "search its space with --search optuna, or leave it out"
-        if not sweep.space:
-            cure = "it has no space to search; leave it out"
-        refuse_typed(f"sweep '{sweep.name}' trains every row of its grid; {cure}", group=SEARCH)
-        return None
-    if search.halving is None:
-        refuse_typed("--no-halving prunes nothing; leave one of them out", "eta", "min_epochs")
-    return search
-
-
-def _searches(sweep: Sweep, search: str | None) -> bool:
-    """Whether to search; a sweep without a grid always does, one without a space never."""
-    if search == "optuna" and not sweep.space:
-        raise SweepError(f"--search optuna: sweep '{sweep.name}' has no space to search")
-    if search == "grid" and not sweep.enumerates:
-        raise SweepError(f"--search grid: sweep '{sweep.name}' has no grid; it always searches")
-    return search == "optuna" or not sweep.enumerates
 
 
 def _plan(

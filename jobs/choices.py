@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tass_core.errors import SweepError
-from tass_core.training.bracket import Halving
+from tass_core.errors import SweepError, nearest
+from tass_core.training.pruning import Halving, Pruner, Wilcoxon
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,23 @@ class Keep:
         return cls("top", int(match.group(1)))
 
 
+SAMPLERS = ("tpe", "gp", "cmaes", "qmc", "nsga2", "random")
+"""Optuna's samplers, by the names that its own documentation gives them."""
+PRUNERS = ("halving", "hyperband", "wilcoxon", "none")
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """An Optuna search instead of a grid."""
 
     trials: int = 32
     """Trials to propose, duplicates and pruned ones included."""
-    halving: Halving | None = field(default_factory=Halving)
+    sampler: str = "tpe"
+    pruner: str = "halving"
+    eta: int = 3
+    """Halving and Hyperband keep 1 / eta at each rung."""
+    min_epochs: int = 2
+    """The first epoch after which a trial may be pruned."""
     confirm: int = 5
     """Best variants to train with all the seeds."""
     storage: str | None = None
@@ -48,3 +59,32 @@ class Search:
         for name, value in (("--trials", self.trials), ("--confirm", self.confirm)):
             if value < 1:
                 raise SweepError(f"{name} {value} is out of range; allowed: 1 or more")
+        _one_of("--sampler", self.sampler, SAMPLERS)
+        _one_of("--pruner", self.pruner, PRUNERS)
+        Halving(self.eta, self.min_epochs)
+
+    def pruner_of(self, pack: int, epochs: int) -> Pruner | None:
+        """Return what prunes inside a pack.
+
+        Hyperband's brackets take turns: each has its first rung eta times later than the one
+        before, so that what is slow to show its worth is not always pruned early.
+
+        Args:
+            pack: how many packs the search made before.
+            epochs: of a whole trial.
+        """
+        if self.pruner == "none":
+            return None
+        if self.pruner == "wilcoxon":
+            return Wilcoxon(min_epochs=self.min_epochs)
+        rungs = [self.min_epochs]
+        while self.pruner == "hyperband" and rungs[-1] * self.eta <= epochs:
+            rungs.append(rungs[-1] * self.eta)
+        return Halving(self.eta, rungs[pack % len(rungs)])
+
+
+def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise SweepError(
+            f"{option} {value} is none of {', '.join(allowed)}{nearest(value, allowed)}"
+        )

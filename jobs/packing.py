@@ -43,7 +43,7 @@ def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
     First attempts come first: they tell of the later ones.
     """
     found = [
-        it for it in storage.packs() if it.pack.halving is None and it.pack.members.keys() <= wanted
+        it for it in storage.packs() if it.pack.pruner is None and it.pack.members.keys() <= wanted
     ]
     return {
         saved.pack: {key for key, state in saved.states.items() if state == "running"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tass_core.config import TrialConfig, digest
-from tass_core.training.bracket import Halving
+from tass_core.training.pruning import Pruner, describe_pruner, read_pruner
 from tass_core.trial import Trial
 
 
@@ -17,15 +17,15 @@ class Pack:
 
     members: Mapping[str, Trial]
     """Trial key -> trial, in the order of the pack."""
-    halving: Halving | None = None
+    pruner: Pruner | None = None
     attempt: int = 0
     """Raised when a failed trial is started again from nothing."""
 
     @property
     def key(self) -> str:
         """The pack's content address: 16 hex digits over its members and its rules."""
-        halving = None if self.halving is None else [self.halving.eta, self.halving.min_epochs]
-        return digest([sorted(self.members), halving, self.attempt])[:16]
+        pruner = self.pruner and describe_pruner(self.pruner)
+        return digest([sorted(self.members), pruner, self.attempt])[:16]
 
     @property
     def seed(self) -> int:
@@ -34,13 +34,12 @@ class Pack:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the pack as plain data, for workers and for ``members.json``."""
-        halving = self.halving
         return {
             "members": {
                 key: {"config": trial.config.to_dict(), "seed": trial.seed}
                 for key, trial in self.members.items()
             },
-            "halving": halving and {"eta": halving.eta, "min_epochs": halving.min_epochs},
+            "pruner": self.pruner and describe_pruner(self.pruner),
             "attempt": self.attempt,
         }
 
@@ -51,5 +50,5 @@ class Pack:
             key: Trial(TrialConfig.from_dict(item["config"]), item["seed"])
             for key, item in values["members"].items()
         }
-        halving = values["halving"]
-        return cls(members, halving and Halving(**halving), values["attempt"])
+        pruner = values["pruner"]
+        return cls(members, pruner and read_pruner(pruner), values["attempt"])

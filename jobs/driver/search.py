@@ -86,13 +86,12 @@ def searching(plan: Plan, search: Search, tracking_uri: str) -> Begin:
 
 def study_name(plan: Plan, space: Space, search: Search) -> str:
     """Return the name of a search's study; the same search has the same one."""
-    halving = search.halving and [search.halving.eta, search.halving.min_epochs]
     described = [
         plan.base.canonical().to_dict(),
         plan.fingerprint,
         plan.seeds[0],
         list(describe_space(space).items()),
-        halving,
+        [search.sampler, search.pruner, search.eta, search.min_epochs],
     ]
     return f"{plan.sweep}-{plan.dataset['name']}-{digest(described)[:8]}"
 

@@ -11,17 +11,18 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 import optuna
-from optuna.samplers import BaseSampler, PartialFixedSampler, TPESampler
+from optuna.samplers import BaseSampler, PartialFixedSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from jobs.choices import Search
 from jobs.driver.proposals import KEY, PACK, Proposals
+from jobs.driver.samplers import make_sampler
 from jobs.packing import choose_size
 from jobs.packs import Pack
 from search_spaces.document import Choice, Range, Scalar, Space
 from search_spaces.expand import active, locate
 from search_spaces.plan import Plan
-from tass_core.config import TrialConfig, digest, known_fields
+from tass_core.config import TrialConfig, known_fields
 from tass_core.errors import ConfigError
 from tass_core.trial import Trial, structure_key, trial_key
 from tracking.events import EpochDone, Result
@@ -59,6 +60,7 @@ class PackStudy:
         self._sampler: BaseSampler | None = None
         self._wanted: set[str] = set()
         self._asked = len(proposals)
+        self._packs: list[int] = []
         self._left = self._leftovers()
         proposals.post()
         base = locate(space, plan.base.canonical().flat())
@@ -111,8 +113,8 @@ class PackStudy:
         """Return a new pack, or None when the budget is spent."""
         size = self._size or choose_size(self.search.trials, slots)
         if self._sampler is None:
-            seed = int(digest([self.plan.seeds[0], len(self.proposals)])[:8], 16)
-            self._sampler = sampler(seed, size, self.search.trials)
+            name, seed, budget = self.search.sampler, self.plan.seeds[0], self.search.trials
+            self._sampler = make_sampler(name, seed, len(self.proposals), size, budget)
         while self._asked < self.search.trials:
             pack = self._ask_pack(size)
             if pack is not None:
@@ -139,12 +141,19 @@ class PackStudy:
             if members and structure_key(config) != structure_key(_first(members).config):
                 # The knobs fixed for a pack do not decide every shape: this one trains alone.
                 self.proposals.name_trial(asked.number, key, asked.number)
-                self._left.append(Pack({key: trial}, self.search.halving))
+                self._left.append(self._pack(asked.number, {key: trial}))
                 continue
             name = asked.number if name is None else name
             self.proposals.name_trial(asked.number, key, name)
             members[key] = trial
-        return Pack(members, self.search.halving) if members else None
+        return None if name is None else self._pack(name, members)
+
+    def _pack(self, name: int, members: Mapping[str, Trial]) -> Pack:
+        """Return a pack; its name, the number of its first member, says which rule prunes it."""
+        if name not in self._packs:
+            self._packs.append(name)
+        epochs = self.plan.base.optimiser.epochs
+        return Pack(members, self.search.pruner_of(sorted(self._packs).index(name), epochs))
 
     def _ask(self, fixed: Mapping[str, Scalar]) -> tuple[optuna.Trial, dict[str, Scalar]]:
         assert self._sampler is not None
@@ -203,17 +212,8 @@ class PackStudy:
                 running.add(pack)
             if pack is not None:
                 members[pack][key] = trial
-        return [Pack(members[pack], self.search.halving) for pack in sorted(running)]
-
-
-def sampler(seed: int, size: int, budget: int) -> BaseSampler:
-    """Return a TPE sampler that reckons with members still running.
-
-    Its random start is as long as ten packs have members, so that every structure is tried,
-    but never more than half of the budget.
-    """
-    start = max(1, min(10 * size, budget // 2))
-    return TPESampler(group=True, n_startup_trials=start, seed=seed)
+        packs = [self._pack(name, members[name]) for name in sorted(members)]
+        return [pack for name, pack in zip(sorted(members), packs, strict=True) if name in running]
 
 
 def _suggest_number(asked: optuna.Trial, knob: Range, *, whole: bool) -> int | float:

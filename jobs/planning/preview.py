@@ -91,8 +91,10 @@ class Preview:
             "search": search
             and {
                 "trials": search.trials,
-                "halving": search.halving
-                and {"eta": search.halving.eta, "min_epochs": search.halving.min_epochs},
+                "sampler": search.sampler,
+                "pruner": search.pruner,
+                "eta": search.eta,
+                "min_epochs": search.min_epochs,
                 "confirm": search.confirm,
             },
         }

@@ -95,7 +95,7 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
         dataset,
         folder=folder,
         device=where,
-        halving=pack.halving,
+        pruner=pack.pruner,
         shard=shard,
         fuse=place.fuse,
         stop=close_epoch,

@@ -15,10 +15,10 @@ from tass_core.batches.source import BatchSource
 from tass_core.data.folder.dataset import Dataset
 from tass_core.devices import prepare, synchronise
 from tass_core.errors import ConfigError
-from tass_core.training.bracket import Halving
 from tass_core.training.fuse import Fuse, asked_width
 from tass_core.training.groups import Group, make_groups, make_stacks, take_step
 from tass_core.training.member import Member
+from tass_core.training.pruning import Correct, Pruner
 from tass_core.training.results import EpochResult, TrialResult
 from tass_core.training.resume import Record, load_members, read_state, remove_old, write_state
 from tass_core.training.scoring import Scorer
@@ -35,7 +35,7 @@ def train_pack(
     *,
     folder: Path,
     device: str = "cpu",
-    halving: Halving | None = None,
+    pruner: Pruner | None = None,
     shard: Shard | None = None,
     fuse: Fuse = "off",
     stop: Callable[[], bool] | None = None,
@@ -51,7 +51,7 @@ def train_pack(
         dataset: what to train on.
         folder: the pack's own folder, see ``tass_core.training.resume``.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        halving: drop the worse members at rungs; None trains all to the end.
+        pruner: ends members early; None trains all to the end.
         shard: this worker's place among several, which ``torch.distributed`` connects.
         fuse: how many members make their steps as one, see ``tass_core.training.groups``;
             ``auto`` measures it, ``off`` keeps every member's bits.
@@ -67,7 +67,7 @@ def train_pack(
     shard = shard or Shard()
     width = asked_width(fuse, shard.world_size)
     prepare(device)
-    pack = _Pack(trials, dataset, folder, device, halving, shard, width)
+    pack = _Pack(trials, dataset, folder, device, pruner, shard, width)
     if replay:
         for index, record in enumerate(pack.records):
             yield from record.results(index, folder)
@@ -98,12 +98,12 @@ class _Pack:
         dataset: Dataset,
         folder: Path,
         device: str,
-        halving: Halving | None,
+        pruner: Pruner | None,
         shard: Shard,
         width: int | None,
     ) -> None:
         self.dataset, self.folder, self.device = dataset, folder, device
-        self.halving, self.shard, self.width = halving, shard, width
+        self.pruner, self.shard, self.width = pruner, shard, width
         self.config, self.seed = trials[0].config, trials[0].seed
         first = 1 - self.config.pretraining()
         folder.mkdir(parents=True, exist_ok=True)
@@ -136,13 +136,14 @@ class _Pack:
         speed = self._train(epoch)
         self.scorer.check_losses(self.groups, epoch)
         self._agree()
+        correct: Correct = {}
         if epoch >= 1:
-            self.scorer.validate(self.groups, epoch, speed)
+            correct = self.scorer.validate(self.groups, epoch, speed)
             self._agree()
         if epoch == self.config.optimiser.epochs:
             self.scorer.test(self.groups)
-        elif self.halving is not None:
-            self.halving.prune(self.records, epoch)
+        elif self.pruner is not None and epoch >= 1:
+            self.pruner.prune(self.records, epoch, correct)
         self._agree()
         self._commit(epoch)
         for place, record in ran:

@@ -35,7 +35,7 @@ class TrialResult:
     key: str
     """The trial's key."""
     status: Status
-    """``finished``, ``pruned`` by halving or ``failed``."""
+    """``finished``, ``pruned`` or ``failed``."""
     reason: str | None
     """Why it was pruned or failed, in words."""
     best_epoch: int

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from tass_core.batches.source import BatchSource
 from tass_core.checkpoints import load_weights, save_checkpoint
 from tass_core.data.folder.dataset import Dataset
@@ -16,6 +19,7 @@ from tass_core.evaluation.predictions import write_predictions
 from tass_core.systems import parameter_counts
 from tass_core.training.groups import Group
 from tass_core.training.member import Member
+from tass_core.training.pruning import Correct
 from tass_core.workers import Shard
 
 
@@ -38,15 +42,20 @@ class Scorer:
                 reason = f"the training loss was not finite at epoch {epoch}, step {broken}"
                 member.record.end("failed", reason)
 
-    def validate(self, groups: Sequence[Group], epoch: int, speed: float) -> None:
+    def validate(self, groups: Sequence[Group], epoch: int, speed: float) -> Correct:
         """Measure the members on the validation split, and keep the weights of the best epoch.
+
+        Returns:
+            Trial key -> which questions were answered right.
 
         Args:
             groups: all that trained.
             epoch: 1 for the first.
             speed: questions a second of each member.
         """
+        correct: dict[str, npt.NDArray[np.bool_]] = {}
         for member, evaluation in self._evaluate(groups, "val"):
+            correct[member.record.key] = evaluation.predicted == evaluation.questions.answer
             if not math.isfinite(evaluation.metrics["loss"]):
                 reason = f"the validation loss was not finite at epoch {epoch}"
                 member.record.end("failed", reason)
@@ -59,6 +68,7 @@ class Scorer:
             if member.record.note(metrics) and self.shard.first:
                 weights = member.record.weights(self.folder)
                 save_checkpoint(weights, member.model, member.trial, self.dataset, metrics)
+        return correct
 
     def test(self, groups: Sequence[Group]) -> None:
         """Score the members' best epochs on the test split; their training ends with it."""

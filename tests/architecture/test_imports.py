@@ -28,6 +28,7 @@ HOMES = {
     "mlflow": ("tracking/connect.py", "tracking/reader.py", "tracking/writer.py"),
     "optuna": (
         *("jobs/driver/study.py", "jobs/driver/study_writer.py", "jobs/driver/proposals.py"),
+        "jobs/driver/samplers.py",
         "reports/searches.py",
     ),
     "matplotlib": ("reports",),

@@ -101,7 +101,7 @@ def test_documents_name_no_command_or_option_that_is_not_there(path):
 
 
 SEARCH = [
-    *(("--trials", "40"), ("--eta", "2"), ("--min-epochs", "1"), ("--no-halving",)),
+    *(("--trials", "40"), ("--eta", "2"), ("--min-epochs", "1"), ("--pruner", "none")),
     *(("--confirm", "3"), ("--study-storage", "sqlite:///x.db")),
 ]
 
@@ -128,7 +128,7 @@ def _group(param):
     ("args", "message"),
     [
         (("sweep", "ablations", "--trials", "4"), "it has no space to search; leave it out"),
-        (("plan", "joint", "--no-halving", "--eta", "4"), "--eta has no effect here"),
+        (("plan", "joint", "--pruner", "none", "--eta", "4"), "--eta has no effect here"),
         (
             ("sweep", "tau", "--data", "world", "--force"),
             "it is about --output, which is not given",

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.packs import Pack
 from tass_core.config import TrialConfig
-from tass_core.training.bracket import Halving
+from tass_core.training.pruning import Halving, Wilcoxon
 from tass_core.trial import Trial, trial_key
 
 
@@ -30,9 +30,9 @@ def test_pack_key_is_its_content():
     assert Pack(wanted).key != Pack(trials(*TAUS[:2])).key
 
 
-@pytest.mark.parametrize("halving", [None, Halving(4, 1)])
-def test_plain_data_describes_a_pack_completely(halving):
-    pack = Pack(trials(*TAUS[:2], seeds=(3,)), halving, attempt=2)
+@pytest.mark.parametrize("pruner", [None, Halving(4, 1), Wilcoxon(0.05, 3)])
+def test_plain_data_describes_a_pack_completely(pruner):
+    pack = Pack(trials(*TAUS[:2], seeds=(3,)), pruner, attempt=2)
 
     again = Pack.from_dict(pack.to_dict())
 

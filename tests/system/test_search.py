@@ -46,7 +46,7 @@ def test_killed_search_continues_its_study_and_confirms_the_best(desk, killed):
 
 
 def test_search_goes_on_while_its_study_is_away_and_tells_it_later(desk, killed):
-    command = desk.sweep_args("--seeds", "0,1", "--no-halving", sweep=SEARCH)
+    command = desk.sweep_args("--seeds", "0,1", "--pruner", "none", sweep=SEARCH)
     driver = desk.start(*command)
     killed.append(driver)
     desk.wait_for_epoch(driver, 1)

@@ -4,7 +4,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from jobs.choices import Search
+from jobs.choices import SAMPLERS, Search
 from jobs.driver.proposals import Proposals
 from jobs.driver.search import study_name
 from jobs.driver.study import PackStudy
@@ -12,7 +12,7 @@ from jobs.driver.study_writer import Past, StudyWriter
 from search_spaces.document import Choice, Range, Sweep
 from search_spaces.load import load
 from search_spaces.plan import empty_plan
-from tass_core.training.bracket import Halving
+from tass_core.training.pruning import Halving
 from tass_core.trial import structure_key
 from tracking.events import EpochDone, Origin, TrialEnded
 
@@ -24,11 +24,11 @@ def url(tmp_path):
     return f"sqlite:///{tmp_path / 'optuna.db'}"
 
 
-def searcher(world, base, url=None, space="joint", trials=24, size=4, known=None):
+def searcher(world, base, url=None, space="joint", trials=24, size=4, known=None, **more):
     """A search whose database, if it has one, hears of everything at once."""
     sweep = load(space) if isinstance(space, str) else Sweep("made", "", space=space)
     plan = empty_plan(sweep, world, base, (0, 1))
-    search = Search(trials, Halving(2, 1), 2, url)
+    search = Search(trials, eta=2, min_epochs=1, confirm=2, storage=url, **more)
     name = study_name(plan, plan.document.space, search)
     if url is None:
         proposals = Proposals(name, ["maximize"], Past((), {}), lambda _: None)
@@ -91,7 +91,7 @@ def test_budget_is_spent_in_packs_of_one_structure(world, base):
     assert len(told(source)) == 24
     for pack in packs:
         assert len({structure_key(trial.config) for trial in pack.members.values()}) == 1
-        assert pack.halving == Halving(2, 1)
+        assert pack.pruner == Halving(2, 1)
 
 
 def test_default_config_is_the_first_proposal(world, base):
@@ -172,6 +172,55 @@ def test_resumed_search_goes_on_with_new_proposals(world, base, url):
     trials = told(after)
     assert len(trials) == 12
     assert len({tuple(trial.params.values()) for trial in trials}) == 12
+
+
+FLAT = (
+    Range("model.tau", 0.0, 0.05),
+    Range("optimiser.learning_rate", 1e-4, 1e-1, log=True),
+    Choice("model.merge", ("add", "mul")),
+)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_proposes_packs_and_goes_on_with_new_trials(world, base, url, sampler):
+    before = searcher(world, base, url, space=FLAT, trials=20, size=2, sampler=sampler)
+    for _ in range(5):
+        finish(before, before.next(1))
+
+    after = searcher(world, base, url, space=FLAT, trials=20, size=2, sampler=sampler)
+    run_all(after)
+
+    trials = told(after)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 20
+    points = {tuple(trial.params.values()) for trial in trials}
+    # Children of a genetic algorithm may be twins of their parents.
+    assert len(points) > (12 if sampler == "nsga2" else 19)
+
+
+def test_a_sequence_of_points_goes_on_where_it_was(world, base, url):
+    whole = searcher(world, base, space=FLAT, trials=16, size=1, sampler="qmc")
+    run_all(whole)
+    before = searcher(world, base, url, space=FLAT, trials=16, size=1, sampler="qmc")
+    for _ in range(7):
+        finish(before, before.next(1))
+
+    after = searcher(world, base, url, space=FLAT, trials=16, size=1, sampler="qmc")
+    run_all(after)
+
+    assert [it.params for it in told(after)] == [it.params for it in told(whole)]
+
+
+def test_hyperbands_brackets_take_turns_and_are_kept_over_a_crash(world, base, url):
+    long = base.replace("optimiser.epochs", 9)
+    options = {"trials": 12, "size": 2, "pruner": "hyperband"}
+    before = searcher(world, long, url, space=FLAT, **options)
+    packs = [before.next(1) for _ in range(5)]
+
+    rungs = [pack.pruner.min_epochs for pack in packs]
+    again = searcher(world, long, url, space=FLAT, **options)
+
+    assert rungs == [1, 2, 4, 8, 1]
+    assert [again.next(1).key for _ in packs] == [pack.key for pack in packs]
 
 
 def test_packs_are_as_large_as_the_slots_leave_trials_for(world, base):

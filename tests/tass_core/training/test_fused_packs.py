@@ -5,9 +5,9 @@ import pytest
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.errors import ConfigError
 from tass_core.training import pack
-from tass_core.training.bracket import Halving
 from tass_core.training.groups import make_groups
 from tass_core.training.pack import train_pack
+from tass_core.training.pruning import Halving
 from tass_core.training.results import EpochResult
 from tass_core.trial import Trial, trial_key
 from tass_core.workers import Shard
@@ -74,7 +74,7 @@ def test_a_width_of_one_keeps_the_bits(trials, tiny, tmp_path):
 
 def test_survivors_of_halving_go_on_in_a_smaller_stack(trials, tiny, tmp_path):
     halving = Halving(eta=2, min_epochs=1)
-    found = run(trials[:3], tiny, tmp_path, fuse=3, halving=halving)
+    found = run(trials[:3], tiny, tmp_path, fuse=3, pruner=halving)
     epochs = sorted(len(events) - 1 for events in found.values())
     assert epochs == [1, 2, 3]
     assert {events[-1][0] for events in found.values()} == {"pruned", "finished"}

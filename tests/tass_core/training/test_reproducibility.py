@@ -10,8 +10,8 @@ import pytest
 from tass_core.batches import source
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.errors import CheckpointError, ConfigError
-from tass_core.training.bracket import Halving
 from tass_core.training.pack import train_pack
+from tass_core.training.pruning import Halving, Wilcoxon
 from tass_core.training.results import EpochResult
 from tass_core.trial import Trial, trial_key
 from tests import ROOT
@@ -133,7 +133,7 @@ def test_a_pretrained_pack_resumes_inside_its_pretraining(base, tiny, tmp_path):
 
 
 def test_halving_drops_the_worse_and_leaves_the_survivors_numbers(trials, alone, tiny, tmp_path):
-    results = run(trials, tiny, tmp_path, halving=Halving(eta=2, min_epochs=1))
+    results = run(trials, tiny, tmp_path, pruner=Halving(eta=2, min_epochs=1))
     epochs = sorted(len(events) - 1 for events in results.values())
     assert epochs == [1, 1, 2, 3]
     best = {key: events[0][1]["val/all"] for key, events in alone.items()}
@@ -146,6 +146,17 @@ def test_halving_drops_the_worse_and_leaves_the_survivors_numbers(trials, alone,
             e for e in alone[key] if isinstance(e[0], int)
         ][: len(events) - 1]
     assert {events[-1][0] for events in results.values()} == {"pruned", "finished"}
+
+
+def test_wilcoxon_prunes_a_member_that_learns_nothing(base, tiny, tmp_path):
+    lame = base.replace("optimiser.learning_rate", 1e-9)
+    trials = [Trial(base, 0), Trial(lame, 0)]
+    results = run(trials, tiny, tmp_path, pruner=Wilcoxon(p=0.2, min_epochs=1))
+    ends = {key: events[-1][0] for key, events in results.items()}
+    assert ends == {
+        trial_key(trials[0], tiny.fingerprint): "finished",
+        trial_key(trials[1], tiny.fingerprint): "pruned",
+    }
 
 
 def test_a_loss_that_is_not_finite_ends_that_member_alone(trials, alone, base, tiny, tmp_path):

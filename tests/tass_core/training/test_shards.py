@@ -26,7 +26,7 @@ import torch.distributed
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.systems.protocol import Batch
-from tass_core.training.bracket import Halving
+from tass_core.training.pruning import Halving
 from tass_core.training.pack import train_pack
 from tass_core.trial import Trial
 from tass_core.workers import Shard
@@ -43,7 +43,7 @@ torch.distributed.init_process_group(
 trials = [Trial(TrialConfig.from_json(Path(config).read_text()), 0) for config in configs]
 halving = Halving(2, 1) if halve == "halve" else None
 dataset = open_dataset(Path(data))
-list(train_pack(trials, dataset, folder=Path(folder), shard=Shard(rank, workers), halving=halving))
+list(train_pack(trials, dataset, folder=Path(folder), shard=Shard(rank, workers), pruner=halving))
 torch.distributed.barrier()  # neither takes down what the other still waits for
 torch.distributed.destroy_process_group()
 """

@@ -1,0 +1,123 @@
+"""What a person may say of a search: how it proposes, prunes and confirms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli.command import option, refuse_typed
+from cli.options import WHAT
+from jobs.choices import PRUNERS, SAMPLERS, Search
+from search_spaces.document import Sweep
+from tass_core.errors import SweepError
+
+SEARCH = "Search"
+"""Group of options."""
+BUDGET = 32
+"""Trials of a search when nobody says how many."""
+
+SEARCH_OPTIONS = (
+    option(
+        "--search",
+        type=click.Choice(["grid", "optuna"]),
+        group=WHAT,
+        help="Enumerate the paper's grid, or search the space. Default: grid where there is one.",
+    ),
+    option(
+        "--trials",
+        type=int,
+        metavar="N",
+        group=SEARCH,
+        help="Budget of a search. Default: the document's, or 32.",
+    ),
+    option(
+        "--sampler",
+        default="tpe",
+        show_default=True,
+        metavar="NAME",
+        group=SEARCH,
+        help=f"What proposes trials: one of {', '.join(SAMPLERS)}, all of them Optuna's.",
+    ),
+    option(
+        "--pruner",
+        default="halving",
+        show_default=True,
+        metavar="NAME",
+        group=SEARCH,
+        help=f"What ends trials early inside a pack: one of {', '.join(PRUNERS)}.",
+    ),
+    option(
+        "--eta",
+        type=int,
+        default=3,
+        show_default=True,
+        metavar="N",
+        group=SEARCH,
+        help="Halving and hyperband keep 1/eta.",
+    ),
+    option(
+        "--min-epochs",
+        type=int,
+        default=2,
+        show_default=True,
+        metavar="N",
+        group=SEARCH,
+        help="The first epoch after which trials are pruned.",
+    ),
+    option(
+        "--confirm",
+        type=int,
+        default=5,
+        show_default=True,
+        metavar="N",
+        group=SEARCH,
+        help="Best variants of a search to train with all the seeds.",
+    ),
+    option(
+        "--study-storage",
+        metavar="URL",
+        group=SEARCH,
+        help="Optuna storage. Default: optuna.db beside the tracking database.",
+    ),
+)
+
+
+def take_search(sweep: Sweep, given: dict[str, Any]) -> Search | None:
+    """Take what belongs to a search out of the given options; return None for a grid.
+
+    Raises:
+        SweepError: the sweep cannot be searched, or not enumerated, or not in that way.
+        TassError: an option of a search would be ignored.
+    """
+    take = given.pop
+    trials = take("trials")
+    search = Search(
+        trials=(sweep.budget or BUDGET) if trials is None else trials,
+        sampler=take("sampler"),
+        pruner=take("pruner"),
+        eta=take("eta"),
+        min_epochs=take("min_epochs"),
+        confirm=take("confirm"),
+        storage=take("study_storage"),
+    )
+    if not _searches(sweep, take("search")):
+        cure = "search its space with --search optuna, or leave it out"
+        if not sweep.space:
+            cure = "it has no space to search; leave it out"
+        refuse_typed(f"sweep '{sweep.name}' trains every row of its grid; {cure}", group=SEARCH)
+        return None
+    if search.pruner == "none":
+        refuse_typed("--pruner none prunes nothing; leave one of them out", "eta", "min_epochs")
+    if search.pruner == "wilcoxon":
+        refuse_typed("--pruner wilcoxon has no rungs; leave one of them out", "eta")
+    return search
+
+
+def _searches(sweep: Sweep, search: str | None) -> bool:
+    """Whether to search; a sweep without a grid always does, one without a space never."""
+    if search == "optuna" and not sweep.space:
+        raise SweepError(f"--search optuna: sweep '{sweep.name}' has no space to search")
+    if search == "grid" and not sweep.enumerates:
+        raise SweepError(f"--search grid: sweep '{sweep.name}' has no grid; it always searches")
+    return search == "optuna" or not sweep.enumerates

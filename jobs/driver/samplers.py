@@ -1,0 +1,54 @@
+"""Optuna's samplers as packs of concurrent trials need them.
+
+Every sampler draws in the study that ``jobs.driver.study`` asks, the knobs that decide a pack's
+shapes held fixed. Settings are Optuna's own but for lengths of a random start and populations,
+which a small budget would never leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    NSGAIISampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
+
+from tass_core.config import digest
+
+POPULATION = 50
+"""Of NSGA-II, where the budget lets it live for some generations."""
+
+
+def make_sampler(name: str, seed: int, drawn: int, size: int, budget: int) -> BaseSampler:
+    """Return a sampler.
+
+    Args:
+        name: one of ``jobs.choices.SAMPLERS``.
+        seed: of the search.
+        drawn: trials that the study has; a study that goes on draws other numbers.
+        size: members of a pack.
+        budget: trials of the search.
+    """
+    fresh = int(digest([seed, drawn])[:8], 16)
+    # As long as ten packs have members, so that every structure is tried.
+    start = max(1, min(10 * size, budget // 2))
+    makers: Mapping[str, Callable[[], BaseSampler]] = {
+        "tpe": lambda: TPESampler(group=True, n_startup_trials=start, seed=fresh),
+        "gp": lambda: GPSampler(
+            n_startup_trials=min(10, start), seed=fresh, warn_independent_sampling=False
+        ),
+        "cmaes": lambda: CmaEsSampler(seed=fresh, warn_independent_sampling=False),
+        # Its sequence goes on by the study's own count, so it keeps its seed.
+        "qmc": lambda: QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False),
+        "nsga2": lambda: NSGAIISampler(
+            population_size=max(2, min(POPULATION, budget // 4)), seed=fresh
+        ),
+        "random": lambda: RandomSampler(seed=fresh),
+    }
+    return makers[name]()
