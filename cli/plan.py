@@ -56,7 +56,7 @@ def show(found: Preview, console: Console) -> None:
     console.print(f"[bold]Sweep {plan.sweep}[/bold] on dataset '{plan.dataset['name']}'")
     if search is not None:
         console.print(f"  search        up to {search.trials} trials, {search_words(search)}")
-        console.print(f"  confirmation  the best {search.confirm} with seeds {list(plan.seeds)}")
+        console.print(f"  confirmation  the best {search.confirm} on seeds {list(plan.seeds[1:])}")
     else:
         console.print(_rows(found))
         held = len(found.held)

@@ -23,7 +23,7 @@ from cli.options import (
     storage_option,
     tracking_option,
 )
-from cli.searches import SEARCH_OPTIONS, take_search
+from cli.searches import SEARCH_OPTIONS, SEARCH_SEEDS, take_search
 from jobs.choices import Keep, Search
 from jobs.cluster.resources import Resources
 from jobs.machine.bench import bench_path, read_bench
@@ -83,7 +83,7 @@ _OPTIONS = (
         "--seeds",
         metavar="LIST",
         group=WHAT,
-        help="Seeds, such as 0,1,2. Default: the document's, or 0,1.",
+        help="Seeds, such as 0,1,2. Default: the document's, or 0,1; 0,1,2,3 for a search.",
     ),
     option("--num-seeds", type=int, metavar="N", group=WHAT, help="Seeds 0 to N-1."),
     option(
@@ -179,10 +179,11 @@ def _request(given: dict[str, Any]) -> SweepRequest:
         parse_fuse(fuse) if (fuse := take("fuse")) is not None else None,
     )
     sweep = load(take("sweep"))
-    seeds = parse_seeds(take("seeds"), take("num_seeds"), sweep.seeds or DEFAULT_SEEDS)
     keep = Keep.parse(take("keep"))
     storage = open_storage(take("storage"), resources.workers_per_pack)
     search = take_search(sweep, given)
+    default = sweep.seeds or (DEFAULT_SEEDS if search is None else SEARCH_SEEDS)
+    seeds = parse_seeds(take("seeds"), take("num_seeds"), default)
     dataset = resolve_dataset(_folder(sweep, take("data_path")))
     changes = (*take("overrides"), *_epochs(take("epochs")))
     base = base_config(dataset, changes, sweep.base)

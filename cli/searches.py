@@ -14,6 +14,8 @@ from tass_core.errors import SweepError
 
 SEARCH = "Search"
 """Group of options."""
+SEARCH_SEEDS = (0, 1, 2, 3)
+"""One to search with, and three for the verdict."""
 BUDGET = 32
 """Trials of a search when nobody says how many."""
 
@@ -72,7 +74,7 @@ SEARCH_OPTIONS = (
         show_default=True,
         metavar="N",
         group=SEARCH,
-        help="Best variants of a search to train with all the seeds.",
+        help="Best variants to compare with the default config, on the seeds after the first.",
     ),
     option(
         "--study-storage",

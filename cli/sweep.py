@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -22,15 +23,17 @@ from cli.options import (
 from cli.plan import preview_request
 from cli.request import RESOURCES, SweepRequest, sweep_options
 from evidence.results import ResultTable
+from evidence.searches import SearchVerdict, judge_search
 from evidence.tables import collect
 from jobs.driver.run import Begin, Outcome, grid, run_sweep
-from jobs.driver.search import judge, searching
+from jobs.driver.search import searching
 from jobs.driver.session import Setting
 from reports.render import FORMATS, format_of, render
+from reports.render.searches import search_words
 from reports.render.terminal import show_tables
 from tass_core.errors import ReportError, SweepError, TrackingError
 from tracking.reader import Reader
-from tracking.schema import TABLES
+from tracking.schema import SEARCH_TABLE, TABLES
 from tracking.writer import attach_text
 
 HOUR = 3600.0
@@ -107,9 +110,16 @@ def sweep(
         show_tables(tables, results())
     if output is not None:
         write_text(output, render(tables, table_format))
-    if request.search is not None and outcome.behind is None:
-        console.print(str(judge(request.plan, request.tracking_uri)), highlight=False)
+    if request.search is not None and outcome.behind is None and not outcome.interrupted:
+        console.print(_verdict(request, tables), highlight=False)
     _close(request, outcome)
+
+
+def _verdict(request: SweepRequest, tables: Sequence[ResultTable]) -> str:
+    """Return what a search found, in words."""
+    own = [table for table in tables if table.key == f"{SEARCH_TABLE}{request.plan.sweep}"]
+    fresh = len(request.plan.seeds) - 1
+    return search_words(judge_search(own[0]) if own else SearchVerdict((), fresh))
 
 
 def _ask(request: SweepRequest, yes: bool) -> None:

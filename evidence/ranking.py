@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from evidence.selection import judged_seeds
 from tass_core import TRAINING_VERSION
 from tass_core.errors import SweepError, TrackingError, nearest
 from tracking import schema
@@ -85,7 +86,7 @@ def rank(
         and trial.training_version == str(TRAINING_VERSION)
         and (sweep is None or trial.key in source.keys)
     ]
-    seeds = source.seeds if seed is None else (seed,)
+    seeds = judged_seeds(source) if seed is None else (seed,)
     groups = _choose(_by_variant(trials), variant)
     complete = {h: group for h, group in groups.items() if set(seeds) <= set(group)}
     rows = [_ranked(snapshot, group, seeds, metric) for group in complete.values()]

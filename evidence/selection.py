@@ -98,6 +98,11 @@ def is_search(sweep: SweepRun) -> bool:
     return all(table["key"].startswith(schema.SEARCH_TABLE) for table in tables)
 
 
+def judged_seeds(sweep: SweepRun) -> tuple[int, ...]:
+    """Return the seeds that variants are compared with: not the one that a search chose them by."""
+    return sweep.seeds[1:] if is_search(sweep) and len(sweep.seeds) > 1 else sweep.seeds
+
+
 def base(sweep: SweepRun) -> Mapping[str, Scalar]:
     """Return the sweep's base config, canonical: dotted field -> value."""
     return canonical(sweep.plan["base"])

@@ -17,7 +17,7 @@ from evidence.families import Family, Reading, difference, read_table, read_tabl
 from evidence.multiplicity import benjamini_hochberg
 from evidence.results import Cell, ResultRow, ResultTable
 from evidence.rows import Hole, Sample
-from evidence.selection import GROUNDING, Chosen, base, choose, conflict, documented
+from evidence.selection import GROUNDING, Chosen, base, choose, conflict, documented, judged_seeds
 from search_spaces.columns import COLUMNS
 from search_spaces.document import Table
 from tass_core.errors import ReportError, nearest
@@ -73,7 +73,7 @@ def build_table(snapshot: Snapshot, reading: Reading, margin: float | None = Non
         title=spec.title,
         columns=columns,
         rows=tuple(_rank(_correct(rows, columns), columns)),
-        seeds=sweep.seeds,
+        seeds=judged_seeds(sweep),
         dataset=sweep.dataset,
         provenance=sweep.provenance,
         fingerprint=sweep.fingerprint,

@@ -1,8 +1,8 @@
-"""A search from study to verdict: propose, prune, confirm the best with all the seeds."""
+"""A search from its study to its end: propose, prune, confirm the best with fresh seeds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.choices import Search
@@ -16,35 +16,11 @@ from jobs.packing import choose_packs
 from search_spaces.describe import describe_space
 from search_spaces.document import Space
 from search_spaces.plan import FULL_MODEL, Plan, PlannedRow, PlannedTable
-from tass_core.config import digest
+from tass_core.config import TrialConfig, digest
 from tass_core.errors import SweepError
 from tass_core.trial import Trial
 from tracking.connect import shown, sqlite_path, store_name
-from tracking.reader import Reader
 from tracking.schema import BEST, SEARCH_TABLE
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a search found, in mean validation accuracy over all the seeds, in percent."""
-
-    best: str | None
-    """Name of the best confirmed variant; None when nothing was confirmed."""
-    best_value: float
-    base_value: float
-
-    def __str__(self) -> str:
-        if self.best is None:
-            return "The search has no confirmed variant yet; run the same command to go on."
-        if self.best_value > self.base_value:
-            return (
-                f"The best variant, {self.best}, reaches {self.best_value:.2f} % validation "
-                f"accuracy over all seeds; the default config {self.base_value:.2f} %."
-            )
-        return (
-            f"No variant beat the default config's {self.base_value:.2f} % validation accuracy "
-            "over all seeds."
-        )
 
 
 def searching(plan: Plan, search: Search, tracking_uri: str) -> Begin:
@@ -121,38 +97,21 @@ def _recall(session: Session, name: str, url: str) -> Proposals:
     )
 
 
-def judge(plan: Plan, tracking_uri: str) -> Verdict:
-    """Compare the confirmed variants with the base config, by mean over all the seeds.
-
-    Raises:
-        TrackingError: the tracking store does not answer.
-    """
-    held = Reader(tracking_uri).held(str(plan.dataset["name"]))
-    means: dict[str, float] = {}
-    for row in plan.tables[0].rows if plan.tables else ():
-        values = [
-            held[key].metrics[BEST]
-            for key in row.trials.values()
-            if key in held and BEST in held[key].metrics
-        ]
-        if row.trials and len(values) == len(row.trials):
-            means[row.name] = sum(values) / len(values)
-    others = {name: value for name, value in means.items() if name != FULL_MODEL}
-    if FULL_MODEL not in means or not others:
-        return Verdict(None, 0.0, 0.0)
-    best = max(sorted(others), key=lambda name: others[name])
-    return Verdict(best, others[best], means[FULL_MODEL])
-
-
 def _plan_confirmation(
     session: Session, source: PackStudy, search: Search, held: Held
 ) -> dict[str, Trial]:
-    """Plan the best variants and the base config with all the seeds; return what is missing."""
+    """Plan the best variants and the base config with fresh seeds; return what is missing.
+
+    The seed that the search used would flatter the variants that it chose.
+    """
     plan, progress = session.plan, session.progress
-    rows = [_row(plan, FULL_MODEL, plan.base.canonical().hash())]
-    for config in source.best(search.confirm):
-        rows.append(_row(plan, plan.variants[config.hash()].name, config.hash()))
-    title = f"Best of sweep {plan.sweep}, confirmed with {len(plan.seeds)} seeds"
+    fresh = plan.seeds[1:]
+    found = source.best(search.confirm)
+    if not fresh or not found:
+        return {}
+    rows = [_row(plan, FULL_MODEL, plan.base.canonical(), fresh)]
+    rows += [_row(plan, plan.variants[it.hash()].name, it, fresh) for it in found]
+    title = f"Best of sweep {plan.sweep}, confirmed with {len(fresh)} seeds it did not search on"
     key = f"{SEARCH_TABLE}{plan.sweep}"
     plan.tables = [PlannedTable(key, key, title, tuple(rows))]
     progress.names |= {key: plan.name(key) for key in plan.trials}
@@ -161,6 +120,5 @@ def _plan_confirmation(
     return {key: plan.trials[key] for key in sorted(wanted - ended)}
 
 
-def _row(plan: Plan, name: str, address: str) -> PlannedRow:
-    config = plan.variants[address].config if address in plan.variants else plan.base
-    return PlannedRow(name, address, None, plan.add(name, config, plan.seeds))
+def _row(plan: Plan, name: str, config: TrialConfig, seeds: Sequence[int]) -> PlannedRow:
+    return PlannedRow(name, config.hash(), None, plan.add(name, config, seeds))

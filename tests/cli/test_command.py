@@ -102,7 +102,7 @@ def test_documents_name_no_command_or_option_that_is_not_there(path):
 
 SEARCH = [
     *(("--trials", "40"), ("--eta", "2"), ("--min-epochs", "1"), ("--pruner", "none")),
-    *(("--confirm", "3"), ("--study-storage", "sqlite:///x.db")),
+    *(("--confirm", "3"), ("--study-storage", "sqlite:///x.db"), ("--sampler", "gp")),
 ]
 
 

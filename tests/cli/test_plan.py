@@ -80,7 +80,7 @@ def test_search_shows_its_budget(shell):
     out, _ = shell("plan", "joint", "--data", "world", "--trials", "40", "--eta", "2")
 
     assert "up to 40 trials, sampler tpe, halving eta 2 from epoch 2" in out
-    assert "the best 5 with seeds [0, 1]" in out
+    assert "the best 5 on seeds [1, 2, 3]" in out
 
 
 @pytest.mark.parametrize("sweep", ["joint", "ordering"])

@@ -36,8 +36,7 @@ def test_killed_search_continues_its_study_and_confirms_the_best(desk, killed):
         if trial.state is TrialState.COMPLETE:
             assert len(steps) == 6
             assert trial.value == max(trial.intermediate_values.values())
-    said = " ".join(said.split())
-    assert "The best variant, " in said or "No variant beat the default config" in said
+    assert "Not tested: a verdict needs 3 seeds" in " ".join(said.split())
     out, _ = desk.run("tables", "--tracking-uri", desk.tracking, "--format", "csv")
     assert "\nsearch-joint,TASS,all," in out
 
