@@ -12,7 +12,7 @@ from evidence.tables import collect
 from reports.render.searches import search_words
 from tests.reports.runs import write_sweep
 from tracking import schema
-from tracking.writer import connect
+from tracking.connect import connect
 
 RNG = np.random.default_rng(0)
 
