@@ -33,7 +33,7 @@ from tass_core.data.folder.dataset import Dataset, open_dataset
 from tass_core.data.world.make import make_world
 from tass_core.trial import Trial
 from tracking.connect import connect
-from tracking.reader import Reader
+from tracking.reader import COSTS, Reader
 
 
 class Quiet:
@@ -81,7 +81,7 @@ def run_sweep(plan: Plan, dataset: Dataset, folder: Path) -> dict[str, float]:
     assert outcome.trained == len(plan.trials), outcome
     training = sum(
         (trial.seconds_per_epoch or 0.0) * int(trial.params["optimiser.epochs"])
-        for trial in Reader(uri).held(dataset.name).values()
+        for trial in Reader(uri).held(dataset.name, COSTS).values()
     )
     return {"wall": wall, "training": training}
 

@@ -22,7 +22,7 @@ from evidence.ranking import rank
 from jobs.export import export
 from reports.render.data import ranking_json
 from reports.render.terminal import show_ranking
-from tracking.reader import Reader
+from tracking.reader import EVERYTHING, RESULTS, Reader
 
 
 @click.command(cls=Command)
@@ -73,7 +73,7 @@ def best(
     """
     if target is None:
         refuse_typed("it is about --export, which is not given", "force", "data_path")
-    snapshot = Reader(tracking_uri).snapshot()
+    snapshot = Reader(tracking_uri).snapshot(wanted=EVERYTHING if target else RESULTS)
     ranking = rank(snapshot, sweep=sweep, metric=metric, variant=variant, seed=seed)
     if output_format == "json":
         click.echo(ranking_json(ranking), nl=False)

@@ -20,7 +20,7 @@ from cli.options import (
 from reports.figures import save
 from reports.page import build
 from reports.render.templates import page_html
-from tracking.reader import Reader
+from tracking.reader import EVERYTHING, Reader
 from tracking.writer import attach_folder
 
 
@@ -64,7 +64,7 @@ def report(
     """
     refuse_existing([output], force)
     reader = Reader(tracking_uri)
-    page = build(reader.snapshot(), sweep=sweep, margin=margin)
+    page = build(reader.snapshot(wanted=EVERYTHING), sweep=sweep, margin=margin)
     html = page_html(page)
     write_text(output / "index.html", html)
     for drawing in page.drawings:

@@ -21,6 +21,7 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.store.entities import PagedList
 from requests import RequestException
 
@@ -44,6 +45,11 @@ def sqlite_path(uri: str) -> Path | None:
     if not uri.startswith("sqlite:///"):
         return None
     return Path(unquote(uri.removeprefix("sqlite:///").split("?")[0])).absolute()
+
+
+def is_database(uri: str) -> bool:
+    """Whether a URI is a database's, which MLflow opens in this process, and no server's."""
+    return uri.partition("://")[0].partition("+")[0] in DATABASE_ENGINES
 
 
 def store_name(uri: str) -> str:
@@ -110,28 +116,24 @@ def ping(client: MlflowClient) -> None:
     client.search_experiments(max_results=1)
 
 
-def search_runs(client: MlflowClient, experiments: Sequence[str], condition: str) -> list[Run]:
-    """Return every run of some experiments that meets a condition, the most recent first."""
-    if not experiments:
-        return []
-    runs: list[Run] = every_page(
+def run_pages(client: MlflowClient, experiments: Sequence[str], condition: str) -> Iterator[Run]:
+    """Yield every run of some experiments that meets a condition, page by page."""
+    return every_page(
         lambda token: client.search_runs(
             list(experiments), condition, max_results=PAGE, page_token=token
         )
     )
-    return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id), reverse=True)
 
 
-def every_page(ask: Callable[[str | None], PagedList]) -> list[Item]:
-    """Return the items of all pages that ``ask`` returns, given the token of a page."""
-    items: list[Item] = []
+def every_page(ask: Callable[[str | None], PagedList[Item]]) -> Iterator[Item]:
+    """Yield the items of all pages that ``ask`` returns, given the token of a page."""
     token: str | None = None
     while True:
         page = ask(token)
-        items.extend(page)
+        yield from page
         token = page.token
         if not token:
-            return items
+            return
 
 
 def first_line(error: BaseException) -> str:

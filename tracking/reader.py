@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
-from mlflow.entities import Experiment, Run
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from requests import RequestException
+from sqlalchemy.exc import SQLAlchemyError
 
 from tass_core.errors import TrackingError
 from tass_core.evaluation.predictions import Predictions, read_predictions
@@ -27,11 +28,20 @@ from tracking.connect import (
     first_line,
     require_store,
     resolve_uri,
-    search_runs,
     shown,
 )
+from tracking.rows import Row, Wanted, read_rows
 
 logger = logging.getLogger(__name__)
+
+SELECTION = Wanted(metrics=(schema.BEST, schema.BEST_EPOCH))
+"""What a sweep and a ranking ask: which trials there are, and how good."""
+COSTS = Wanted(params=True, metrics=(schema.PARAMETERS,))
+"""What an estimate of time asks."""
+RESULTS = Wanted(metrics=("val/", *schema.FINAL, schema.BEST))
+"""What tables ask: everything at the best epoch."""
+EVERYTHING = Wanted(params=True, metrics=RESULTS.metrics)
+_FAULTS = (MlflowException, RequestException, SQLAlchemyError, OSError, pa.ArrowException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +60,9 @@ class TrialRun:
     state: schema.State
     reason: str | None
     metrics: Mapping[str, float]
-    """Last value by metric key, accuracies in percent."""
+    """Last value by metric key, accuracies in percent, of the metrics that were asked for."""
     params: Mapping[str, str]
+    """The config by dotted field, where it was asked for."""
     checkpoint: str | None
     """Where the best epoch's weights are; None or empty when they were not kept."""
     seconds_per_epoch: float | None
@@ -113,25 +124,35 @@ class Reader:
         self._client = connect(self.uri)
         self._scratch = tempfile.TemporaryDirectory(prefix="tass-report-")
 
-    def snapshot(self, dataset: str | None = None) -> Snapshot:
-        """Return the sweeps and trials on one dataset, or on all."""
+    def snapshot(self, dataset: str | None = None, wanted: Wanted = RESULTS) -> Snapshot:
+        """Return the sweeps and trials on one dataset, or on all.
+
+        Args:
+            dataset: its name.
+            wanted: what to read of each trial.
+        """
         with self._reading():
             found = self._experiments(dataset)
-            sweeps = [self._sweep(run) for run in self._runs(found, "sweep")]
-            trials = [_trial(run) for run in self._runs(found, "trial")]
+            sweeps = [self._sweep(row) for row in self._rows(found, "sweep", Wanted())]
+            trials = [_trial(row) for row in self._rows(found, "trial", wanted)]
         return Snapshot(self, tuple(sweeps), _by_key(trials))
 
-    def held(self, dataset: str) -> dict[str, TrialRun]:
-        """Return the trials on a dataset by key; of several runs a finished one."""
+    def held(self, dataset: str, wanted: Wanted = SELECTION) -> dict[str, TrialRun]:
+        """Return the trials on a dataset by key; of several runs a finished one.
+
+        Args:
+            dataset: its name.
+            wanted: what to read of each.
+        """
         with self._reading():
-            trials = [_trial(run) for run in self._runs(self._experiments(dataset), "trial")]
-        return {key: chosen(runs) for key, runs in _by_key(trials).items()}
+            rows = self._rows(self._experiments(dataset), "trial", wanted)
+        return {key: chosen(runs) for key, runs in _by_key(map(_trial, rows)).items()}
 
     def startup(self, dataset: str) -> float | None:
         """Return the seconds that the last sweep on a dataset took until it trained, or None."""
         with self._reading():
-            sweeps = self._runs(self._experiments(dataset), "sweep")
-        told = (run.data.tags.get(schema.STARTUP) for run in sweeps)
+            sweeps = self._rows(self._experiments(dataset), "sweep", Wanted())
+        told = (row.tags.get(schema.STARTUP) for row in sweeps)
         return next((float(seconds) for seconds in told if seconds), None)
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
@@ -151,40 +172,40 @@ class Reader:
         if dataset is not None:
             found = self._client.get_experiment_by_name(schema.EXPERIMENT + dataset)
             return [found.experiment_id] if found and found.lifecycle_stage == "active" else []
-        experiments: list[Experiment] = every_page(
+        experiments: Iterator[Experiment] = every_page(
             lambda token: self._client.search_experiments(max_results=PAGE, page_token=token)
         )
         return [it.experiment_id for it in experiments if it.name.startswith(schema.EXPERIMENT)]
 
-    def _runs(self, experiments: Sequence[str], kind: str) -> list[Run]:
-        return search_runs(self._client, experiments, f"tags.`{schema.KIND}` = '{kind}'")
+    def _rows(self, experiments: Sequence[str], kind: str, wanted: Wanted) -> list[Row]:
+        return read_rows(self._client, self.uri, experiments, kind, wanted)
 
-    def _sweep(self, run: Run) -> SweepRun:
-        tags = run.data.tags
-        plan, damage = self._plan(run)
+    def _sweep(self, row: Row) -> SweepRun:
+        tags = row.tags
+        plan, damage = self._plan(row)
         return SweepRun(
-            run_id=run.info.run_id,
-            experiment_id=run.info.experiment_id,
-            name=tags.get(schema.SWEEP, run.info.run_name or run.info.run_id),
+            run_id=row.run_id,
+            experiment_id=row.experiment_id,
+            name=tags.get(schema.SWEEP, row.name or row.run_id),
             command=tags.get(schema.COMMAND, ""),
-            status=tags.get(schema.STATUS, run.info.status.lower()),
+            status=tags.get(schema.STATUS, row.status.lower()),
             dataset=tags.get(schema.DATASET, ""),
             provenance=tags.get(schema.PROVENANCE, ""),
             fingerprint=tags.get(schema.FINGERPRINT, ""),
             training_version=tags.get(schema.TRAINING_VERSION, ""),
-            started=run.info.start_time,
-            tags=dict(tags),
+            started=row.started,
+            tags=tags,
             plan=plan,
             damage=damage,
         )
 
-    def _plan(self, run: Run) -> tuple[dict[str, Any], str | None]:
+    def _plan(self, row: Row) -> tuple[dict[str, Any], str | None]:
         """Return a sweep's plan, and what is wrong with it if anything is."""
-        where = f"sweep run {run.info.run_id} in {self.address}"
-        path = self._artifact(run.info.run_id, run.info.artifact_uri, schema.PLAN)
+        where = f"sweep run {row.run_id} in {self.address}"
+        path = self._artifact(row.run_id, row.artifact_uri, schema.PLAN)
         if path is None:
             return {}, (
-                f"{where} has no artifact {schema.PLAN} (looked under {run.info.artifact_uri}): "
+                f"{where} has no artifact {schema.PLAN} (looked under {row.artifact_uri}): "
                 "bring the artifacts along with the database, or delete the run"
             )
         try:
@@ -207,7 +228,7 @@ class Reader:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (MlflowException, RequestException, OSError, pa.ArrowException) as error:
+        except _FAULTS as error:
             raise TrackingError(
                 f"tracking URI {self.address}: {first_line(error)}; try again when it answers"
             ) from error
@@ -308,27 +329,27 @@ def _by_key(trials: Iterable[TrialRun]) -> dict[str, tuple[TrialRun, ...]]:
     return {key: tuple(runs) for key, runs in found.items()}
 
 
-def _trial(run: Run) -> TrialRun:
-    tags, pace = run.data.tags, run.data.tags.get(schema.PACE)
+def _trial(row: Row) -> TrialRun:
+    tags, pace = row.tags, row.tags.get(schema.PACE)
     return TrialRun(
-        run_id=run.info.run_id,
-        experiment_id=run.info.experiment_id,
+        run_id=row.run_id,
+        experiment_id=row.experiment_id,
         key=tags.get(schema.TRIAL_KEY, ""),
         variant=tags.get(schema.VARIANT, ""),
         config_hash=tags.get(schema.CONFIG_HASH, ""),
-        seed=int(tags.get(schema.SEED, run.data.params.get("seed", -1))),
+        seed=int(tags.get(schema.SEED, -1)),
         dataset=tags.get(schema.DATASET, ""),
         fingerprint=tags.get(schema.FINGERPRINT, ""),
         training_version=tags.get(schema.TRAINING_VERSION, ""),
-        state=schema.state(run.info.status, tags.get(schema.STATE)),
+        state=schema.state(row.status, tags.get(schema.STATE)),
         reason=tags.get(schema.REASON),
-        metrics=dict(run.data.metrics),
-        params=dict(run.data.params),
+        metrics=row.metrics,
+        params=row.params,
         checkpoint=tags.get(schema.CHECKPOINT),
         seconds_per_epoch=float(pace) if pace else None,
         parent=tags.get(schema.PARENT, ""),
-        started=run.info.start_time,
-        artifact_uri=run.info.artifact_uri,
+        started=row.started,
+        artifact_uri=row.artifact_uri,
     )
 
 

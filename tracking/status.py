@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from tracking.connect import store_name
 from tracking.outbox import DeadLetter, Outbox, outbox_path
 from tracking.reader import Reader, Snapshot, SweepRun, chosen
+from tracking.rows import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def list_sweeps(uri: str, home: Path | None = None) -> list[SweepStatus]:
     Raises:
         TrackingError: the store is not there or cannot be reached.
     """
-    snapshot = Reader(uri).snapshot()
+    snapshot = Reader(uri).snapshot(wanted=Wanted())
     alive = home is None or _is_locked(home)
     return [_status(snapshot, sweep, alive) for sweep in snapshot.sweeps]
 

@@ -20,7 +20,7 @@ from search_spaces.plan import Plan
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tracking.connect import sqlite_path
-from tracking.reader import Reader, TrialRun
+from tracking.reader import COSTS, Reader, TrialRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _past(plan: Plan, tracking_uri: str) -> tuple[Mapping[str, TrialRun], float 
     if database is not None and not database.exists():
         return {}, None
     reader, dataset = Reader(tracking_uri), str(plan.dataset["name"])
-    return reader.held(dataset), reader.startup(dataset)
+    return reader.held(dataset, COSTS), reader.startup(dataset)
 
 
 def _measured_pace(dataset: Dataset, resources: Resources) -> Pace | None:

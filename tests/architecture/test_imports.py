@@ -25,7 +25,10 @@ HOMES = {
         *("jobs/cluster", "jobs/worker/entry.py", "jobs/worker/relay.py"),
         *("jobs/driver/tune.py", "jobs/extract.py"),
     ),
-    "mlflow": ("tracking/connect.py", "tracking/reader.py", "tracking/writer.py"),
+    "mlflow": (
+        *("tracking/connect.py", "tracking/reader.py", "tracking/rows.py", "tracking/writer.py"),
+    ),
+    "sqlalchemy": ("tracking/rows.py", "tracking/reader.py"),
     "optuna": (
         *("jobs/driver/study.py", "jobs/driver/study_writer.py", "jobs/driver/proposals.py"),
         "jobs/driver/samplers.py",

@@ -21,7 +21,7 @@ from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
 from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tass_core.trial import Trial, trial_key
-from tracking.reader import Reader, Snapshot
+from tracking.reader import EVERYTHING, Reader, Snapshot
 
 TYPES = AVERAGES["all"]
 FINGERPRINT = "00ff00ff00ff00ff"
@@ -42,7 +42,7 @@ class Sweep:
 
     def snapshot(self) -> Snapshot:
         """Return what the store holds now."""
-        return Reader(self.uri).snapshot()
+        return Reader(self.uri).snapshot(wanted=EVERYTHING)
 
     def run(self, table: str, row: str, seed: int) -> str:
         """Return the run behind a row and seed of a table."""

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from tass_core.errors import DataError, TrackingError
 from tests.tracking.stories import ORIGIN, STORY, closed, ended, opened, trial
 from tracking.events import Origin
-from tracking.reader import Reader
+from tracking.reader import EVERYTHING, Reader
 from tracking.writer import Writer
 
 
@@ -22,7 +22,7 @@ def writer(uri, storage):
 def test_a_snapshot_has_the_sweeps_with_their_plans_and_the_trials_by_key(uri, writer):
     writer.apply(ORIGIN, STORY)
 
-    snapshot = Reader(uri).snapshot()
+    snapshot = Reader(uri).snapshot(wanted=EVERYTHING)
 
     [sweep] = snapshot.sweeps
     assert (sweep.name, sweep.status, sweep.dataset) == ("tau", "finished", "tiny")
