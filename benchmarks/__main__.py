@@ -12,8 +12,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tass_core.devices import device_name
-
 README = Path(__file__).parent / "README.md"
 MARKDOWN = (
     *("public_recipe", "fused", "memory", "step_profile", "video_batches", "precision"),
@@ -41,13 +39,14 @@ def commit() -> str:
 
 def filled(text: str, name: str, printed: str, at: str) -> str:
     """Return the text with what a benchmark printed at a commit between its marks."""
-    body = f" on {printed.strip()}"
+    machine, _, figures = printed.strip().partition("\n\n")
     if name not in MARKDOWN:
-        body = f" on {device_name('cpu')}:\n\n```text\n{printed.strip()}\n```"
+        figures = f"```text\n{figures}\n```"
     begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
-    return f"{before}{begin}\n`python -m benchmarks.{name}` at {at}{body}\n{end}{after}"
+    said = f"`python -m benchmarks.{name}` at {at} on {machine}\n\n{figures}"
+    return f"{before}{begin}\n{said}\n{end}{after}"
 
 
 def main() -> None:

@@ -8,20 +8,14 @@ Run ``python -m benchmarks.compiling [--device cuda] [--threads N]``.
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 import time
-from pathlib import Path
 
-import torch
-
-from benchmarks.tables import print_machine, print_table
-from jobs.machine.allocator import keep_memory
-from jobs.machine.speed import CONFERENCE, PAPER, Data, best_seconds
+from benchmarks.harness import PAPERS, begin, dataset_at, options
+from benchmarks.tables import print_table
+from jobs.machine.speed import Data, best_seconds
 from tass_core.config import TrialConfig
-from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world.make import make_world
 from tass_core.devices import synchronise
 from tass_core.training.groups import Solo, take_step
 
@@ -43,28 +37,15 @@ def measure(name: str, data: Data, device: str) -> tuple[str, ...]:
 
 def main() -> None:
     """Print one row for the demo world and for each of the paper's shapes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=0)
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    keep_memory()
-    print_machine(options.device)
-    base = TrialConfig()
-    glove = base.replace("model.encoder", "resnet18-glove")
-    with tempfile.TemporaryDirectory(prefix="tass-compiling-") as name:
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(name) / "compiled")
-        make_world("demo", Path(name) / "demo", seed=0)
-        dataset = open_dataset(Path(name) / "demo")
-        rows = [
-            measure(title, data, options.device)
-            for title, data in (
-                ("demo", Data.of(dataset, base.with_values(dataset.base))),
-                ("paper, CLIP 7x7x2048", Data.random(base, PAPER)),
-                ("paper, ResNet-18 14x14x512", Data.random(glove, CONFERENCE)),
-            )
-        ]
+    device = begin(parser).device
+    with tempfile.TemporaryDirectory(prefix="tass-compiling-") as cache, dataset_at(None) as demo:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        own = Data.of(demo, TrialConfig().with_values(demo.base))
+        rows = [measure("demo", own, device)]
+        for title, (config, shapes) in PAPERS.items():
+            rows.append(measure(title, Data.random(config, shapes), device))
     columns = ("plain, s a step", "compiled", "times as fast", "compiling, s", "paid after steps")
     print_table(("shapes", *columns), rows)
 

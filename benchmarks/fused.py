@@ -9,22 +9,17 @@ Run ``python -m benchmarks.fused [--data DIR] [--device cuda] [--threads N]``.
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from benchmarks.tables import print_machine, print_table
-from jobs.machine.allocator import keep_memory
+from benchmarks.harness import PAPERS, begin, dataset_at, options
+from benchmarks.tables import print_table
 from jobs.machine.layouts import load_data, measure_layout
-from jobs.machine.speed import CONFERENCE, PAPER
 from tass_core.config import TrialConfig
-from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world.make import make_world
 from tass_core.systems.protocol import Shapes
 
 
@@ -56,37 +51,20 @@ def compare(
 
 def main() -> None:
     """Measure at the dataset's shapes and at the paper's."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--data", type=Path, help="dataset; default: a demo world made for it")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--widths", default="1,2,4,8", help="at the dataset's shapes")
     parser.add_argument("--paper-widths", default="1,2", help="at the paper's shapes")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    keep_memory()
-    print_machine(options.device)
+    given = begin(parser)
     widths, wide = (
-        [int(part) for part in text.split(",")] for text in (options.widths, options.paper_widths)
+        [int(part) for part in text.split(",")] for text in (given.widths, given.paper_widths)
     )
-    with tempfile.TemporaryDirectory(prefix="tass-fused-") as name:
-        folder = options.data or Path(name) / "demo"
-        if options.data is None:
-            make_world("demo", folder, seed=0)
-        dataset = open_dataset(folder)
-        own, paper = TrialConfig().with_values(dataset.base), TrialConfig()
-        asked = len(dataset.questions("train"))
-        compare(dataset.name, own, folder, asked, widths, options.device)
-    for name, config, shapes in (
-        ("paper, CLIP 7x7x2048", paper, PAPER),
-        (
-            "paper, ResNet-18 14x14x512",
-            paper.replace("model.encoder", "resnet18-glove"),
-            CONFERENCE,
-        ),
-    ):
-        compare(name, config, shapes, 31_927, wide, options.device)
+    with dataset_at(given.data) as dataset:
+        own, asked = TrialConfig().with_values(dataset.base), len(dataset.questions("train"))
+        compare(dataset.name, own, dataset.folder, asked, widths, given.device)
+    for name, (config, shapes) in PAPERS.items():
+        compare(name, config, shapes, 31_927, wide, given.device)
 
 
 if __name__ == "__main__":

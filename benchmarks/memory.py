@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.harness import options
 from benchmarks.tables import print_machine, print_table
 from jobs.machine.allocator import keep_memory
 from jobs.machine.speed import PAPER, Data
@@ -121,15 +122,14 @@ def measured(*arguments: object) -> dict[str, Any]:
 
 def main() -> None:
     """Print the three tables; with ``--measure`` be one of the processes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=0)
+    parser = options(__doc__)
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    given = parser.parse_args()
+    if given.threads:
+        torch.set_num_threads(given.threads)
     keep_memory()
-    if options.measure:
-        what, *numbers = options.measure
+    if given.measure:
+        what, *numbers = given.measure
         found = many_epochs() if what == "epochs" else train_steps(*map(int, numbers))
         print(json.dumps(found))
         return

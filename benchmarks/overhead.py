@@ -14,10 +14,9 @@ import os
 import tempfile
 from pathlib import Path
 
+from benchmarks.harness import dataset_at
 from benchmarks.recipe import run_sweep, taus
 from benchmarks.tables import print_machine, print_table
-from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.world.make import make_world
 
 
 def main() -> None:
@@ -30,18 +29,18 @@ def main() -> None:
     slots = os.cpu_count() or 1
     outside: dict[int, float] = {}
     rows: list[tuple[object, ...]] = []
-    with tempfile.TemporaryDirectory(prefix="tass-overhead-") as name:
-        folder = Path(name)
-        make_world("tiny", folder / "world", seed=0)
-        dataset = open_dataset(folder / "world")
+    with (
+        tempfile.TemporaryDirectory(prefix="tass-overhead-") as name,
+        dataset_at(None, "tiny") as dataset,
+    ):
         for trials in (short, long):
-            place = folder / str(trials)
+            place = Path(name) / str(trials)
             place.mkdir()
-            figures = run_sweep(taus(dataset, trials, options.epochs), dataset, place)
-            outside[trials] = figures["wall"] - figures["training"] / slots
-            wall, training = f"{figures['wall']:.1f}", f"{figures['training'] / slots:.1f}"
+            wall, training = run_sweep(taus(dataset, trials, options.epochs), dataset, place)
+            outside[trials] = wall - training / slots
+            seconds = wall, training / slots, outside[trials]
             share = f"{outside[trials] / trials:.2f}"
-            rows.append((trials, wall, training, f"{outside[trials]:.1f}", share))
+            rows.append((trials, *(f"{value:.1f}" for value in seconds), share))
     per_trial = (outside[long] - outside[short]) / (long - short)
     print_machine()
     columns = ("trials", "wall-clock, s", "training, s", "outside, s", "outside, s a trial")

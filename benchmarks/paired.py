@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -10,13 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
-from benchmarks.tables import print_machine, print_table
-from jobs.machine.allocator import keep_memory
+from benchmarks.harness import begin, dataset_at, options
+from benchmarks.tables import print_table
 from tass_core.config import TrialConfig
-from tass_core.data.folder.dataset import Dataset, open_dataset
-from tass_core.data.world.make import make_world
+from tass_core.data.folder.dataset import Dataset
 from tass_core.training.pack import train_pack
 from tass_core.trial import Trial
 
@@ -35,22 +31,14 @@ def train(dataset: Dataset, config: TrialConfig, seeds: int) -> tuple[list[float
 @contextmanager
 def asked(description: str) -> Iterator[tuple[Dataset, TrialConfig, int]]:
     """Read the command line, print the machine, and give dataset, base config and seeds."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = options(description)
     parser.add_argument("--data", type=Path, help="dataset; default: a demo world made for it")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=0)
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    keep_memory()
-    print_machine()
-    with tempfile.TemporaryDirectory(prefix="tass-paired-") as name:
-        if options.data is None:
-            make_world("demo", Path(name) / "demo", seed=0)
-        dataset = open_dataset(options.data or Path(name) / "demo")
+    given = begin(parser)
+    with dataset_at(given.data) as dataset:
         config = TrialConfig().with_values(dataset.base)
-        yield dataset, config.replace("optimiser.epochs", options.epochs), options.seeds
+        yield dataset, config.replace("optimiser.epochs", given.epochs), given.seeds
 
 
 def compare(

@@ -14,7 +14,7 @@ from benchmarks.paired import asked, compare
 
 def main() -> None:
     """Train with both and print them side by side."""
-    with asked(__doc__.splitlines()[0]) as (dataset, base, seeds):
+    with asked(__doc__) as (dataset, base, seeds):
         names = ("float32", "bf16")
         configs = {name: base.replace("optimiser.precision", name) for name in names}
         compare(dataset, configs, seeds)

@@ -15,7 +15,6 @@ Run ``python -m benchmarks.public_recipe [--videos N] [--threads N]``.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import tempfile
 import time
@@ -30,10 +29,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.tables import print_machine, print_table
+from benchmarks.harness import GLOVE, begin, options
+from benchmarks.tables import print_table
 from jobs.machine.allocator import keep_memory
 from jobs.machine.speed import CONFERENCE, Data
-from tass_core.config import TrialConfig
 from tass_core.training.groups import Solo, take_step
 
 SEGMENTS, SIDE, WIDTH, ANSWERS = 10, 14, 512, 42
@@ -129,8 +128,7 @@ class Files(Dataset[dict[str, Any]]):
 
 def write_files(folder: Path, videos: int) -> Data:
     """Write the same random features both ways; return them as the platform maps them."""
-    config = TrialConfig().replace("model.encoder", "resnet18-glove")
-    data = Data.random(config, CONFERENCE, videos)
+    data = Data.random(GLOVE, CONFERENCE, videos)
     for index in range(videos):
         frames = data.features.visual[index].astype(np.float32)
         maps = frames.transpose(0, 2, 1).reshape(SEGMENTS, WIDTH, SIDE, SIDE)
@@ -181,22 +179,18 @@ def our_epochs(data: Data, precision: str) -> Iterator[float]:
 
 def main() -> None:
     """Measure both in turn and print the ratio of the fastest epochs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--videos", type=int, default=512, help="videos, and questions")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=0)
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    print_machine()
+    given = begin(parser, keep=False)
     with tempfile.TemporaryDirectory(prefix="tass-recipe-") as name:
         folder = Path(name)
-        data = write_files(folder, options.videos)
-        seconds = {"public recipe, re-created": best(recipe_epochs(folder, data), options)}
+        data = write_files(folder, given.videos)
+        seconds = {"public recipe, re-created": best(recipe_epochs(folder, data), given.repeats)}
         keep_memory()
         for precision in ("float32", "bf16"):
-            seconds[f"TASS Lab, {precision}"] = best(our_epochs(data, precision), options)
-    questions, (recipe, *_) = options.videos, seconds.values()
+            seconds[f"TASS Lab, {precision}"] = best(our_epochs(data, precision), given.repeats)
+    questions, (recipe, *_) = given.videos, seconds.values()
     rows = []
     for name, taken in seconds.items():
         speed = questions / taken
@@ -207,9 +201,9 @@ def main() -> None:
     print_table((f"epoch of {questions} questions", *columns), rows)
 
 
-def best(epochs: Iterator[float], options: argparse.Namespace) -> float:
+def best(epochs: Iterator[float], repeats: int) -> float:
     """Return the seconds of the fastest of the epochs asked for."""
-    return min(itertools.islice(epochs, options.repeats))
+    return min(itertools.islice(epochs, repeats))
 
 
 if __name__ == "__main__":

@@ -9,15 +9,15 @@ Run ``python -m benchmarks.step_profile [--threads N]``.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
 import torch
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.harness import GLOVE, begin, options
 from benchmarks.public_recipe import SEGMENTS, SIDE, WIDTH, Recipe
-from benchmarks.tables import print_machine, print_table
+from benchmarks.tables import print_table
 from jobs.machine.allocator import keep_memory
 from jobs.machine.speed import CONFERENCE, PAPER, Data
 from tass_core.config import TrialConfig
@@ -29,7 +29,7 @@ SMALLEST = 0.02
 
 def recipe_step() -> Callable[[], None]:
     """Return the public recipe's step on a batch in memory."""
-    data = Data.random(TrialConfig().replace("model.encoder", "resnet18-glove"), CONFERENCE)
+    data = Data.random(GLOVE, CONFERENCE)
     size = (len(data.questions), SEGMENTS, WIDTH, SIDE, SIDE)
     assert data.features.tokens is not None
     batch = {
@@ -85,16 +85,10 @@ def print_profile(name: str, step: Callable[[], None]) -> None:
 
 def main() -> None:
     """Profile the three steps."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=0)
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    print_machine()
+    begin(options(__doc__), keep=False)
     print_profile("public recipe, 14x14x512", recipe_step())
     keep_memory()
-    glove = TrialConfig().replace("model.encoder", "resnet18-glove")
-    print_profile("TASS Lab, 14x14x512", our_step(Data.random(glove, CONFERENCE)))
+    print_profile("TASS Lab, 14x14x512", our_step(Data.random(GLOVE, CONFERENCE)))
     print_profile("TASS Lab, 7x7x2048", our_step(Data.random(TrialConfig(), PAPER)))
 
 

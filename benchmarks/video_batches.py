@@ -25,7 +25,7 @@ def videos_to_a_batch(dataset: Dataset, config: TrialConfig) -> str:
 
 def main() -> None:
     """Train with both and print them side by side."""
-    with asked(__doc__.splitlines()[0]) as (dataset, base, seeds):
+    with asked(__doc__) as (dataset, base, seeds):
         configs = {
             f"by {batching}": base.replace("data.batching", batching)
             for batching in ("question", "video")

@@ -62,15 +62,15 @@ class OptimiserConfig:
     gamma: Annotated[float, above(0.0, at_most=1.0), FREE] = 0.1
     """Factor of each drop."""
     beta1: Annotated[float, at_least(0.0, below=1.0), FREE] = 0.9
-    """Adam's first-moment decay (the library's default; the paper is silent)."""
+    """Adam's first-moment decay (torch's default; the paper is silent)."""
     beta2: Annotated[float, at_least(0.0, below=1.0), FREE] = 0.999
-    """Adam's second-moment decay (the library's default; the paper is silent)."""
+    """Adam's second-moment decay (torch's default; the paper is silent)."""
     eps: Annotated[float, above(0.0), FREE] = 1e-8
-    """Adam's ε (the library's default; the paper is silent)."""
+    """Adam's ε (torch's default; the paper is silent)."""
     weight_decay: Annotated[float, at_least(0.0), FREE] = 0.0
     """L2 penalty (the paper has none)."""
     precision: Precision = "float32"
-    """``bf16`` runs the products under autocast on CUDA; weights stay float32."""
+    """``bf16`` runs a step's products under autocast, on CPUs too; weights stay float32."""
     compile: Annotated[bool, FREE] = False
     """Run the model through ``torch.compile`` on CUDA; on a CPU it is not earned back."""
 

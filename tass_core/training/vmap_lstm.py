@@ -1,6 +1,6 @@
-"""The LSTM of stacked members: the library's own has no batching rule for ``torch.func.vmap``.
+"""The LSTM of stacked members: torch's own has no batching rule for ``torch.func.vmap``.
 
-On a CPU every member calls the library, which beats an LSTM written in batched products by
+On a CPU every member calls torch's, which beats an LSTM written in batched products by
 about two there. On CUDA the written one runs all members, and both directions, at once.
 """
 
@@ -86,7 +86,7 @@ def written_lstm(
 
     Args:
         values: [B, T, C].
-        weights: the library's four for each direction: of the input, of the state, and their
+        weights: torch's four for each direction: of the input, of the state, and their
             biases.
         lengths: [B] where a row ends; its state stands still from there. For one direction.
 

@@ -88,7 +88,7 @@ class WordLSTM(nn.LSTM):
     """An LSTM whose cell stands still after each question's last word.
 
     Padding carries a mark whose weights shut the input gate and hold the forget gate open. To
-    pack the words does the same by a way through the library that takes twice as long on a CPU
+    pack the words does the same by a way through torch that takes twice as long on a CPU
     and reads the counts on a GPU's host.
     """
 

@@ -232,3 +232,12 @@ def test_the_written_lstm_stops_at_each_rows_end():
         assert not states[row, length:].any()
         torch.testing.assert_close(hidden[0, row], last[0, 0])
         torch.testing.assert_close(cell[0, row], last_cell[0, 0])
+
+
+def test_bf16_is_autocast_on_a_cpu_too(base, tiny):
+    (member,) = make_members([base.replace("optimiser.precision", "bf16")], tiny)
+    ones = torch.ones(2, 2)
+    with member.precision():
+        assert (ones @ ones).dtype == torch.bfloat16
+    assert (ones @ ones).dtype == torch.float32
+    assert all(weights.dtype == torch.float32 for weights in member.model.parameters())
