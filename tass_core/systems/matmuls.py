@@ -33,16 +33,20 @@ class FastLinear(nn.Linear):
 
     def forward(self, values: Tensor) -> Tensor:
         """Return [..., O] for values [..., I]."""
-        large = values.numel() * self.out_features > SMALL
-        exact = values.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        eager = values.device.type == "cpu" and not torch.compiler.is_compiling()
-        if large and exact and eager and self.bias is not None and onednn_is_faster():
-            rows = onednn_linear(values.flatten(0, -2), self.weight, self.bias)
-            return rows.view(*values.shape[:-1], self.out_features)
-        if self.bias is None:
-            return functional.linear(values, self.weight)
-        bias = self.bias.to(_autocast_dtype(values, self.bias.dtype))
-        return functional.linear(values, self.weight, bias)
+        return fast_linear(values, self.weight, self.bias)
+
+
+def fast_linear(values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return ``values @ weight.T + bias``: [..., O] for [..., I], [O, I] and [O]."""
+    large = values.numel() * len(weight) > SMALL
+    exact = values.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    eager = values.device.type == "cpu" and not torch.compiler.is_compiling()
+    if large and exact and eager and bias is not None and onednn_is_faster():
+        rows = onednn_linear(values.flatten(0, -2), weight, bias)
+        return rows.view(*values.shape[:-1], len(weight))
+    if bias is None:
+        return functional.linear(values, weight)
+    return functional.linear(values, weight, bias.to(_autocast_dtype(values, bias.dtype)))
 
 
 def _autocast_dtype(values: Tensor, otherwise: torch.dtype) -> torch.dtype:

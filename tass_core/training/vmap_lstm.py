@@ -63,19 +63,24 @@ class StackedWordLSTM(nn.Module):
         for name, parameter in lstm.named_parameters():
             self.register_parameter(name, parameter)
 
-    def forward(self, words: Tensor, word_count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, words: Tensor, word_count: Tensor, vectors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the states [B, N, D], 0 at padding, and the last hidden and cell state [B, D]."""
-        names, weights = zip(*self.named_parameters(), strict=True)
+        names, (w_words, *others) = zip(*self.named_parameters(), strict=True)
         if words.is_cuda:
+            weights = [w_words if vectors is None else w_words @ vectors.T, *others]
             states, hidden, cell = written_lstm(words, weights, word_count)
             return states, hidden[0], cell[0]
+        shared = () if vectors is None else (vectors,)
 
-        def alone(own: Tensor, *parameters: Tensor) -> Outputs:
-            arguments = dict(zip(names, parameters, strict=True))
-            found: Outputs = functional_call(self._library[0], arguments, (own, word_count))
+        def alone(own: Tensor, *tensors: Tensor) -> Outputs:
+            arguments = dict(zip(names, tensors[len(shared) :], strict=True))
+            inputs = (own, word_count, *tensors[: len(shared)])
+            found: Outputs = functional_call(self._library[0], arguments, inputs)
             return found
 
-        states, hidden, cell = each_member(alone, words, *weights)
+        states, hidden, cell = each_member(alone, words, *shared, w_words, *others)
         return states, hidden, cell
 
 

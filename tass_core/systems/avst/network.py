@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from tass_core.systems.avst import AvstLoss, AvstModel
 from tass_core.systems.blocks.attention import QuestionAttention
-from tass_core.systems.blocks.match import match_head
+from tass_core.systems.blocks.match import MatchHead
 from tass_core.systems.blocks.question import question_encoder
 from tass_core.systems.blocks.regions import (
     mean_and_attended,
@@ -39,7 +39,7 @@ class Network(nn.Module):
         )
         self.question = question_encoder(model.encoder, shapes, width)
         self.ground = nn.Linear(2 * width, width)
-        self.match = match_head(width) if loss.lambda_s > 0 else None
+        self.match = MatchHead(width) if loss.lambda_s > 0 else None
         rates = {"attention_dropout": model.dropout, "dropout": model.dropout}
         self.audio = QuestionAttention(width, model.heads, name="audio", **rates)
         self.visual = QuestionAttention(width, model.heads, name="visual", **rates)
@@ -65,7 +65,7 @@ class Network(nn.Module):
         logits, temporal = self.answer(question, take(a, video), take(v, mine), noise)
         extra: dict[str, Tensor] = {}
         if noise is not None and self.match is not None:
-            extra["matched"] = take(self.match(torch.cat([a[owned], v], dim=-1)), mine)
+            extra["matched"] = take(self.match(self.match.hear(a[owned]), v), mine)
             if batch.negatives is not None:
                 extra["mismatched"] = self._mismatched(batch.negatives, maps, a, batch.slots)
         return Output(logits, take(weights, mine), temporal, extra)
@@ -114,5 +114,5 @@ class Network(nn.Module):
         if negatives.visual is not None:
             maps = self.project_visual(negatives.visual)
         seen, _ = self.look(maps, heard)
-        logits = self.match(torch.cat([heard, seen], dim=-1))  # [U', T, 2]
+        logits = self.match(self.match.hear(heard), seen)  # [U', T, 2]
         return take(logits.flatten(0, 1), negatives.pairs // slots)

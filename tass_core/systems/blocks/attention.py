@@ -15,7 +15,11 @@ HIDDEN = -1e9
 
 
 class QuestionAttention(nn.Module):
-    """The question attends to a stream (Eq. 14-15), with its feed-forward and LayerNorm."""
+    """The question attends to a stream (Eq. 14-15), with its feed-forward and LayerNorm.
+
+    With one query the stream needs no keys and values of its own: q . (W_k x) is (W_k^T q) . x,
+    and a weighted sum of W_v x is W_v of the weighted sum.
+    """
 
     def __init__(
         self, width: int, heads: int, *, attention_dropout: float, dropout: float, name: str
@@ -41,16 +45,22 @@ class QuestionAttention(nn.Module):
         There may be more dimensions after B in all of them. The weights are the heads' mean
         before dropout, so every row sums to 1.
         """
-        query = self.query(question).unflatten(-1, (self.heads, 1, -1))
-        key = self.key(stream).unflatten(-1, (self.heads, -1)).transpose(-2, -3)
-        value = self.value(stream).unflatten(-1, (self.heads, -1)).transpose(-2, -3)
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        weights = scores.softmax(dim=-1)  # Eq. 15
-        attended = self.drop_weights(weights, noise) @ value
-        attended = self.output(attended.flatten(-3))
+        query = self.query(question).unflatten(-1, (self.heads, -1))
+        queries = torch.einsum("...hd,hdc->...hc", query, self._by_head(self.key.weight))
+        scores = queries @ stream.transpose(-1, -2)
+        scores = scores + (query * self._by_head(self.key.bias)).sum(dim=-1, keepdim=True)
+        weights = (scores / math.sqrt(query.shape[-1])).softmax(dim=-1)  # Eq. 15
+        kept = self.drop_weights(weights.unsqueeze(-2), noise).squeeze(-2)
+        attended = torch.einsum("...hc,hdc->...hd", kept @ stream, self._by_head(self.value.weight))
+        attended = attended + kept.sum(dim=-1, keepdim=True) * self._by_head(self.value.bias)
+        attended = self.output(attended.flatten(-2))
         hidden = self.drop_hidden(torch.relu(self.feed_in(attended)), noise)
         feed = self.drop_feed(self.feed_out(hidden), noise)
-        return self.norm(attended + feed), weights.squeeze(-2).mean(dim=-2)
+        return self.norm(attended + feed), weights.mean(dim=-2)
+
+    def _by_head(self, parameter: Tensor) -> Tensor:
+        """Return [heads, D / heads, ...] of a parameter [D, ...]."""
+        return parameter.view(self.heads, -1, *parameter.shape[1:])
 
 
 class Attention(nn.Module):

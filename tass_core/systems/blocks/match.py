@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tass_core.systems.blocks.joined import JoinedLinear
 from tass_core.systems.protocol import Batch, Output, Term
 
 
-def match_head(width: int) -> nn.Sequential:
-    """The MLP of Eq. 7, 1024-512-256-128-2 at the paper's width."""
-    sizes = (2 * width, width, max(width // 2, 2), max(width // 4, 2))
-    layers: list[nn.Module] = []
-    for size_in, size_out in pairwise(sizes):
-        layers += [nn.Linear(size_in, size_out), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(sizes[-1], 2))
+class MatchHead(nn.Sequential):
+    """The MLP of Eq. 7 on [sound; frame], 1024-512-256-128-2 at the paper's width."""
+
+    def __init__(self, width: int) -> None:
+        sizes = (width, max(width // 2, 2), max(width // 4, 2))
+        layers: list[nn.Module] = [JoinedLinear(width, width), nn.ReLU()]
+        for size_in, size_out in pairwise(sizes):
+            layers += [nn.Linear(size_in, size_out), nn.ReLU()]
+        super().__init__(*layers, nn.Linear(sizes[-1], 2))
+
+    def hear(self, audio: Tensor) -> Tensor:
+        """Return the sound's part of the first layer: [..., D], of audio [..., D]."""
+        return cast(JoinedLinear, self[0]).one(audio)
+
+    def forward(self, heard: Tensor, visual: Tensor) -> Tensor:  # type: ignore[override]
+        """Return logits [..., 2] of what ``hear`` returned [..., D] and frames [..., D]."""
+        first, *others = self
+        values = heard + cast(JoinedLinear, first).two(visual)
+        for layer in others:
+            values = layer(values)
+        return values
 
 
 def match_loss(matched: Tensor, mismatched: Tensor | None) -> Tensor:

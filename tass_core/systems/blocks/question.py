@@ -10,6 +10,7 @@ import warnings
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tass_core.systems.blocks.lstm import lstm_precision
 from tass_core.systems.protocol import Batch, Shapes
@@ -78,9 +79,9 @@ class GloveQuestion(nn.Module):
         """Return f_q [B, D], the words' states [B, N, D] and the last cell state [B, D]."""
         assert batch.tokens is not None
         assert batch.word_count is not None
-        embedded = torch.tanh(self.embedding(batch.tokens))
-        with lstm_precision(embedded):
-            words, hidden, cell = self.lstm(embedded, batch.word_count)
+        with lstm_precision(self.embedding.weight):
+            embedded, vectors = look_up(torch.tanh(self.embedding.weight), batch.tokens)
+            words, hidden, cell = self.lstm(embedded, batch.word_count, vectors)
         return self.project(torch.tanh(torch.cat([hidden, cell], dim=-1))), words, cell
 
 
@@ -93,13 +94,14 @@ class WordLSTM(nn.LSTM):
     """
 
     def forward(  # type: ignore[override]
-        self, words: Tensor, word_count: Tensor
+        self, words: Tensor, word_count: Tensor, vectors: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the states [B, N, D], 0 at padding, and the last hidden and cell state [B, D].
 
         Args:
-            words: [B, N, C].
+            words: [B, N, C], or with ``vectors`` one-hot [B, N, V].
             word_count: [B] int64, at least 1.
+            vectors: [V, C] of a vocabulary narrower than they are (``look_up``).
         """
         padding = is_padding(words, word_count).unsqueeze(-1)
         marked = torch.cat([words, padding.to(words.dtype)], dim=-1)
@@ -107,7 +109,10 @@ class WordLSTM(nn.LSTM):
         input_gate, forget_gate, _, _ = marks
         input_gate.fill_(-SATURATED)
         forget_gate.fill_(SATURATED)
+        w_words: Tensor
         w_words, *others = self.parameters()
+        if vectors is not None:
+            w_words = w_words @ vectors.T
         weights = [torch.cat([w_words, marks.flatten(0, 1)], dim=-1), *others]
         start = 2 * (words.new_zeros(1, len(words), self.hidden_size),)
         states, _, cell = torch.lstm(
@@ -115,6 +120,18 @@ class WordLSTM(nn.LSTM):
         )
         last = states[torch.arange(len(states), device=states.device), word_count - 1]
         return states.masked_fill(padding, 0.0), last, cell[0]
+
+
+def look_up(vectors: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return what a ``WordLSTM`` takes for the words and the vectors of tokens [B, N].
+
+    Of a vocabulary [V, C] narrower than its vectors the words are one-hot [B, N, V]: to multiply
+    W by each word of the vocabulary once is less than by every word of a batch. Of any other
+    they are the vectors [B, N, C] themselves.
+    """
+    if len(vectors) < vectors.shape[1]:
+        return functional.one_hot(tokens, len(vectors)).to(vectors.dtype), vectors
+    return functional.embedding(tokens, vectors), None
 
 
 def is_padding(words: Tensor, word_count: Tensor) -> Tensor:

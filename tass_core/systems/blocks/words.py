@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from tass_core.systems.blocks.lstm import lstm_precision
-from tass_core.systems.blocks.question import GloveQuestion, WordLSTM, is_padding
+from tass_core.systems.blocks.question import GloveQuestion, WordLSTM, is_padding, look_up
 from tass_core.systems.protocol import Batch, Shapes
 
 
@@ -36,9 +36,9 @@ class WordStates(nn.Module):
             assert batch.words is not None
             states = self.project(batch.words[batch.rows])
         else:
-            embedded = self.embedding(batch.tokens[batch.rows])
-            with lstm_precision(embedded):
-                states, _, _ = self.lstm(embedded, count)
+            words, vectors = look_up(self.embedding.weight, batch.tokens[batch.rows])
+            with lstm_precision(words):
+                states, _, _ = self.lstm(words, count, vectors)
         return states, is_padding(states, count)
 
 

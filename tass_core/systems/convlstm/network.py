@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tass_core.systems.blocks.lstm import lstm_precision, run_lstm
-from tass_core.systems.blocks.question import WordLSTM
+from tass_core.systems.blocks.question import WordLSTM, look_up
 from tass_core.systems.blocks.rows import take
 from tass_core.systems.blocks.words import mean_frames
 from tass_core.systems.convlstm import ConvLstmModel
@@ -53,10 +53,11 @@ class Network(nn.Module):
             last: Tensor = self.project(batch.sentence[batch.rows])
             return last
         assert batch.word_count is not None
-        states = self.embedding(batch.tokens[batch.rows])
+        states, vectors = look_up(self.embedding.weight, batch.tokens[batch.rows])
         with lstm_precision(states):
             for lstm in self.read:
-                states, last, _ = lstm(states, batch.word_count[batch.rows])
+                states, last, _ = lstm(states, batch.word_count[batch.rows], vectors)
+                vectors = None
         return last
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tass_core.systems.blocks.lstm import run_lstm
-from tass_core.systems.blocks.match import match_head
+from tass_core.systems.blocks.match import MatchHead
 from tass_core.systems.blocks.question import question_encoder
 from tass_core.systems.blocks.regions import region_projection
 from tass_core.systems.blocks.rows import take
@@ -39,7 +39,7 @@ class Network(nn.Module):
         # Section 3.3: TSG+, or a layer on the mean of the map.
         self.spatial = _spatial(model)
         self.pooled = None if model.spatial_grounding else nn.Linear(width, width)
-        self.match = match_head(width) if uses_match(model, loss) else None  # Eq. 7
+        self.match = MatchHead(width) if uses_match(model, loss) else None  # Eq. 7
         # Section 3.4: JTG.
         self.single = _single(model, shapes)
         self.dual = _dual(model)
@@ -91,16 +91,16 @@ class Network(nn.Module):
             else:
                 audio = torch.cat([audio, other_audio], dim=2)
                 target = torch.cat([target, other_target], dim=2)
-        f_vg, f_vi, weights = self.spatial(maps, audio, target)
+        frame, f_vi, weights = self.spatial(maps, audio, target)
         seen = f_vi[:, :, 0].transpose(1, 2).flatten(0, 1)
-        f_v = self.spatial.represent(take(f_vg, video), take(seen, video * batch.slots + slot))
+        f_v = self.spatial.represent(take(frame, video), take(seen, video * batch.slots + slot))
         spatial = weights[video, :, 0, slot]
         if negatives is None:
             return f_v, spatial, None
         if elsewhere is not None:
-            f_vg, f_vi, _ = elsewhere
+            frame, f_vi, _ = elsewhere
         f_v_negative = self.spatial.represent(
-            take(f_vg.flatten(0, 1), negatives.pairs // batch.slots),
+            take(frame.flatten(0, 1), negatives.pairs // batch.slots),
             take(f_vi[:, :, -1].flatten(0, 2), negatives.pairs),
         )
         return f_v, spatial, f_v_negative
@@ -110,12 +110,12 @@ class Network(nn.Module):
     ) -> dict[str, Tensor]:
         """Return Eq. 7's logits of true pairs [B', T, 2] and of mismatched ones [M, 2]."""
         assert self.match is not None
-        heard = take(f_a, batch.video[batch.rows])
-        found = {"matched": self.match(torch.cat([heard, f_v], dim=-1))}
+        heard = self.match.hear(f_a)
+        found = {"matched": self.match(take(heard, batch.video[batch.rows]), f_v)}
         if f_v_negative is not None and batch.negatives is not None:
             asked = batch.negatives.source_places(f_a.shape[1]).flatten()
-            heard = take(f_a.flatten(0, 1), asked[batch.negatives.pairs // batch.slots])
-            found["mismatched"] = self.match(torch.cat([heard, f_v_negative], dim=-1))
+            other = take(heard.flatten(0, 1), asked[batch.negatives.pairs // batch.slots])
+            found["mismatched"] = self.match(other, f_v_negative)
         return found
 
     def _ground_time(

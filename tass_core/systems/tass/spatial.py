@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tass_core.systems.blocks.joined import JoinedLinear
 from tass_core.systems.blocks.question import is_padding
 from tass_core.systems.blocks.regions import mean_and_attended, region_scores
 from tass_core.systems.tass.config import Target
@@ -113,7 +114,7 @@ class SpatialGrounding(nn.Module):
         # In a buffer, so that stacked members can differ in it.
         self.register_buffer("tau", torch.tensor(tau), persistent=False)
         self.merge: Merged = merge
-        self.combine = nn.Linear(2 * width, width)
+        self.combine = JoinedLinear(width, width)
 
     def forward(self, maps: Tensor, audio: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Let G groups of queries look at every frame; a group has one audio and K targets.
@@ -124,7 +125,8 @@ class SpatialGrounding(nn.Module):
             target: [..., G, K, D] target features.
 
         Returns:
-            f_vg [..., D], f_vi [..., G, K, D] and the attention weights [..., G, K, P].
+            W_g tanh f_vg [..., D], the frame's part of every f_v on it, f_vi [..., G, K, D] and
+            the attention weights [..., G, K, P].
         """
         groups, slots = target.shape[-3:-1]
         queries = torch.cat([audio.unsqueeze(-2), target], dim=-2).flatten(-3, -2)
@@ -135,9 +137,8 @@ class SpatialGrounding(nn.Module):
         )
         pooled = mean_and_attended(maps, weights.flatten(-3, -2), inverse_norms)
         f_vi = pooled[..., 1:, :].unflatten(-2, (groups, slots))  # Eq. 2
-        return pooled[..., 0, :], f_vi, weights
+        return self.combine.one(torch.tanh(pooled[..., 0, :])), f_vi, weights
 
-    def represent(self, f_vg: Tensor, f_vi: Tensor) -> Tensor:
-        """Return f_v = FC(tanh[f_vg; f_vi]): [..., D] from two [..., D]."""
-        f_v: Tensor = self.combine(torch.tanh(torch.cat([f_vg, f_vi], dim=-1)))
-        return f_v
+    def represent(self, frame: Tensor, f_vi: Tensor) -> Tensor:
+        """Return f_v = FC(tanh[f_vg; f_vi]) [..., D] from the frame's part and f_vi [..., D]."""
+        return frame + self.combine.two(torch.tanh(f_vi))

@@ -71,8 +71,8 @@ def test_grounded_feature_is_the_attended_map_and_its_mean(merge):
     module = SpatialGrounding(8, tau=0.2, merge=merge).double()
     maps, audio = torch.randn(5, 6, 8).double(), torch.randn(5, 2, 8).double()
     target = torch.randn(5, 2, 3, 8).double()
-    f_vg, f_vi, weights = module(maps, audio, target)
-    f_v = module.represent(f_vg[:, None, None].expand_as(f_vi), f_vi)
+    part, f_vi, weights = module(maps, audio, target)
+    f_v = module.represent(part[:, None, None].expand_as(f_vi), f_vi)
     layer, bias = module.combine.weight.detach().numpy(), module.combine.bias.detach().numpy()
     for frame in range(5):
         for group in range(2):

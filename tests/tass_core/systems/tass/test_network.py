@@ -84,11 +84,14 @@ def test_negatives_pair_a_questions_audio_and_target_with_another_videos_frame()
                 if batch.video[question] != source:
                     continue
                 heard = audio[source, moment]
-                f_vg, f_vi, _ = model.spatial(
+                part, f_vi, _ = model.spatial(
                     maps[video, time], heard[None], target[question][None, None]
                 )
-                frame = model.spatial.represent(f_vg, f_vi[0, 0])
-                want.append(model.match(torch.cat([heard, frame])))
+                frame = model.spatial.represent(part, f_vi[0, 0])
+                values = torch.cat([heard, frame])
+                for layer in model.match:
+                    values = layer(values)
+                want.append(values)
                 assert source != video
     got = output.extra["mismatched"]
     got = got[got[:, 0].argsort()]
