@@ -21,6 +21,8 @@ COMMANDS = {
     "evaluate": Place("cli.train", "evaluate_command", "Evaluate a checkpoint on a dataset."),
     "bench": Place("cli.bench", "bench", "Measure this machine, for the estimates of plan."),
     "status": Place("cli.status", "status", "Show running and past sweeps."),
+    "sync": Place("cli.sync", "sync", "Tell MLflow again what a storage knows."),
+    "gc": Place("cli.gc", "gc", "Show what of a storage no sweep needs, or remove it."),
     "best": Place("cli.best", "best", "Rank the variants and export the best checkpoint."),
     "tables": Place("cli.tables", "tables", "Render the paper's tables from MLflow."),
     "claims": Place("cli.claims", "claims", "Check the paper's claims on your own runs."),

@@ -52,6 +52,8 @@ class SweepRequest:
     """A sentence on how the machine is shared, where that was measured."""
     storage: Storage
     keep: Keep
+    checkpoint_every: int
+    """Epochs from one save of a pack's state to the next."""
     tracking_uri: str
 
 
@@ -143,6 +145,15 @@ _OPTIONS = (
         group=RESOURCES,
         help="Checkpoints to keep: best (each trial's best epoch), top:N, or none.",
     ),
+    option(
+        "--checkpoint-every",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        group=RESOURCES,
+        help="Epochs from one save of a pack's state to the next.",
+    ),
     data_option,
     storage_option,
     tracking_option,
@@ -198,6 +209,7 @@ def _request(given: dict[str, Any]) -> SweepRequest:
         sharing=sharing,
         storage=storage,
         keep=keep,
+        checkpoint_every=take("checkpoint_every"),
         tracking_uri=resolve_uri(take("tracking_uri")),
     )
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from cli.command import Command
 from cli.options import console, format_option, results, storage_option, tracking_option
 from jobs.storage import open_storage
+from jobs.storage.lease import holder
 from tracking.connect import resolve_uri
 from tracking.status import OutboxStatus, SweepStatus, list_sweeps, read_outbox
 
@@ -29,17 +30,19 @@ from tracking.status import OutboxStatus, SweepStatus, list_sweeps, read_outbox
 def status(storage: str, resend: bool, tracking_uri: str | None, output_format: str) -> None:
     """Show running and past sweeps, and how many of their trials are done or missing.
 
-    A lock in the storage tells a running sweep from an interrupted one. Results that did not reach
+    The storage's lease tells a running sweep from an interrupted one. Results that did not reach
     MLflow are in the storage's outbox, and shown as well.
 
     \b
     Example:
       tass-cli status --format json
     """
-    uri, home = resolve_uri(tracking_uri), open_storage(storage).home
+    place = open_storage(storage)
+    uri, home = resolve_uri(tracking_uri), place.home
     if resend:
         _resend(uri, home)
-    sweeps = list_sweeps(uri, home)
+    driver = holder(place)
+    sweeps = list_sweeps(uri, {driver.sweep} if driver else ())
     outbox = read_outbox(home, uri)
     if output_format == "json":
         listed = [sweep.to_dict() for sweep in sweeps]

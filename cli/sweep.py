@@ -94,6 +94,7 @@ def sweep(
         resources=request.resources,
         keep=request.keep,
         max_failures=max_failures,
+        checkpoint_every=request.checkpoint_every,
         command=shlex.join(["tass-cli", *sys.argv[1:]]),
     )
     if request.sharing is not None:

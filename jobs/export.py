@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from pyarrow import fs
 
 from evidence.ranking import Ranked
+from jobs.storage import fetch
 from tass_core.checkpoints import load_checkpoint
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import CheckpointError, ExportError
@@ -87,13 +87,12 @@ def _copy(trial: TrialRun, target: Path) -> None:
     )
     if not place:
         raise gone
-    system, path = (
-        fs.FileSystem.from_uri(place) if "://" in place else (fs.LocalFileSystem(), place)
-    )
-    if system.get_file_info(path).type != fs.FileType.Directory:
-        raise gone
-    target.mkdir(parents=True)
-    fs.copy_files(path, str(target), system, None)
+    try:
+        fetch(place, target)
+    except FileNotFoundError:
+        raise gone from None
+    except OSError as error:
+        raise ExportError(f"trial {trial.key}: its checkpoint at {place}: {error}") from None
 
 
 def _verify(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from jobs.packs import Pack
 from jobs.storage import Storage
+from jobs.storage.saved import saved_packs
 from tass_core.trial import Trial, structure_key
 
 LARGEST = 8
@@ -43,7 +44,9 @@ def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
     First attempts come first: they tell of the later ones.
     """
     found = [
-        it for it in storage.packs() if it.pack.pruner is None and it.pack.members.keys() <= wanted
+        it
+        for it in saved_packs(storage)
+        if it.pack.pruner is None and it.pack.members.keys() <= wanted
     ]
     return {
         saved.pack: {key for key, state in saved.states.items() if state == "running"}

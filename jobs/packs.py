@@ -20,6 +20,8 @@ class Pack:
     pruner: Pruner | None = None
     attempt: int = 0
     """Raised when a failed trial is started again from nothing."""
+    origin: str | None = None
+    """Key of the pack that it goes on from, unless it has saved something itself."""
 
     @property
     def key(self) -> str:
@@ -32,6 +34,10 @@ class Pack:
         """The seed that all members share."""
         return next(iter(self.members.values())).seed
 
+    def alone(self, key: str) -> Pack:
+        """Return a pack of one member, which goes on from where this one stopped."""
+        return Pack({key: self.members[key]}, attempt=self.attempt, origin=self.key)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the pack as plain data, for workers and for ``members.json``."""
         return {
@@ -41,6 +47,7 @@ class Pack:
             },
             "pruner": self.pruner and describe_pruner(self.pruner),
             "attempt": self.attempt,
+            "origin": self.origin,
         }
 
     @classmethod
@@ -51,4 +58,4 @@ class Pack:
             for key, item in values["members"].items()
         }
         pruner = values["pruner"]
-        return cls(members, pruner and read_pruner(pruner), values["attempt"])
+        return cls(members, pruner and read_pruner(pruner), values["attempt"], values["origin"])

@@ -183,7 +183,8 @@ class ObjectStore(Service):
     def _takes_objects(self) -> None:
         """It answers reads before it can write."""
         client = self.client()
-        with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        there = (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists)
+        with contextlib.suppress(*there):
             client.create_bucket(Bucket="probe")
         client.put_object(Bucket="probe", Key="probe", Body=b"tass")
 

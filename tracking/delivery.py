@@ -114,10 +114,14 @@ class Delivery:
         self._wake.set()
         return count
 
-    def close(self) -> None:
-        """Stop carrying; what is left stays in the outbox for the next driver."""
+    def halt(self) -> None:
+        """Carry nothing more; what is posted from now on stays in the outbox, too."""
         self._closing = True
         self._wake.set()
+
+    def close(self) -> None:
+        """Stop carrying; what is left stays in the outbox for the next driver."""
+        self.halt()
         if self._thread.is_alive():
             self._thread.join(timeout=60)
         self._outbox.close()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from tracking import schema
 from tracking.connect import store_name
 from tracking.outbox import DeadLetter, Outbox, outbox_path
 from tracking.reader import Reader, Snapshot, SweepRun, chosen
@@ -57,19 +57,22 @@ class SweepStatus:
         }
 
 
-def list_sweeps(uri: str, home: Path | None = None) -> list[SweepStatus]:
+def list_sweeps(uri: str, running: Collection[str] | None = None) -> list[SweepStatus]:
     """Return every sweep of a tracking store, the most recent first.
 
     Args:
         uri: the tracking URI.
-        home: the storage's driver folder, to tell a running sweep from an interrupted one.
+        running: keys of the sweeps that a driver works on, to tell them from interrupted ones;
+            None when that is not known.
 
     Raises:
         TrackingError: the store is not there or cannot be reached.
     """
     snapshot = Reader(uri).snapshot(wanted=Wanted())
-    alive = home is None or _is_locked(home)
-    return [_status(snapshot, sweep, alive) for sweep in snapshot.sweeps]
+    return [
+        _status(snapshot, sweep, running is None or sweep.tags.get(schema.SWEEP_KEY) in running)
+        for sweep in snapshot.sweeps
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +130,3 @@ def _status(snapshot: Snapshot, sweep: SweepRun, alive: bool) -> SweepStatus:
         missing=missing + (0 if status == "running" else unended),
         command=sweep.command,
     )
-
-
-def _is_locked(home: Path) -> bool:
-    path = home / "sweep.lock"
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True

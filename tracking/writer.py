@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import filecmp
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -45,8 +44,8 @@ CHECKPOINT_FILES = ("config.json", "metrics.json", "model.safetensors")
 class Files(Protocol):
     """The files that events name, by their storage and their path below it."""
 
-    def fetch(self, storage: str, relative: str) -> Path:
-        """Return a path of this machine; FileNotFoundError when the storage has no such file."""
+    def fetch(self, storage: str, relative: str, target: Path) -> None:
+        """Copy a file to a path of this machine; FileNotFoundError when there is none."""
 
     def sizes(self, storage: str, relative: str) -> Mapping[str, int]:
         """Return path -> bytes of the files in a folder; of none when it is not there."""
@@ -237,15 +236,26 @@ class Writer:
                 f"trial {event.key}: its checkpoint {origin.storage}/{event.weights} lacks "
                 f"{', '.join(missing)}"
             )
-        config = self._fetched(origin, event, f"{event.weights}/config.json")
-        owner = json.loads(config.read_text())["trial_key"]
+        with tempfile.TemporaryDirectory(prefix="tass-") as scratch:
+            config = Path(scratch) / "config.json"
+            self._fetch(origin, event, f"{event.weights}/{config.name}", config)
+            owner = json.loads(config.read_text())["trial_key"]
         if owner != event.key:
             raise RefusedError(f"trial {event.key}: its checkpoint is that of trial {owner}")
 
     def _log_predictions(self, run_id: str, origin: Origin, event: TrialEnded) -> None:
         if event.predictions is None:
             raise RefusedError(f"trial {event.key} is said to be finished, but without predictions")
-        path = self._fetched(origin, event, event.predictions)
+        folder, _, name = schema.PREDICTIONS.rpartition("/")
+        with tempfile.TemporaryDirectory(prefix="tass-") as scratch:
+            named = Path(scratch) / name
+            self._fetch(origin, event, event.predictions, named)
+            self._check_predictions(origin, event, named)
+            self._client.log_artifact(run_id, str(named), folder)
+            if not self._comes_back(run_id, named):
+                raise AwayError(f"trial {event.key}: its predictions cannot be read back")
+
+    def _check_predictions(self, origin: Origin, event: TrialEnded, path: Path) -> None:
         try:
             found = read_predictions(path)
         except DataError as error:
@@ -253,20 +263,13 @@ class Writer:
         if found.video is None:
             raise RefusedError(
                 f"trial {event.key}: its predictions name no videos, since an older version of "
-                f"tass-lab made them; remove {Path(event.predictions).parents[2]} from "
+                f"tass-lab made them; remove {Path(event.predictions or path).parents[2]} from "
                 f"{origin.storage} and run the sweep again, which trains its trials anew"
             )
-        folder, _, name = schema.PREDICTIONS.rpartition("/")
-        with tempfile.TemporaryDirectory(prefix="tass-") as scratch:
-            named = Path(scratch) / name
-            shutil.copyfile(path, named)
-            self._client.log_artifact(run_id, str(named), folder)
-            if not self._comes_back(run_id, named):
-                raise AwayError(f"trial {event.key}: its predictions cannot be read back")
 
-    def _fetched(self, origin: Origin, event: TrialEnded, relative: str) -> Path:
+    def _fetch(self, origin: Origin, event: TrialEnded, relative: str, target: Path) -> None:
         try:
-            return self._files.fetch(origin.storage, relative)
+            self._files.fetch(origin.storage, relative, target)
         except FileNotFoundError as error:
             raise MissingError(
                 f"trial {event.key}: {Path(relative).name} is not in the storage ({error})"

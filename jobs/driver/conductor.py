@@ -59,6 +59,10 @@ class Conductor:
         self._again: deque[Pack] = deque()
         self._flying: dict[str, Pack] = {}
 
+    def stop(self) -> None:
+        """Hand out nothing more, and have everything stopped that runs."""
+        self.stopping = True
+
     def suggest(self) -> Pack | Literal["done"] | None:
         """Return the next pack, None to wait, or ``done``."""
         if self.stopping:
@@ -103,7 +107,7 @@ class Conductor:
             logger.error("pack %s failed: %s", pack.key, reason)
             for key in self.attempts.open(pack):
                 if len(pack.members) > 1:
-                    self._again.append(self.storage.split(pack, key))
+                    self._again.append(pack.alone(key))
                 else:
                     self._fail(pack, key, reason)
         self._show()
@@ -152,7 +156,10 @@ class Conductor:
             if isinstance(event, TrialEnded):
                 self.watcher.ended(self.progress, event)
         for folder in weights.values():
-            self.storage.delete(folder)
+            try:
+                self.storage.delete(folder)
+            except OSError as error:
+                logger.warning("%s stays until `tass-cli gc` removes it: %s", folder, error)
         self._show()
 
     def _show(self) -> None:

@@ -19,6 +19,7 @@ from jobs.driver.sources import Queue, Source
 from jobs.packing import choose_packs
 from jobs.worker.train import Workplace
 from search_spaces.plan import Plan
+from tass_core.errors import SweepError
 from tracking.reader import TrialRun
 
 Held: TypeAlias = dict[str, TrialRun]
@@ -64,15 +65,18 @@ def run_sweep(plan: Plan, begin: Begin, setting: Setting, watcher: Watcher) -> O
         TrackingError: the tracking store cannot be reached.
     """
     with open_session(plan, setting) as session:
-        held = session.held()
+        held = session.restore(session.held())
         source = begin(session, held)
         session.open()
         conductor = _conductor(session, source, held, watcher)
+        session.lease.on_lost(conductor.stop)
         if not source.exhausted():
             from jobs.driver.tune import run_packs
 
             with quiet_log(session.log), ray_session(setting.resources) as slots:
-                run_packs(conductor, _workplace(setting, slots), slots, setting.max_failures)
+                run_packs(conductor, _workplace(session, slots), slots, setting.max_failures)
+        if session.lease.lost is not None:
+            raise SweepError(f"{session.lease.lost}; this sweep has stopped")
         return _close(session, conductor)
 
 
@@ -105,7 +109,8 @@ def _conductor(session: Session, source: Source, held: Held, watcher: Watcher) -
     )
 
 
-def _workplace(setting: Setting, slots: Slots) -> Workplace:
+def _workplace(session: Session, slots: Slots) -> Workplace:
+    setting = session.setting
     return Workplace(
         dataset=str(setting.dataset.folder),
         fingerprint=setting.dataset.fingerprint,
@@ -113,6 +118,8 @@ def _workplace(setting: Setting, slots: Slots) -> Workplace:
         threads=slots.threads,
         gpus=slots.gpus,
         fuse=setting.resources.fuse or ("auto" if slots.gpus else "off"),
+        save_every=setting.checkpoint_every,
+        lease=session.lease.number,
     )
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import functools
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
-
-from filelock import FileLock, Timeout
+from typing import Any, Literal
 
 from jobs.choices import Keep
 from jobs.cluster.resources import Resources
 from jobs.cluster.session import find_slots
+from jobs.driver.files import Files
 from jobs.driver.progress import Progress
-from jobs.storage import Storage, open_storage
+from jobs.driver.sync import retell, trial_opened
+from jobs.storage import Storage
+from jobs.storage.lease import Lease, take
+from jobs.storage.results import StoredSweep, store_sweep, stored_sweeps
 from search_spaces.plan import Plan
 from tass_core import TRAINING_VERSION
 from tass_core.data.folder.dataset import Dataset
@@ -39,6 +41,8 @@ from tracking.provenance import describe_environment, environment
 from tracking.reader import Reader, TrialRun
 from tracking.writer import Writer
 
+logger = logging.getLogger(__name__)
+
 PATIENCE = 20.0
 """Seconds that a sweep's start and end wait for a tracking store that is away."""
 
@@ -57,13 +61,15 @@ class Setting:
     max_failures: int
     command: str
     """The command line, to be found again in MLflow."""
+    checkpoint_every: int = 1
+    """Epochs from one save of a pack's state to the next."""
 
 
 class Session:
     """What one driver has open; see ``open_session``."""
 
-    def __init__(self, plan: Plan, setting: Setting) -> None:
-        self.plan, self.setting = plan, setting
+    def __init__(self, plan: Plan, setting: Setting, lease: Lease) -> None:
+        self.plan, self.setting, self.lease = plan, setting, lease
         uri, home = setting.tracking_uri, setting.storage.home
         self.origin = Origin(str(plan.dataset["name"]), plan.fingerprint, setting.storage.place)
         self.log = home / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
@@ -91,6 +97,8 @@ class Session:
         delivery = Delivery(Outbox(self.setting.storage.home, store), sink)
         self._deliveries.append(delivery)
         delivery.start()
+        # Whoever has the storage now tells the store; two would tell it two stories.
+        self.lease.on_lost(delivery.halt)
         return delivery
 
     def held(self) -> dict[str, TrialRun]:
@@ -104,27 +112,37 @@ class Session:
         held = self.reader.held(self.origin.dataset)
         return {key: trial for key, trial in held.items() if trial.state == "finished"}
 
+    def restore(self, held: dict[str, TrialRun]) -> dict[str, TrialRun]:
+        """Return what MLflow holds once it has been told of what the storage knows besides.
+
+        That is every trial that the sweep wants, and that it wanted when it last ran: a search
+        finds its old proposals again.
+
+        Raises:
+            SweepError: the storage or the store does not answer.
+        """
+        storage, own = self.setting.storage, self._opening()
+        try:
+            before = [it.opened for it in stored_sweeps(storage) if it.opened.sweep == self.sweep]
+            wanted = replace(own, plan=_merged([it.plan for it in (*before, own)]))
+            told = retell(storage, wanted, wanted.plan["trials"].keys() - held.keys())
+        except OSError as error:
+            raise SweepError(f"--storage {storage.place}: {error}") from None
+        if not told:
+            return held
+        self.open()
+        self._delivery.post(self.origin, told)
+        return self.held()
+
     def open(self) -> None:
         """Open the sweep's run in MLflow.
 
         Raises:
             SweepError: the store does not take it; so nothing is trained.
         """
-        tags = {
-            schema.SWEEP: self.plan.sweep,
-            schema.COMMAND: shown(self.setting.command),
-            schema.STATUS: "running",
-            **self._tags(),
-            **{f"{schema.ENVIRONMENT}.{name}": text for name, text in environment().items()},
-        }
-        opening = SweepOpened(
-            sweep=self.sweep,
-            name=self.plan.sweep,
-            plan=self.plan.to_dict(),
-            tags=tags,
-            at=time.time(),
-        )
-        self._delivery.post(self.origin, [opening])
+        self._opened = self._opening()
+        self._delivery.post(self.origin, [self._opened])
+        self._store(None)
         arrived = self._delivery.drain(PATIENCE, self.sweep)
         if not arrived or self.sweep in self._delivery.refused:
             raise self._unwritable("the sweep cannot be opened")
@@ -134,21 +152,10 @@ class Session:
         """Return the event that opens a trial's run."""
         trial, name = self.plan.trials[key], self.plan.name(key)
         self.progress.names[key] = name
-        tags = {
-            schema.VARIANT: name,
-            schema.CONFIG_HASH: trial.config.hash(),
-            schema.SEED: str(trial.seed),
-            schema.ENVIRONMENT: describe_environment(),
-            **self._tags(),
-        }
-        params = {**trial.config.flat(), "seed": trial.seed, "fingerprint": self.plan.fingerprint}
-        return TrialOpened(
-            key=key,
-            sweep=self.sweep,
-            name=f"{name} · seed {trial.seed}",
-            params=params,
-            tags=tags,
-            at=time.time(),
+        described = {"variant": trial.config.hash(), "seed": trial.seed}
+        tags = {schema.ENVIRONMENT: describe_environment(), **self._tags()}
+        return trial_opened(
+            self.sweep, key, name, trial.config.flat(), described, tags, time.time()
         )
 
     def record(self, events: Sequence[Event]) -> None:
@@ -157,7 +164,7 @@ class Session:
         if spent and self._startup is None:
             self._startup = time.monotonic() - self.started - sum(spent)
         self._delivery.post(self.origin, events)
-        self.progress.trouble = self._delivery.trouble
+        self.progress.trouble = self._delivery.trouble or self.lease.trouble
 
     def grow(self) -> None:
         """Log the plan when it has grown by a tenth: all loggings cost as much as a few."""
@@ -167,7 +174,9 @@ class Session:
     def close(self, status: Status) -> str | None:
         """Close the sweep's run; return why a store lacks something, or None when each has all."""
         self._log_plan()
-        self._delivery.post(self.origin, [self._closing(status)])
+        closing = self._closing(status)
+        self._delivery.post(self.origin, [closing])
+        self._store(closing)
         behind = [it for it in self._deliveries if not it.drain(PATIENCE)]
         return next((it.trouble or "the store does not answer" for it in behind), None)
 
@@ -177,7 +186,7 @@ class Session:
 
     def leave(self, error: BaseException | None) -> None:
         """Stop the delivery; an error that the sweep cannot mend closes its run as failed."""
-        if error is not None and self.sweep_run is not None:
+        if error is not None and self.sweep_run is not None and self.lease.lost is None:
             self._delivery.post(self.origin, [self._closing("failed")])
             self._delivery.drain(PATIENCE / 4)
         for delivery in self._deliveries:
@@ -187,6 +196,28 @@ class Session:
         self._logged = len(self.plan.trials)
         growth = PlanGrew(sweep=self.sweep, plan=self.plan.to_dict(), at=time.time())
         self._delivery.post(self.origin, [growth])
+        self._store(None)
+
+    def _store(self, closing: SweepClosed | None) -> None:
+        """Let the storage know the sweep, too, so that a new database can be told of it."""
+        sweep = StoredSweep(replace(self._opened, plan=self.plan.to_dict()), closing)
+        try:
+            store_sweep(self.setting.storage, sweep)
+        except OSError as error:
+            logger.warning("%s does not know the sweep's plan: %s", self.origin.storage, error)
+
+    def _opening(self) -> SweepOpened:
+        tags = {
+            schema.SWEEP: self.plan.sweep,
+            schema.COMMAND: shown(self.setting.command),
+            schema.STATUS: "running",
+            **self._tags(),
+            **{f"{schema.ENVIRONMENT}.{name}": text for name, text in environment().items()},
+        }
+        plan = self.plan.to_dict()
+        return SweepOpened(
+            sweep=self.sweep, name=self.plan.sweep, plan=plan, tags=tags, at=time.time()
+        )
 
     def _closing(self, status: Status) -> SweepClosed:
         return SweepClosed(sweep=self.sweep, status=status, startup=self._startup, at=time.time())
@@ -204,32 +235,34 @@ class Session:
         }
 
 
+def _merged(plans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the trials and variants of several plans of one sweep."""
+    return {
+        part: {name: it for plan in plans for name, it in plan[part].items()}
+        for part in ("trials", "variants")
+    }
+
+
 @contextmanager
 def open_session(plan: Plan, setting: Setting) -> Iterator[Session]:
     """Open a sweep's session; one storage has one at a time.
 
     Raises:
-        SweepError: another sweep is running there, or it cannot be written.
+        SweepError: another process has it, or it cannot be written.
         TrackingError: the tracking store cannot be reached.
     """
     if setting.resources.address is None:
         find_slots(setting.resources)
     setting.storage.check()
-    home = setting.storage.home
-    home.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(home / "sweep.lock", timeout=0):
-            session = Session(plan, setting)
-            try:
-                yield session
-            except BaseException as error:
-                session.leave(error)
-                raise
-            session.leave(None)
-    except Timeout:
-        raise SweepError(
-            f"another sweep is running in {home}; wait for it, or name another --storage"
-        ) from None
+    setting.storage.home.mkdir(parents=True, exist_ok=True)
+    with take(setting.storage, plan.key, plan.sweep) as lease:
+        session = Session(plan, setting, lease)
+        try:
+            yield session
+        except BaseException as error:
+            session.leave(error)
+            raise
+        session.leave(None)
 
 
 def send_again(home: Path, uri: str) -> int:
@@ -248,18 +281,3 @@ def send_again(home: Path, uri: str) -> int:
     finally:
         delivery.close()
     return count
-
-
-class Files:
-    """The files that events name: those of the storage that each event comes from."""
-
-    def __init__(self) -> None:
-        self._opened = functools.cache(open_storage)
-
-    def fetch(self, storage: str, relative: str) -> Path:
-        """Return a path of this machine; FileNotFoundError when the storage has no such file."""
-        return self._opened(storage).fetch(relative)
-
-    def sizes(self, storage: str, relative: str) -> Mapping[str, int]:
-        """Return path -> bytes of the files in a folder."""
-        return self._opened(storage).sizes(relative)

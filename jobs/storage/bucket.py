@@ -1,47 +1,51 @@
-"""Storage behind a URI: a pack trains in a folder of its node and is copied after each epoch."""
+"""A bucket of an S3 server: a pack trains in a folder of its node, which is copied there."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
+import contextlib
+import email.utils
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from pyarrow import fs
-
-from jobs.packs import Pack
-from jobs.storage.folder import Folder
-from jobs.storage.saved import INDEX, MEMBERS, SavedPack, describe, index_of, read_saved
+from jobs.storage.workspace import Workspace
 from tass_core.errors import SweepError
-from tass_core.files import remove
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 HOME = Path("tass-runs")
-"""Where the driver of a bucket keeps its outbox, logs and lock."""
+"""Where the driver of a bucket keeps its outbox and logs."""
+PAGE = 1000
+"""S3's limit on what one call removes."""
+_PAUSE = 10.0
+"""Seconds between two questions to a server that is away, at most."""
+_GONE = ("404", "NoSuchKey", "NotFound")
+_TAKEN = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
+_FINAL = ("NoSuchBucket", "AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 
 
 class Bucket:
     """A ``jobs.storage.Storage``.
 
     Args:
-        uri: one that ``pyarrow.fs.FileSystem.from_uri`` accepts.
+        uri: ``s3://bucket/folder``; endpoint, region and keys come from the environment.
+        patience: seconds for which the server may be away before a method raises.
 
     Raises:
-        SweepError: the URI names no file system that can be used.
+        SweepError: boto3 is not installed.
     """
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        try:
-            self._fs, self._root = fs.FileSystem.from_uri(uri)
-        except (OSError, ValueError) as error:
-            raise SweepError(
-                f"--storage {uri}: {error}; allowed: a folder, or a URI such as s3://bucket/folder"
-            ) from None
-        name = "".join(letter if letter.isalnum() else "-" for letter in uri)
-        self._here = Path(tempfile.gettempdir()) / f"tass-packs-{os.getuid()}" / name
-        self._copied: dict[Path, tuple[int, int]] = {}
-        """File of this node -> time and size of what the bucket has of it."""
-        self._fetched = tempfile.TemporaryDirectory(prefix="tass-fetch-")
+    def __init__(self, uri: str, patience: float = 0.0) -> None:
+        parts = urlsplit(uri)
+        self._uri, self._patience = uri.rstrip("/"), patience
+        self._bucket, self._root = parts.netloc, parts.path.strip("/")
+        self._client = _connect(uri)
+        self._workspaces: dict[str, Workspace] = {}
 
     @property
     def place(self) -> str:
@@ -54,106 +58,167 @@ class Bucket:
         return HOME
 
     def check(self) -> None:
-        """Raise SweepError unless something can be written there."""
-        probe = f"{self._root}/.probe-{os.getpid()}"
+        """Raise SweepError unless something can be written there, and only once."""
+        probe = f"probe/{uuid.uuid4().hex}"
         try:
-            self._write(probe, "tass")
-            self._fs.delete_file(probe)
+            first, second = self.create(probe, "first"), self.create(probe, "second")
+            self.delete(probe)
         except OSError as error:
             raise SweepError(f"--storage {self._uri}: cannot be written ({error})") from None
+        if not first or second:
+            raise SweepError(
+                f"--storage {self._uri}: this server replaces an object although it is told not "
+                "to (If-None-Match), so that two drivers could not tell each other apart; use "
+                "one that knows conditional writes, or a folder"
+            )
 
-    def open_pack(self, pack: Pack) -> Path:
-        """Return a folder of this node that holds what the bucket has of the pack, no more."""
-        remove(self._here / "packs" / pack.key)
-        folder = Folder(self._here).open_pack(pack)
-        if self._type(self._path(pack.key)) == fs.FileType.Directory:
-            fs.copy_files(self._path(pack.key), str(folder), self._fs, None)
-        return folder
+    def names(self, folder: str) -> dict[str, int]:
+        """Return the objects below a folder, by their paths from there, with their bytes."""
+        prefix = f"{self._key(folder)}/"
+        pages = self._client.get_paginator("list_objects_v2")
+        found = self._call(lambda: [*pages.paginate(Bucket=self._bucket, Prefix=prefix)])
+        items = (item for page in found for item in page.get("Contents", ()))
+        return {item["Key"].removeprefix(prefix): item["Size"] for item in items}
 
-    def publish(self, pack_key: str) -> None:
-        """Copy what has changed, the index last, and then remove what the index names no more."""
-        folder, root = self._here / "packs" / pack_key, self._path(pack_key)
-        files = [path for path in folder.rglob("*") if path.is_file()]
-        for path in sorted(files, key=lambda path: path.name == INDEX):
-            stat = path.stat()
-            mark = (stat.st_mtime_ns, stat.st_size)
-            if self._copied.get(path) != mark:
-                target = f"{root}/{path.relative_to(folder)}"
-                self._make_parent(target)
-                fs.copy_files(str(path), target, None, self._fs)
-                self._copied[path] = mark
-        for name in self._files(root):
-            if not (folder / name).exists():
-                self._fs.delete_file(f"{root}/{name}")
+    def read(self, name: str) -> str:
+        """Return an object's text."""
+        place = self._object(name)
+        body: bytes = self._call(lambda: self._client.get_object(**place)["Body"].read(), name)
+        return body.decode()
 
-    def packs(self) -> Iterator[SavedPack]:
-        """Yield every pack by its key; what cannot be read is left out."""
-        selector = fs.FileSelector(f"{self._root}/packs", allow_not_found=True)
-        for path in sorted(str(info.path) for info in self._fs.get_file_info(selector)):
-            members, index = self._text(f"{path}/{MEMBERS}"), self._text(f"{path}/{INDEX}")
-            saved = read_saved(path, members, index)
-            if saved is not None:
-                yield saved
+    def age(self, name: str) -> float:
+        """Return the seconds since an object was written, by the server's clock."""
+        found = self._call(lambda: self._client.head_object(**self._object(name)), name)
+        now = email.utils.parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return float((now - found["LastModified"]).total_seconds())
 
-    def fetch(self, relative: str) -> Path:
-        """Return a copy, which stays for as long as this object; FileNotFoundError for nothing."""
-        source = f"{self._root}/{relative}"
-        kind = self._type(source)
-        if kind == fs.FileType.NotFound:
-            raise FileNotFoundError(f"{source} is not there")
-        target = Path(tempfile.mkdtemp(dir=self._fetched.name)) / Path(relative).name
-        if kind == fs.FileType.Directory:
-            target.mkdir()
-        fs.copy_files(source, str(target), self._fs, None)
-        return target
+    def create(self, name: str, text: str) -> bool:
+        """Write an object unless there is one; return whether it holds this text now."""
+        body = {**self._object(name), "Body": text.encode(), "IfNoneMatch": "*"}
+        try:
+            self._call(lambda: self._client.put_object(**body))
+        except FileExistsError:
+            # When an answer was lost on its way, the second try finds what the first wrote.
+            with contextlib.suppress(FileNotFoundError):
+                return self.read(name) == text
+            return False
+        return True
 
-    def sizes(self, relative: str) -> Mapping[str, int]:
-        """Return path -> bytes of the files in a folder."""
-        return {name: info.size for name, info in self._files(f"{self._root}/{relative}").items()}
+    def write(self, name: str, text: str) -> None:
+        """Write an object, in the place of an older one."""
+        self._call(lambda: self._client.put_object(**self._object(name), Body=text.encode()))
 
-    def split(self, pack: Pack, key: str) -> Pack:
-        """Return a pack of one member; the bucket copies its files by itself."""
-        alone = Pack({key: pack.members[key]}, attempt=pack.attempt)
-        source, target = self._path(pack.key), self._path(alone.key)
-        index = self._text(f"{source}/{INDEX}")
-        if index is None or self._type(f"{target}/{INDEX}") != fs.FileType.NotFound:
-            return alone
-        for name in self._files(source):
-            if name.startswith(("state-", f"trials/{key}/")):
-                self._make_parent(f"{target}/{name}")
-                self._fs.copy_file(f"{source}/{name}", f"{target}/{name}")
-        self._write(f"{target}/{MEMBERS}", describe(alone))
-        self._write(f"{target}/{INDEX}", index_of(key, index))
-        return alone
+    def fetch(self, name: str, target: Path) -> None:
+        """Copy an object, or all below a folder, to a path of this node."""
+        inner = self.names(name)
+        if not inner:
+            self._download(name, target)
+        for path in inner:
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            self._download(f"{name}/{path}", target / path)
 
-    def delete(self, relative: str) -> None:
-        """Remove a folder; one that is gone already is fine."""
-        path = f"{self._root}/{relative}"
-        if self._type(path) == fs.FileType.Directory:
-            self._fs.delete_dir(path)
+    def delete(self, name: str) -> None:
+        """Remove an object, or all below a folder."""
+        keys = [self._key(name), *(self._key(f"{name}/{path}") for path in self.names(name))]
+        for start in range(0, len(keys), PAGE):
+            self._remove(keys[start : start + PAGE])
 
-    def _path(self, pack_key: str) -> str:
-        return f"{self._root}/packs/{pack_key}"
+    def workspace(self, folder: str, files: Mapping[str, str]) -> Path:
+        """Return a new folder of this node, with copies of the files to begin with."""
+        space = self._workspaces[folder] = Workspace()
+        for inner, name in files.items():
+            (space.path / inner).parent.mkdir(parents=True, exist_ok=True)
+            self._download(name, space.path / inner)
+        return space.path
 
-    def _type(self, path: str) -> fs.FileType:
-        return self._fs.get_file_info(path).type
+    def stage(self, folder: str) -> Callable[[], None]:
+        """Note what a workspace holds; the call copies what has changed, the index last."""
+        space = self._workspaces[folder]
+        snapshot = space.snapshot()
 
-    def _files(self, folder: str) -> dict[str, fs.FileInfo]:
-        """Return the files below a folder, by their paths from there."""
-        selector = fs.FileSelector(folder, allow_not_found=True, recursive=True)
-        found = [info for info in self._fs.get_file_info(selector) if info.is_file]
-        return {str(Path(info.path).relative_to(folder)): info for info in found}
+        def publish() -> None:
+            for path in sorted(snapshot, key=lambda path: path.endswith("pack.json")):
+                copy, mark = snapshot[path]
+                if space.published.get(path) != mark:
+                    self._upload(copy, f"{folder}/{path}")
+                    space.published[path] = mark
+            for path in space.published.keys() - snapshot.keys():
+                self.delete(f"{folder}/{path}")
+                del space.published[path]
+            space.forget(snapshot)
 
-    def _text(self, path: str) -> str | None:
-        if self._type(path) != fs.FileType.File:
-            return None
-        with self._fs.open_input_stream(path) as stream:
-            return bytes(stream.read()).decode()
+        return publish
 
-    def _write(self, path: str, text: str) -> None:
-        self._make_parent(path)
-        with self._fs.open_output_stream(path) as stream:
-            stream.write(text.encode())
+    def leave(self, folder: str) -> None:
+        """Remove a workspace from this node."""
+        if folder in self._workspaces:
+            self._workspaces.pop(folder).remove()
 
-    def _make_parent(self, path: str) -> None:
-        self._fs.create_dir(str(Path(path).parent), recursive=True)
+    def _key(self, name: str) -> str:
+        return f"{self._root}/{name}" if self._root else name
+
+    def _object(self, name: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._key(name)}
+
+    def _download(self, name: str, target: Path) -> None:
+        self._call(
+            lambda: self._client.download_file(self._bucket, self._key(name), str(target)), name
+        )
+
+    def _upload(self, source: Path, name: str) -> None:
+        self._call(lambda: self._client.upload_file(str(source), self._bucket, self._key(name)))
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        listed = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        self._call(lambda: self._client.delete_objects(Bucket=self._bucket, Delete=listed))
+
+    def _call(self, call: Callable[[], Result], name: str = "") -> Result:
+        """Return a call's answer; what may pass by itself is tried again while patience lasts."""
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+        deadline, pause = time.monotonic() + self._patience, 0.5
+        while True:
+            try:
+                return call()
+            except (ClientError, BotoCoreError, Boto3Error) as error:
+                code = _code(error)
+                if code in _GONE:
+                    raise FileNotFoundError(f"{self._uri}/{name} is not there") from None
+                if code in _TAKEN:
+                    raise FileExistsError(f"{self._uri}/{name} is there") from None
+                final = code in _FINAL or isinstance(error, NoCredentialsError)
+                if final or time.monotonic() > deadline:
+                    raise OSError(f"{self._uri}: {error}") from error
+                logger.warning("%s does not answer and is asked again: %s", self._uri, error)
+            time.sleep(pause)
+            pause = min(2 * pause, _PAUSE)
+
+
+def _code(error: Exception) -> str:
+    """Return S3's code of an error, or nothing when the server did not answer."""
+    cause = error.__context__ if error.__context__ is not None else error
+    for found in (error, cause):
+        response = getattr(found, "response", None)
+        if response:
+            return str(response["Error"]["Code"])
+    return ""
+
+
+def _connect(uri: str) -> Any:
+    try:
+        import boto3
+        from botocore.config import Config
+    except ImportError:
+        raise SweepError(
+            f"--storage {uri}: a bucket needs boto3; pip install 'tass-lab[cluster]'"
+        ) from None
+    # Servers other than Amazon's do not know every checksum that boto3 would add by itself.
+    config = Config(
+        connect_timeout=5,
+        read_timeout=60,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return boto3.session.Session().client("s3", config=config)

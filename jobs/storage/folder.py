@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from jobs.packs import Pack
-from jobs.storage.saved import INDEX, MEMBERS, SavedPack, describe, index_of, read_saved
 from tass_core.errors import SweepError
-from tass_core.files import remove, write_atomically
+from tass_core.files import is_partial, remove, sync, sync_names, write_atomically
 
 
 class Folder:
@@ -35,80 +35,107 @@ class Folder:
 
     def check(self) -> None:
         """Raise SweepError unless something can be written there."""
-        probe = self._root / f".probe-{os.getpid()}"
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            probe.write_text("tass")
-            probe.unlink()
+            with self._probe(self._root):
+                pass
         except OSError as error:
             raise SweepError(f"--storage {self._root}: cannot be written ({error})") from None
 
-    def open_pack(self, pack: Pack) -> Path:
-        """Return the pack's own folder."""
-        folder = self._folder(pack.key)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / MEMBERS).exists():
-            with write_atomically(folder / MEMBERS) as partial:
-                partial.write_text(describe(pack))
-        return folder
+    def names(self, folder: str) -> dict[str, int]:
+        """Return the files below a folder, but for what is still being written."""
+        root = self._root / folder
+        found: dict[str, int] = {}
+        for above, folders, files in os.walk(root):
+            folders[:] = [name for name in folders if not is_partial(Path(name))]
+            for path in (Path(above) / name for name in files):
+                # A process that trains there may remove it meanwhile.
+                with contextlib.suppress(FileNotFoundError):
+                    if not is_partial(path):
+                        found[path.relative_to(root).as_posix()] = path.stat().st_size
+        return found
 
-    def publish(self, pack_key: str) -> None:
-        """Nothing: every node sees the folder."""
+    def read(self, name: str) -> str:
+        """Return a file's text."""
+        return (self._root / name).read_text()
 
-    def packs(self) -> Iterator[SavedPack]:
-        """Yield every pack by its key; what cannot be read is left out."""
-        for folder in sorted((self._root / "packs").glob("[!.]*")):
-            saved = read_saved(str(folder), _text(folder / MEMBERS), _text(folder / INDEX))
-            if saved is not None:
-                yield saved
+    def age(self, name: str) -> float:
+        """Return the seconds since a file was written, by the clock of the file system."""
+        path = self._root / name
+        written = path.stat().st_mtime
+        with self._probe(path.parent) as probe:
+            return probe.stat().st_mtime - written
 
-    def fetch(self, relative: str) -> Path:
-        """Return the path of a file or folder; FileNotFoundError when it is not there."""
-        path = self._root / relative
-        if not path.exists():
-            raise FileNotFoundError(f"{path} is not there")
-        return path
+    def create(self, name: str, text: str) -> bool:
+        """Write a file unless there is one; return whether it holds this text now."""
+        path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._probe(path.parent) as whole:
+            whole.write_text(text)
+            sync(whole)
+            try:
+                os.link(whole, path)
+            except FileExistsError:
+                return path.read_text() == text
+            except OSError:  # a file system without hard links
+                with contextlib.suppress(FileExistsError), path.open("x") as file:
+                    file.write(text)
+                return path.read_text() == text
+        sync_names(path.parent)
+        return True
 
-    def sizes(self, relative: str) -> Mapping[str, int]:
-        """Return path -> bytes of the files in a folder."""
-        root = self._root / relative
-        files = [path for path in root.rglob("*") if path.is_file()]
-        return {str(path.relative_to(root)): path.stat().st_size for path in files}
+    def write(self, name: str, text: str) -> None:
+        """Write a file, in the place of an older one."""
+        path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(path) as partial:
+            partial.write_text(text)
 
-    def split(self, pack: Pack, key: str) -> Pack:
-        """Return a pack of one member; its folder shares the files with the whole pack's."""
-        alone = Pack({key: pack.members[key]}, attempt=pack.attempt)
-        source, target = self._folder(pack.key), self._folder(alone.key)
-        index = _text(source / INDEX)
-        if index is None or (target / INDEX).exists():
-            return alone
-        with write_atomically(target) as partial:
-            partial.mkdir()
-            for state in source.glob("state-*.safetensors"):
-                _link(state, partial / state.name)
-            if (source / "trials" / key).exists():
-                shutil.copytree(
-                    source / "trials" / key, partial / "trials" / key, copy_function=_link
-                )
-            (partial / INDEX).write_text(index_of(key, index))
-            (partial / MEMBERS).write_text(describe(alone))
-        return alone
+    def fetch(self, name: str, target: Path) -> None:
+        """Copy a file, or a folder with all that is below it."""
+        source = self._root / name
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, target)
 
-    def delete(self, relative: str) -> None:
-        """Remove a folder; one that is gone already is fine."""
-        remove(self._root / relative)
+    def delete(self, name: str) -> None:
+        """Remove a file, or all below a folder."""
+        remove(self._root / name)
 
-    def _folder(self, pack_key: str) -> Path:
-        return self._root / "packs" / pack_key
+    def workspace(self, folder: str, files: Mapping[str, str]) -> Path:
+        """Return the folder itself, which shares the files to begin with where it can."""
+        target = self._root / folder
+        for inner, name in files.items():
+            (target / inner).parent.mkdir(parents=True, exist_ok=True)
+            _link(self._root / name, target / inner)
+        return target
+
+    def stage(self, folder: str) -> Callable[[], None]:  # noqa: ARG002
+        """Return a call that does nothing: every node sees the folder."""
+        return lambda: None
+
+    def leave(self, folder: str) -> None:
+        """Do nothing: the folder is the storage's own."""
+
+    @contextlib.contextmanager
+    def _probe(self, folder: Path) -> Iterator[Path]:
+        """Yield a file that nobody else has, for a moment."""
+        probe = folder / f".{uuid.uuid4().hex}.partial"
+        try:
+            probe.touch()
+            yield probe
+        finally:
+            probe.unlink(missing_ok=True)
 
 
-def _text(path: Path) -> str | None:
-    return path.read_text() if path.is_file() else None
-
-
-def _link(source: str | Path, target: str | Path) -> None:
+def _link(source: Path, target: Path) -> None:
     """Give a file a second name where the file system can: training replaces, never rewrites."""
     try:
         os.link(source, target)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        raise
     except OSError:
         shutil.copy2(source, target)

@@ -1,22 +1,26 @@
-"""What a pack's folder says of it, in whatever storage it lies."""
+"""What packs' folders say of them, in whatever storage they lie."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jobs.packs import Pack
+from jobs.storage import Storage
 from tass_core.errors import ConfigError
 from tass_core.training.results import Status
 from tass_core.training.resume import FORMAT
 
 logger = logging.getLogger(__name__)
 
+PACKS = "packs"
 MEMBERS, INDEX = "members.json", "pack.json"
-"""What the pack is, and what its last epoch left; the index commits all other files."""
+"""What the pack is, and what its last saved epoch left; the index commits all other files."""
+_CLAIM = re.compile(r"\d{6}-\d{4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,42 +31,64 @@ class SavedPack:
     epoch: int
     """The last that is saved; 0 before the first."""
     states: Mapping[str, Status]
-    """Trial key -> state, as the last epoch left it; empty before the first."""
+    """Trial key -> state, as the last saved epoch left it; empty before the first."""
 
 
-def read_saved(place: str, members: str | None, index: str | None) -> SavedPack | None:
-    """Return what the two files of a pack say, or None when nothing can be made of them.
+def saved_packs(storage: Storage) -> Iterator[SavedPack]:
+    """Yield every pack by its key, as the newest claim that saved something left it.
 
-    Args:
-        place: the pack's folder, to be named.
-        members: the text of ``members.json``; None when it is missing.
-        index: the text of ``pack.json``; None before the first epoch.
+    One that this version cannot read is named in the log and left out.
+
+    Raises:
+        OSError: the storage does not answer.
     """
-    if members is None:
-        return None
+    found: dict[str, set[str]] = {}
+    for name in storage.names(PACKS):
+        key, _, path = name.partition("/")
+        found.setdefault(key, set()).add(path)
+    for key, inner in sorted(found.items()):
+        claim = newest_saved(inner) or newest_claim(inner)
+        if claim is None:
+            leave_aside(f"{storage.place}/{PACKS}/{key}", "it has no claims")
+            continue
+        saved = read_pack(storage, f"{PACKS}/{key}/{claim}", f"{claim}/{INDEX}" in inner)
+        if saved is not None:
+            yield saved
+
+
+def read_pack(storage: Storage, folder: str, has_index: bool) -> SavedPack | None:
+    """Return what a claim's folder says, or None when nothing can be made of it."""
     try:
-        pack = Pack.from_dict(json.loads(members))
-        saved: dict[str, Any] = {"format": FORMAT, "epoch": 0, "records": ()}
-        if index is not None:
-            saved = json.loads(index)
-        if saved["format"] != FORMAT:
-            raise ValueError(f"{INDEX} has format {saved['format']!r}, this version {FORMAT}")
-        states = {record["key"]: record["status"] for record in saved["records"]}
-        return SavedPack(pack, saved["epoch"], states)
+        pack = Pack.from_dict(json.loads(storage.read(f"{folder}/{MEMBERS}")))
+        index = read_index(storage.read(f"{folder}/{INDEX}")) if has_index else {}
+        states = {record["key"]: record["status"] for record in index.get("records", ())}
+        return SavedPack(pack, index.get("epoch", 0), states)
+    except FileNotFoundError:
+        return None
     except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
-        logger.warning(
-            "%s is left aside: %s; another version wrote it, or it is damaged", place, error
-        )
+        leave_aside(f"{storage.place}/{folder}", str(error))
         return None
 
 
-def index_of(key: str, index: str) -> str:
-    """Return the index of a pack with one member left of those that an index names."""
-    saved = json.loads(index)
-    saved["records"] = [record for record in saved["records"] if record["key"] == key]
-    return json.dumps(saved) + "\n"
+def read_index(text: str) -> dict[str, Any]:
+    """Return what ``pack.json`` says; ValueError or TypeError for another version's."""
+    index: dict[str, Any] = dict(json.loads(text))
+    if index["format"] != FORMAT:
+        raise ValueError(f"{INDEX} has format {index['format']!r}, this version {FORMAT}")
+    return index
 
 
-def describe(pack: Pack) -> str:
-    """Return the text of ``members.json``."""
-    return json.dumps(pack.to_dict()) + "\n"
+def leave_aside(place: str, why: str) -> None:
+    """Tell the log of a folder that is not used."""
+    logger.warning("%s is left aside: %s; another version wrote it, or it is damaged", place, why)
+
+
+def newest_claim(names: Iterable[str]) -> str | None:
+    """Return the newest claim of a pack, of whose files the names are given."""
+    heads = {name.partition("/")[0] for name in names}
+    return max(filter(_CLAIM.fullmatch, heads), default=None)
+
+
+def newest_saved(names: Iterable[str]) -> str | None:
+    """Return the newest claim that has saved an epoch."""
+    return newest_claim(name for name in names if name.partition("/")[2] == INDEX)

@@ -6,10 +6,12 @@ that is ``ray.tune.report``, in a worker of ``TorchTrainer`` it is ``ray.train.r
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import torch
 from jobs.machine.allocator import keep_memory
 from jobs.packs import Pack
 from jobs.storage import open_storage
+from jobs.storage.claims import Claim, claim
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.devices import device_for
 from tass_core.errors import SweepError
@@ -29,6 +32,11 @@ from tracking.events import EpochDone, Result, TrialEnded
 from tracking.provenance import describe_environment
 
 Report = Callable[[list[Result]], None]
+
+PATIENCE = 3600.0
+"""Seconds for which a bucket may be away before a pack gives up: no attempt is lost by it."""
+AHEAD = 2
+"""Saves that may be under way; training waits for the storage then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,10 @@ class Workplace:
     """GPUs of one worker; 0 trains on the CPU."""
     fuse: Fuse = "off"
     """How many members of a pack make their steps as one."""
+    save_every: int = 1
+    """Epochs from one save of a pack's state to the next."""
+    lease: int = 0
+    """Number of the driver's lease; 0 for no driver."""
 
 
 def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = None) -> None:
@@ -61,7 +73,9 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
         shard: this worker's place among several.
 
     Raises:
-        SweepError: this node sees another dataset than the driver.
+        SweepError: this node sees another dataset than the driver, or another process has
+            claimed the pack since.
+        OSError: the storage does not answer.
         DataError, ConfigError, CheckpointError: as ``tass_core.training.train_pack``.
     """
     keep_memory()
@@ -76,49 +90,88 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
     where = device_for(place.gpus)
     if where == "cuda" and place.gpus < 1:
         torch.cuda.set_per_process_memory_fraction(place.gpus)
-    storage = open_storage(place.storage)
-    writes = shard is None or shard.rank == 0
-    folder = storage.open_pack(pack)
+    shard = shard or Shard()
+    own = _claim(pack, place) if shard.first else None
+    folder = shard.of_first(own.folder if own else Path())
     results: list[EpochResult | TrialResult] = []
-    reporter = _Reporter(pack)
+    reporter = _Reporter(pack, own)
 
     def close_epoch() -> bool:
-        if writes:
-            storage.publish(pack.key)
+        epochs = reporter.take(results)
         if results:
-            report(reporter.events(results))
+            report([*epochs, *reporter.ended()])
             results.clear()
         return False
 
-    trained = train_pack(
-        [pack.members[key] for key in sorted(pack.members)],
-        dataset,
-        folder=folder,
-        device=where,
-        pruner=pack.pruner,
-        shard=shard,
-        fuse=place.fuse,
-        stop=close_epoch,
-        replay=True,
-    )
-    for result in trained:
-        results.append(result)
-    close_epoch()
+    with contextlib.closing(own) if own else contextlib.nullcontext():
+        trained = train_pack(
+            [pack.members[key] for key in sorted(pack.members)],
+            dataset,
+            folder=folder,
+            device=where,
+            pruner=pack.pruner,
+            shard=shard,
+            fuse=place.fuse,
+            save_every=place.save_every,
+            stop=close_epoch,
+            replay=True,
+        )
+        for result in trained:
+            results.append(result)
+        close_epoch()
+        report(reporter.rest())
+
+
+def _claim(pack: Pack, place: Workplace) -> Claim:
+    return claim(open_storage(place.storage, patience=PATIENCE), pack, place.lease)
 
 
 class _Reporter:
     """Makes events of a pack's results, and shares out each epoch's wall-clock.
 
     All that belongs to an epoch counts. Results that this process did not train take no time.
+    An end is told once it is saved, since nothing comes after it; epochs do not wait.
+
+    Args:
+        pack: whose results.
+        claim: where they are saved; None for a worker that is not the first of several.
     """
 
-    def __init__(self, pack: Pack) -> None:
-        self._pack = pack
+    def __init__(self, pack: Pack, claim: Claim | None) -> None:
+        self._pack, self._claim = pack, claim
         self._started = self._last = time.time()
         self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._stories: dict[str, list[Result]] = defaultdict(list)
+        self._saving: deque[Future[list[TrialEnded]]] = deque()
+        self._ended: list[Result] = []
 
-    def events(self, results: Sequence[EpochResult | TrialResult]) -> list[Result]:
-        """Return the events of one epoch of all members."""
+    def take(self, results: Sequence[EpochResult | TrialResult]) -> list[Result]:
+        """Have one epoch of all members saved; return those of its events that do not wait.
+
+        Raises:
+            SweepError: another process has claimed the pack.
+            OSError: the storage does not answer.
+        """
+        told = self._describe(results)
+        for event in told:
+            self._stories[event.key].append(event)
+        ended = [self._stories.pop(it.key) for it in told if isinstance(it, TrialEnded)]
+        if self._claim is not None:
+            self._saving.append(self._claim.save(ended))
+        while self._saving and (self._saving[0].done() or len(self._saving) > AHEAD):
+            self._ended += self._saving.popleft().result()
+        return [event for event in told if isinstance(event, EpochDone)]
+
+    def ended(self) -> list[Result]:
+        """Return the ends that are saved and were not told yet."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def rest(self) -> list[Result]:
+        """Wait until all is saved, and return the ends that were not told yet."""
+        return [*self.ended(), *(end for saving in self._saving for end in saving.result())]
+
+    def _describe(self, results: Sequence[EpochResult | TrialResult]) -> list[Result]:
         now = time.time()
         fresh = [it for it in results if isinstance(it, EpochResult) and self._is_fresh(it)]
         share = (now - self._last) / max(len(fresh), 1)
@@ -144,7 +197,7 @@ class _Reporter:
         )
 
     def _end(self, result: TrialResult) -> TrialEnded:
-        place = f"packs/{self._pack.key}/trials/{result.key}"
+        place = f"{self._claim.name if self._claim else ''}/trials/{result.key}"
         seconds = self._seconds[result.key]
         assert result.status != "running"
         return TrialEnded(

@@ -38,12 +38,13 @@ def train_pack(
     pruner: Pruner | None = None,
     shard: Shard | None = None,
     fuse: Fuse = "off",
+    save_every: int = 1,
     stop: Callable[[], bool] | None = None,
     replay: bool = False,
 ) -> Iterator[Event]:
     """Train trials side by side and yield one result for each member and epoch.
 
-    Calling it again with the same trials and folder continues after the last finished epoch
+    Calling it again with the same trials and folder continues after the last saved epoch
     with the same numbers; a finished pack yields nothing unless ``replay`` is set.
 
     Args:
@@ -55,6 +56,7 @@ def train_pack(
         shard: this worker's place among several, which ``torch.distributed`` connects.
         fuse: how many members make their steps as one, see ``tass_core.training.groups``;
             ``auto`` measures it, ``off`` keeps every member's bits.
+        save_every: epochs from one save to the next; one in which a trial ends is saved, too.
         stop: asked after every epoch; when it says yes, training ends cleanly there.
         replay: yield the results of earlier calls again, first.
 
@@ -67,7 +69,7 @@ def train_pack(
     shard = shard or Shard()
     width = asked_width(fuse, shard.world_size)
     prepare(device)
-    pack = _Pack(trials, dataset, folder, device, pruner, shard, width)
+    pack = _Pack(trials, dataset, folder, device, pruner, shard, width, save_every)
     if replay:
         for index, record in enumerate(pack.records):
             yield from record.results(index, folder)
@@ -101,8 +103,10 @@ class _Pack:
         pruner: Pruner | None,
         shard: Shard,
         width: int | None,
+        save_every: int,
     ) -> None:
         self.dataset, self.folder, self.device = dataset, folder, device
+        self.save_every = save_every
         self.pruner, self.shard, self.width = pruner, shard, width
         self.config, self.seed = trials[0].config, trials[0].seed
         first = 1 - self.config.pretraining()
@@ -197,8 +201,10 @@ class _Pack:
             vars(record).update(vars(first))
 
     def _commit(self, epoch: int) -> None:
-        """Let the epoch count: from here a resumed pack continues after it."""
+        """Let the epoch count; where it is saved, a resumed pack continues after it."""
         self.state.epoch = epoch
-        if self.shard.first:
+        running = [member for member in self.members if member.record.running]
+        due = epoch % self.save_every == 0 or len(running) < len(self.members)
+        if due and self.shard.first:
             write_state(self.folder, self.state, self.members)
-        self.members = [member for member in self.members if member.record.running]
+        self.members = running

@@ -34,6 +34,8 @@ HOMES = {
         "jobs/driver/samplers.py",
         "reports/searches.py",
     ),
+    "boto3": ("jobs/storage/bucket.py",),
+    "botocore": ("jobs/storage/bucket.py",),
     "matplotlib": ("reports",),
     "jinja2": ("reports/render",),
     "markupsafe": ("reports/render",),

@@ -99,10 +99,10 @@ class Desk:
         return self.histories(), self.tables()
 
     def states(self):
-        return [
-            json.loads(path.read_text())
-            for path in (self.folder / "tass-runs" / "packs").glob("*/pack.json")
-        ]
+        """Return what the newest claim of every pack has saved."""
+        saved = sorted((self.folder / "tass-runs" / "packs").glob("*/*/pack.json"))
+        newest = {path.parent.parent: path for path in saved}
+        return [json.loads(path.read_text()) for path in newest.values()]
 
     def wait_for_epoch(self, process, epoch):
         """Wait until a pack has saved this epoch and still has some to go."""

@@ -30,6 +30,8 @@ from jobs.driver.retention import Kept, Retention
 from jobs.driver.sources import Queue
 from jobs.packing import choose_packs, make_packs
 from jobs.storage import open_storage
+from jobs.storage.claims import claim
+from jobs.storage.results import settle
 from tass_core.config import TrialConfig
 from tass_core.trial import Trial
 from tests.jobs.driver.test_conductor import Silent
@@ -57,13 +59,15 @@ class Trainer:
     """Plays a pack's process: one epoch at a time, saved before it is told."""
 
     def __init__(self, pack, storage, clock, fails):
-        self.pack, self.clock, self.fails = pack, clock, fails
-        self.folder = storage.open_pack(pack)
+        self.pack, self.storage, self.clock, self.fails = pack, storage, clock, fails
+        self.claim = claim(storage, pack, 0)
+        self.folder = self.claim.folder
         self.index = self.folder / "pack.json"
         if self.index.exists():
             self.saved = json.loads(self.index.read_text())
         else:
-            records = [{"key": key, "status": "running", "history": []} for key in pack.members]
+            new = {"status": "running", "history": [], "best_epoch": 0}
+            records = [{"key": key, **new, "history": []} for key in pack.members]
             self.saved = {"format": 1, "epoch": 0, "records": records}
 
     def replay(self):
@@ -86,15 +90,24 @@ class Trainer:
                 record |= {"status": "failed", "at": self.clock.now(), "reason": NOT_FINITE}
             else:
                 record["history"].append(self.clock.now())
-                self._weights(record["key"]).mkdir(parents=True, exist_ok=True)
+                self._write(record)
                 if len(record["history"]) == EPOCHS:
                     record |= {"status": "finished", "at": self.clock.now(), "reason": None}
             new += self._told(record)[before:]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"state-{self.saved['epoch']:04d}.safetensors").touch()
         self.index.write_text(json.dumps(self.saved))
         return new
 
+    def _write(self, record):
+        weights = self.folder / self._weights(record["key"])
+        weights.mkdir(parents=True, exist_ok=True)
+        (weights / "model.safetensors").touch()
+        (weights.parent / "predictions.parquet").touch()
+        record["best_epoch"] = 1
+
     def _weights(self, key):
-        return self.folder / "trials" / key / "best-0001"
+        return f"trials/{key}/best-0001"
 
     def _told(self, record):
         key, attempt = record["key"], self.pack.attempt
@@ -103,18 +116,18 @@ class Trainer:
             for n, at in enumerate(record["history"], start=1)
         ]
         if record["status"] != "running":
-            there = self._weights(key).exists()
-            told.append(
-                TrialEnded(
-                    key=key,
-                    attempt=attempt,
-                    status=record["status"],
-                    reason=record["reason"],
-                    metrics={"val/all": QUALITY[key]},
-                    weights=f"packs/{self.pack.key}/trials/{key}/best-0001" if there else None,
-                    at=record["at"],
-                )
+            there = (self.folder / self._weights(key)).exists()
+            end = TrialEnded(
+                key=key,
+                attempt=attempt,
+                status=record["status"],
+                reason=record["reason"],
+                metrics={"val/all": QUALITY[key]},
+                weights=f"{self.claim.name}/{self._weights(key)}" if there else None,
+                predictions=f"{self.claim.name}/trials/{key}/predictions.parquet",
+                at=record["at"],
             )
+            told.append(settle(self.storage, [*told, end]))
         return told
 
 

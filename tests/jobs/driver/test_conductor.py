@@ -214,7 +214,7 @@ def test_checkpoints_are_bounded(world, configs, tmp_path, keep, kept):
     stage = Stage(world, tmp_path, configs, keep=keep)
     stage.train(stage.conductor.suggest())
 
-    left = list(tmp_path.glob("packs/*/trials/*/best-*/model.safetensors"))
+    left = list(tmp_path.glob("packs/*/*/trials/*/best-*/model.safetensors"))
     assert len(left) == kept
     ends = [event for event in stage.recorded if isinstance(event, TrialEnded)]
     dropped = {event.key for event in stage.recorded if isinstance(event, WeightsDropped)}

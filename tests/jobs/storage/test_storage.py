@@ -1,260 +1,182 @@
-"""Where packs live: the same behaviour for a folder and for a bucket."""
+"""Files by name: the same behaviour for a folder and for a bucket."""
 
-import contextlib
-import json
-import shutil
+import os
+import threading
 
 import pytest
 
-from jobs.packs import Pack
-from jobs.storage import open_storage
-from jobs.worker.train import Workplace, train
+from jobs.storage import fetch, open_storage
 from tass_core.errors import SweepError
-from tass_core.trial import Trial, trial_key
-from tracking.events import EpochDone, TrialEnded
 
 
-@pytest.fixture
-def scratch(tmp_path, monkeypatch):
-    """The node's own folder for temporary files; removing what is in it makes another node."""
-    path = tmp_path / "scratch"
-    path.mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tempfile.tempdir", str(path))
-    return path
+def test_what_is_written_can_be_read_and_is_listed_with_its_size(storage):
+    storage.write("a/b/one", "first")
+    storage.write("a/two", "second")
+    storage.write("a/two", "again")
+
+    assert storage.read("a/two") == "again"
+    assert dict(storage.names("a")) == {"b/one": 5, "two": 5}
+    assert dict(storage.names("nothing")) == {}
 
 
-@pytest.fixture(params=["folder", "bucket"])
-def storage(request, tmp_path, scratch):
-    place = tmp_path / "runs"
-    return open_storage(str(place) if request.param == "folder" else f"file://{place}")
+def test_names_that_begin_alike_are_told_apart(storage):
+    storage.write("packs/aa/x", "1")
+    storage.write("packs/aab/x", "2")
+
+    storage.delete("packs/aa")
+
+    assert dict(storage.names("packs")) == {"aab/x": 1}
 
 
-def pack_of(world, *configs, seed=0):
-    trials = [Trial(config.canonical(), seed) for config in configs]
-    return Pack({trial_key(trial, world.fingerprint): trial for trial in trials})
+def test_missing_names_are_errors_and_never_nothing(storage, tmp_path):
+    for ask in (storage.read, storage.age, lambda name: storage.fetch(name, tmp_path / "copy")):
+        with pytest.raises(FileNotFoundError, match="gone"):
+            ask("packs/gone")
 
 
-@pytest.fixture
-def pack(world, base):
-    return pack_of(world, base, base.replace("model.tau", 0.01))
+def test_of_many_that_create_one_name_one_succeeds(storage):
+    found = []
+
+    def create(text):
+        found.append((storage.create("lease/1", text), text))
+
+    threads = [threading.Thread(target=create, args=(f"text {n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    (winner,) = [text for won, text in found if won]
+    assert storage.read("lease/1") == winner
+    assert storage.create("lease/1", winner)
 
 
-def run(pack, storage, world, stop_after=None):
-    """Train a pack as a worker does; return its events, or stop as if it were killed."""
+def test_age_is_told_by_the_storages_own_clock(storage, monkeypatch):
+    storage.write("lease/1", "text")
+    monkeypatch.setattr("time.time", lambda: 0.0)
 
-    class KilledError(Exception):
-        pass
-
-    events = []
-
-    def report(batch):
-        events.extend(batch)
-        if stop_after and len(epochs(events)) >= stop_after:
-            raise KilledError
-
-    place = Workplace(str(world.folder), world.fingerprint, storage.place, threads=1, gpus=0)
-    with contextlib.suppress(KilledError):
-        train(pack, place, report)
-    return events
+    assert 0 <= storage.age("lease/1") < 60
 
 
-def epochs(events):
-    return [event for event in events if isinstance(event, EpochDone)]
+def test_a_file_and_a_folder_can_be_fetched(storage, tmp_path):
+    storage.write("trials/k/best/model", "weights")
+    storage.write("trials/k/answers", "yes")
+
+    storage.fetch("trials/k", tmp_path / "folder")
+    fetch(f"{storage.place}/trials/k/answers", tmp_path / "file")
+
+    assert (tmp_path / "folder" / "best" / "model").read_text() == "weights"
+    assert (tmp_path / "file").read_text() == "yes"
 
 
-def ends(events):
-    return [event for event in events if isinstance(event, TrialEnded)]
+def test_a_copy_may_be_changed(storage, tmp_path):
+    storage.write("a/model", "weights")
+    storage.fetch("a", tmp_path / "copy")
+    with (tmp_path / "copy" / "model").open("r+") as file:
+        file.write("WEIGHTS")
+
+    assert storage.read("a/model") == "weights"
 
 
-def trained(events):
-    """Return (trial, epoch) of the epochs that were not told again."""
-    return [(event.key, event.epoch) for event in epochs(events) if event.seconds is not None]
+def test_more_is_removed_than_one_call_of_s3_removes(storage, monkeypatch):
+    monkeypatch.setattr("jobs.storage.bucket.PAGE", 3)
+    for number in range(8):
+        storage.write(f"many/{number}", "x")
+
+    storage.delete("many")
+    storage.delete("many")
+
+    assert not storage.names("many")
 
 
-def results(events):
-    """Return what must be equal: everything but measured time."""
-    found = {}
-    for event in events:
-        place = event.epoch if isinstance(event, EpochDone) else event.status
-        metrics = {k: v for k, v in event.metrics.items() if k != "questions_per_s"}
-        found[event.key, place] = metrics
-    return found
+def test_what_is_staged_is_published_as_it_was(storage):
+    folder = storage.workspace("packs/a/1", {})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "state-1").write_text("one")
+    (folder / "pack.json").write_text("{}")
+    publish = storage.stage("packs/a/1")
+    later = open_storage(storage.place)
+    publish()
+    assert dict(later.names("packs/a/1")) == {"state-1": 3, "pack.json": 2}
+
+    (folder / "state-2").write_text("four")
+    (folder / "state-1").unlink()
+    storage.stage("packs/a/1")()
+
+    assert dict(later.names("packs/a/1")) == {"state-2": 4, "pack.json": 2}
 
 
-def states(storage, pack):
-    return next(dict(it.states) for it in storage.packs() if it.pack.key == pack.key)
+def test_a_storage_that_can_be_written_passes_its_check_and_nothing_stays(storage):
+    storage.check()
+
+    assert not storage.names("probe")
 
 
-def test_trained_pack_can_be_fetched_file_by_file(storage, pack, world):
-    ended = ends(run(pack, storage, world))
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "runs").write_text("a file in its place")
 
-    assert {event.status for event in ended} == {"finished"}
-    for event in ended:
-        assert (storage.fetch(event.weights) / "model.safetensors").is_file()
-        assert storage.fetch(event.predictions).is_file()
-        sizes = storage.sizes(event.weights)
-        assert sizes.keys() == {"config.json", "metrics.json", "model.safetensors"}
-        copied = storage.fetch(f"{event.weights}/model.safetensors")
-        assert sizes["model.safetensors"] == copied.stat().st_size
-    assert states(storage, pack) == dict.fromkeys(sorted(pack.members), "finished")
+    with pytest.raises(SweepError, match=r"--storage .*runs: cannot be written"):
+        open_storage(str(tmp_path / "runs")).check()
 
 
-def test_pack_killed_after_an_epoch_goes_on_to_the_same_end(storage, pack, world, tmp_path):
-    whole = run(pack, open_storage(str(tmp_path / "whole")), world)
+def test_a_bucket_whose_keys_are_wrong_is_named_without_them(bucket, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "guessed")
 
-    before = run(pack, storage, world, stop_after=2)
-    assert states(storage, pack) == dict.fromkeys(sorted(pack.members), "running")
-    after = run(pack, storage, world)
-
-    assert len(before) == 2
-    assert results(after) == results(whole)
+    with pytest.raises(SweepError, match=r"--storage s3://.*: cannot be written") as refused:
+        open_storage(bucket).check()
+    assert "guessed" not in str(refused.value)
 
 
-def test_pack_goes_on_upon_another_node(storage, pack, world, scratch):
-    run(pack, storage, world, stop_after=2)
-    shutil.rmtree(scratch)
-    scratch.mkdir()
+def test_a_server_that_is_away_is_waited_for(bucket, object_store):
+    storage = open_storage(bucket, patience=120)
+    object_store.kill()
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(storage.create("a", "text")))
+    asking.start()
+    object_store.start()
+    asking.join()
 
-    after = run(pack, open_storage(storage.place), world)
-
-    assert {epoch for _, epoch in trained(after)} == {2}
-
-
-def test_finished_pack_reports_everything_again_without_training(storage, pack, world):
-    first = run(pack, storage, world)
-
-    again = run(pack, storage, world)
-
-    assert results(again) == results(first)
-    assert [e.at for e in ends(again)] == [e.at for e in ends(first)]
-    assert trained(again) == []
-
-
-def test_pack_that_was_removed_starts_from_nothing_on_every_node(storage, pack, world):
-    run(pack, storage, world)
-    storage.delete(f"packs/{pack.key}")
-
-    again = run(pack, storage, world)
-
-    assert len(trained(again)) == 4
-
-
-def test_pack_is_found_again_by_what_it_left(storage, pack, world):
-    run(pack, storage, world, stop_after=2)
-
-    (found,) = storage.packs()
-
-    assert found.pack.key == pack.key
-    assert found.epoch == 1
+    assert answers == [True]
 
 
 @pytest.mark.parametrize(
-    ("name", "change"),
+    ("uri", "said"),
     [
-        ("members.json", lambda text: text.replace('"model"', '"modell"', 1)),
-        ("members.json", lambda text: text[:40]),
-        ("pack.json", lambda text: text.replace('"format": 1', '"format": 0')),
-        ("pack.json", lambda text: text[:40]),
-        ("pack.json", lambda _: "[]"),
+        ("nowhere://x", "allowed are a folder, or s3://bucket/folder"),
+        ("s3://", "allowed are a folder, or s3://bucket/folder"),
+        ("s3://me:hush@bucket/runs", "AWS_SECRET_ACCESS_KEY"),
+        ("s3://bucket/runs?endpoint_override=http://me:hush@host", "AWS_ENDPOINT_URL"),
     ],
 )
-def test_pack_that_cannot_be_read_is_named_and_left_aside(
-    storage, pack, world, base, tmp_path, caplog, name, change
-):
-    other = pack_of(world, base.replace("model.tau", 0.03))
-    run(other, storage, world)
-    run(pack, storage, world, stop_after=2)
-    path = tmp_path / "runs" / "packs" / pack.key / name
-    path.write_text(change(path.read_text()))
-
-    assert [saved.pack.key for saved in storage.packs()] == [other.key]
-    assert f"{pack.key} is left aside" in caplog.text
+def test_a_uri_that_cannot_be_used_is_refused_without_its_secrets(uri, said):
+    with pytest.raises(SweepError, match=said) as refused:
+        open_storage(uri)
+    assert "hush" not in str(refused.value)
 
 
-def test_member_split_off_goes_on_where_its_pack_stopped(storage, pack, world, base, scratch):
-    whole = run(pack_of(world, base), storage, world)
-    key = next(iter(pack_of(world, base).members))
-    storage.delete(f"packs/{Pack({key: pack.members[key]}).key}")
-    run(pack, storage, world, stop_after=2)
-    # The driver's node has no copy of what a worker trained.
-    shutil.rmtree(scratch)
-    scratch.mkdir()
-
-    alone = open_storage(storage.place).split(pack, key)
-    events = run(alone, open_storage(storage.place), world)
-
-    assert list(alone.members) == [key]
-    assert results(events) == results(whole)
-    assert trained(events) == [(key, 2)]
+def test_a_file_uri_is_a_folder(tmp_path):
+    assert open_storage(f"file://{tmp_path}").place == str(tmp_path)
 
 
-def test_splitting_again_keeps_what_was_trained_since(storage, pack, world):
-    key = sorted(pack.members)[0]
-    run(pack, storage, world, stop_after=2)
-    run(storage.split(pack, key), storage, world)
-
-    alone = storage.split(pack, key)
-
-    assert states(storage, alone) == {key: "finished"}
-    assert trained(run(alone, storage, world)) == []
-
-
-def test_pack_that_never_saved_splits_into_packs_that_begin(storage, pack, world):
-    key = sorted(pack.members)[0]
-
-    alone = storage.split(pack, key)
-
-    assert len(trained(run(alone, storage, world))) == 2
-
-
-def test_deleted_checkpoint_is_gone_and_the_results_stay(storage, pack, world):
-    end = ends(run(pack, storage, world))[0]
-
-    storage.delete(end.weights)
-    storage.delete(end.weights)
-
-    with pytest.raises(FileNotFoundError, match="best-"):
-        storage.fetch(end.weights)
-    assert storage.sizes(end.weights) == {}
-    assert storage.fetch(end.predictions).is_file()
-
-
-def test_only_the_last_state_is_kept_while_training(storage, pack, world, tmp_path):
-    run(pack, storage, world, stop_after=2)
-    assert len(list((tmp_path / "runs").rglob("state-*"))) == 1
-
-    run(pack, storage, world)
-    assert list((tmp_path / "runs").rglob("state-*")) == []
-
-
-def test_worker_with_another_dataset_refuses(storage, pack, world):
-    place = Workplace(str(world.folder), "0" * 16, storage.place, threads=1, gpus=0)
-
-    with pytest.raises(SweepError, match="was planned for 0000000000000000"):
-        train(pack, place, lambda _: None)
-
-
-def test_unusable_storage_is_named():
-    with pytest.raises(SweepError, match="--storage nowhere://x"):
-        open_storage("nowhere://x")
-
-
-def test_workers_of_a_pack_share_no_bucket(tmp_path):
+def test_workers_of_a_pack_share_no_bucket():
     with pytest.raises(SweepError, match="a path that every node mounts"):
-        open_storage(f"file://{tmp_path}", workers_per_pack=2)
+        open_storage("s3://bucket/runs", workers_per_pack=2)
 
 
-def test_storage_that_cannot_be_written_is_named(storage, tmp_path):
-    (tmp_path / "runs").write_text("a file in its place")
+def test_a_workspace_of_a_killed_process_is_removed_by_the_next(bucket, scratch):
+    if (pid := os.fork()) == 0:
+        try:
+            storage = open_storage(bucket)
+            storage.write("a/model", "weights")
+            storage.workspace("packs/a/1", {"model": "a/model"})
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    assert list(scratch.rglob("model"))
 
-    with pytest.raises(SweepError, match="cannot be written"):
-        storage.check()
+    storage = open_storage(bucket)
+    folder = storage.workspace("packs/a/2", {"model": "a/model"})
 
-
-def test_manifest_describes_the_pack(storage, pack, world):
-    run(pack, storage, world)
-
-    path = storage.fetch(f"packs/{pack.key}/members.json")
-
-    assert Pack.from_dict(json.loads(path.read_text())).key == pack.key
+    assert list(scratch.rglob("model")) == [folder / "model"]
+    storage.leave("packs/a/2")
+    assert not list(scratch.rglob("model"))

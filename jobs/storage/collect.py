@@ -1,0 +1,143 @@
+"""What of a storage no sweep needs any more, and how much room it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from jobs.storage import Storage
+from jobs.storage.results import finished, settled
+from jobs.storage.saved import PACKS, newest_claim, newest_saved, read_pack
+from tass_core.errors import TrackingError
+from tracking.events import TrialEnded
+from tracking.reader import Snapshot, chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Waste:
+    """Files that nothing needs."""
+
+    name: str
+    """A file or a folder, below the storage."""
+    size: int
+    """Bytes."""
+    why: str
+
+
+@dataclass(slots=True)
+class Survey:
+    """What was found."""
+
+    waste: list[Waste] = field(default_factory=list)
+    aside: list[Waste] = field(default_factory=list)
+    """Packs that this version cannot read; they are left as they are."""
+    kept: int = 0
+    """Bytes of all else."""
+
+
+def survey(storage: Storage, snapshot: Snapshot) -> Survey:
+    """Look for what no sweep needs: old states, dropped weights, what late processes left.
+
+    All that a run of MLflow points at is needed, and so are the results of finished trials, and
+    the newest state of packs that a sweep wants to go on.
+
+    Args:
+        storage: all of it is listed.
+        snapshot: of every dataset, of the tracking store that the storage's sweeps use.
+
+    Raises:
+        TrackingError: a sweep's plan cannot be read, so that nobody knows what it needs.
+        OSError: the storage does not answer.
+    """
+    damaged = next((sweep.damage for sweep in snapshot.sweeps if sweep.damage), None)
+    if damaged is not None:
+        raise TrackingError(damaged)
+    found = Survey()
+    packs: dict[str, dict[str, int]] = {}
+    for name, size in storage.names(PACKS).items():
+        key, _, inner = name.partition("/")
+        packs.setdefault(key, {})[inner] = size
+    needs = _Needs(storage, snapshot)
+    for key, files in sorted(packs.items()):
+        _survey_pack(storage, f"{PACKS}/{key}", files, needs, found)
+    probes = storage.names("probe")
+    if probes:
+        found.waste.append(Waste("probe", sum(probes.values()), "left by a check"))
+    return found
+
+
+def remove(storage: Storage, waste: Collection[Waste]) -> None:
+    """Remove what a survey found.
+
+    Raises:
+        OSError: the storage does not answer.
+    """
+    for item in waste:
+        storage.delete(item.name)
+
+
+class _Needs:
+    """What MLflow and the finished trials point at."""
+
+    def __init__(self, storage: Storage, snapshot: Snapshot) -> None:
+        held = {key: chosen(runs) for key, runs in snapshot.trials.items()}
+        ended = {key for key, run in held.items() if run.state == "finished"}
+        self.open = {key for sweep in snapshot.sweeps for key in sweep.keys - ended}
+        """Keys of the trials that a sweep wants and that have not finished."""
+        checkpoints = [run.checkpoint or "" for runs in snapshot.trials.values() for run in runs]
+        # Whatever stands before it: the storage may have been moved, or be mounted elsewhere.
+        self.files = {f"{PACKS}/{it.rpartition(f'/{PACKS}/')[2]}" for it in checkpoints if it}
+        """Files and folders below the storage that somebody points at."""
+        for key, story in finished(storage, settled(storage)).items():
+            end = story[-1]
+            assert isinstance(end, TrialEnded)
+            self.files.add(str(end.predictions))
+            # Of a trial that MLflow does not hold, nobody has decided what to drop.
+            if end.weights and key not in ended:
+                self.files.add(end.weights)
+
+    def file(self, name: str) -> bool:
+        """Whether somebody points at a file, or at a folder above it."""
+        parts = name.split("/")
+        return any("/".join(parts[:end]) in self.files for end in range(1, len(parts) + 1))
+
+
+def _survey_pack(
+    storage: Storage, folder: str, files: Mapping[str, int], needs: _Needs, found: Survey
+) -> None:
+    """Sort a pack's files into what is needed, what is not, and what cannot be read."""
+    newest, saved = newest_claim(files), newest_saved(files)
+    pack = None
+    if newest is not None:
+        pack = read_pack(storage, f"{folder}/{saved or newest}", saved is not None)
+    if pack is None:
+        found.aside.append(Waste(folder, sum(files.values()), "of another version, or damaged"))
+        return
+    states = pack.states or dict.fromkeys(pack.pack.members, "running")
+    goes_on = any(states[key] == "running" and key in needs.open for key in states)
+    claims = {newest, saved} if goes_on else set()
+    waste = {
+        name: size
+        for name, size in files.items()
+        if name.partition("/")[0] not in claims and not needs.file(f"{folder}/{name}")
+    }
+    found.kept += sum(files.values()) - sum(waste.values())
+    why = "of an earlier process" if goes_on else "of a pack that has ended"
+    found.waste += _together(folder, files, waste, why)
+
+
+def _together(
+    folder: str, files: Mapping[str, int], waste: Mapping[str, int], why: str
+) -> list[Waste]:
+    """Name whole folders where all that is in them goes, and else each file."""
+    if waste.keys() == files.keys():
+        return [Waste(folder, sum(files.values()), why)]
+    found: list[Waste] = []
+    for claim in sorted({name.partition("/")[0] for name in waste}):
+        inside = {name for name in files if name.startswith(f"{claim}/")}
+        gone = {name: size for name, size in waste.items() if name in inside}
+        if gone.keys() == inside:
+            found.append(Waste(f"{folder}/{claim}", sum(gone.values()), why))
+        else:
+            found += [Waste(f"{folder}/{name}", size, why) for name, size in sorted(gone.items())]
+    return found
