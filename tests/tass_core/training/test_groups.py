@@ -186,7 +186,7 @@ class Normalised(nn.Module):
 
     def forward(self, batch, noise=None):
         output = self.network(batch, noise)
-        return replace(output, logits=self.norm(output.logits))
+        return replace(output, logits=output.logits + self.norm(output.logits))
 
 def build(model, loss, shapes):
     return Normalised(AVST.build(model, loss, shapes), shapes.answers)
