@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import click
 from rich.console import Console
@@ -19,7 +20,7 @@ from jobs.planning.preview import Preview, preview
 @click.command(cls=Command)
 @sweep_options
 @format_option
-def plan(request: SweepRequest, output_format: str) -> None:
+def plan(requests: Sequence[SweepRequest], output_format: str) -> None:
     """Show what a sweep would run: variants, seeds, unique trials, packs, time and disk.
 
     SWEEP is a built-in sweep (see --list) or a TOML file.
@@ -28,13 +29,15 @@ def plan(request: SweepRequest, output_format: str) -> None:
     Example:
       tass-cli plan ablations --num-seeds 3
     """
-    found = preview_request(request)
+    found = [preview_request(request) for request in requests]
     if output_format == "json":
-        click.echo(json.dumps(found.to_dict(), indent=2))
+        plans = [plan.to_dict() for plan in found]
+        click.echo(json.dumps({"plans": plans} if len(plans) > 1 else plans[0], indent=2))
         return
-    show(found, results())
-    if request.sharing is not None:
-        results().print(f"  machine       {request.sharing}", highlight=False)
+    for request, planned in zip(requests, found, strict=True):
+        show(planned, results())
+        if request.sharing is not None:
+            results().print(f"  machine       {request.sharing}", highlight=False)
 
 
 def preview_request(request: SweepRequest) -> Preview:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,10 @@ from tracking.connect import resolve_uri
 
 @dataclass(frozen=True, slots=True)
 class SweepRequest:
-    """A sweep as a person asked for it, checked."""
+    """A sweep on one dataset, as a person asked for it, checked."""
 
+    source: str
+    """The sweep's name, or its file."""
     dataset: Dataset
     plan: Plan
     search: Search | None
@@ -162,15 +164,16 @@ _OPTIONS = (
 
 
 def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument SWEEP and all that decides what runs where; pass a ``SweepRequest``.
+    """Add the argument SWEEP and all that decides what runs where; pass
+    a ``SweepRequest`` for each dataset.
 
     SWEEP is the name of a built-in sweep or a TOML file.
     """
 
     @functools.wraps(command)
     def gather(**given: Any) -> Any:
-        request = _request(given)
-        return command(request, **given)
+        requests = _requests(given)
+        return command(requests, **given)
 
     wrapped: Callable[..., Any] = gather
     for add in reversed(_OPTIONS):
@@ -178,8 +181,8 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _request(given: dict[str, Any]) -> SweepRequest:
-    """Take what belongs to a sweep out of the given options, and check it."""
+def _requests(given: dict[str, Any]) -> list[SweepRequest]:
+    """Take what belongs to a sweep out of the given options, and check it on each dataset."""
     take = given.pop
     resources = Resources(
         take("pack_size"),
@@ -189,36 +192,43 @@ def _request(given: dict[str, Any]) -> SweepRequest:
         take("address"),
         parse_fuse(fuse) if (fuse := take("fuse")) is not None else None,
     )
-    sweep = load(take("sweep"))
+    source = take("sweep")
+    sweep = load(source)
     keep = Keep.parse(take("keep"))
     storage = open_storage(take("storage"), resources.workers_per_pack)
     search = take_search(sweep, given)
     default = sweep.seeds or (DEFAULT_SEEDS if search is None else SEARCH_SEEDS)
     seeds = parse_seeds(take("seeds"), take("num_seeds"), default)
-    dataset = resolve_dataset(_folder(sweep, take("data_path")))
     changes = (*take("overrides"), *_epochs(take("epochs")))
-    base = base_config(dataset, changes, sweep.base)
-    plan = _plan(sweep, base, seeds, dataset, take("tables"), search)
+    tables, tracking_uri = take("tables"), resolve_uri(take("tracking_uri"))
     measured = read_bench(bench_path())
-    resources, sharing = share_machine(resources, measured, base, dataset.shapes(base))
-    return SweepRequest(
-        dataset=dataset,
-        plan=plan,
-        search=search,
-        resources=resources,
-        sharing=sharing,
-        storage=storage,
-        keep=keep,
-        checkpoint_every=take("checkpoint_every"),
-        tracking_uri=resolve_uri(take("tracking_uri")),
-    )
+    checkpoint_every, requests = take("checkpoint_every"), []
+    for folder in _folders(sweep, take("data_path")):
+        dataset = resolve_dataset(folder)
+        base = base_config(dataset, changes, sweep.base)
+        shared, sharing = share_machine(resources, measured, base, dataset.shapes(base))
+        requests.append(
+            SweepRequest(
+                source=source,
+                dataset=dataset,
+                plan=_plan(sweep, base, seeds, dataset, tables, search),
+                search=search,
+                resources=shared,
+                sharing=sharing,
+                storage=storage,
+                keep=keep,
+                checkpoint_every=checkpoint_every,
+                tracking_uri=tracking_uri,
+            )
+        )
+    return requests
 
 
-def _folder(sweep: Sweep, given: Path | None) -> Path | None:
-    """Return the dataset's folder: the one that was typed, the document's, the environment's."""
-    if sweep.dataset is not None and not typed("data_path"):
-        return Path(sweep.dataset)
-    return given
+def _folders(sweep: Sweep, given: Path | None) -> Sequence[Path | None]:
+    """Return the datasets' folders: what was typed, the document's, or the environment's."""
+    if sweep.datasets and not typed("data_path"):
+        return [Path(folder) for folder in sweep.datasets]
+    return [given]
 
 
 def _epochs(epochs: int | None) -> tuple[str, ...]:

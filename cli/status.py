@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cli.command import Command
+from cli.command import Command, option
 from cli.options import console, format_option, results, storage_option, tracking_option
 from jobs.storage import open_storage
 from jobs.storage.lease import holder
@@ -20,7 +20,7 @@ from tracking.status import OutboxStatus, SweepStatus, list_sweeps, read_outbox
 
 @click.command(cls=Command)
 @storage_option
-@click.option(
+@option(
     "--resend",
     is_flag=True,
     help="First send again what MLflow refused, once its reason is mended.",

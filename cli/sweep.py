@@ -1,4 +1,4 @@
-"""``tass-cli sweep``: run a sweep and print its tables."""
+"""``tass-cli sweep``: run a sweep and say what it found."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from cli.command import Command, option, refuse_typed
-from cli.display import Display, duration, look
+from cli.display import Display, duration
+from cli.ending import Ending, leave, show
 from cli.options import (
     OUTPUT,
     console,
@@ -22,13 +23,16 @@ from cli.options import (
 )
 from cli.plan import preview_request
 from cli.request import RESOURCES, SweepRequest, sweep_options
+from evidence.beside import beside
+from evidence.claims import ClaimResult, check
 from evidence.results import ResultTable
 from evidence.searches import SearchVerdict, judge_search
 from evidence.tables import collect
 from jobs.driver.run import Begin, Outcome, grid, run_sweep
 from jobs.driver.search import searching
 from jobs.driver.session import Setting
-from reports.render import FORMATS, format_of, render
+from reports.render import FORMATS, OVER_DATASETS, format_of, render
+from reports.render.data import sweep_json
 from reports.render.searches import search_words
 from reports.render.terminal import show_tables
 from tass_core.errors import ReportError, SweepError, TrackingError
@@ -37,7 +41,7 @@ from tracking.schema import SEARCH_TABLE, TABLES
 from tracking.writer import attach_text
 
 HOUR = 3600.0
-DECLINED, INTERRUPTED = 3, 130
+DECLINED = 3
 
 
 @click.command(cls=Command)
@@ -63,14 +67,14 @@ DECLINED, INTERRUPTED = 3, 130
 @option("--yes", is_flag=True, group=OUTPUT, help="Do not ask when the plan exceeds an hour.")
 @format_option
 def sweep(
-    request: SweepRequest,
+    requests: Sequence[SweepRequest],
     max_failures: int,
     output: Path | None,
     force: bool,
     yes: bool,
     output_format: str,
 ) -> None:
-    """Train what a sweep wants and MLflow does not hold, then print its tables.
+    """Train what a sweep wants and MLflow does not hold, then say what was found.
 
     SWEEP is a built-in sweep (see --list) or a TOML file. Running the same command again goes on
     where it stopped. Exit codes: 0 done, 1 trials failed or MLflow is behind, 2 a mistake, 3 you
@@ -86,7 +90,30 @@ def sweep(
     else:
         refuse_existing([output], force)
     table_format = format_of(output, None, FORMATS)
-    _ask(request, yes)
+    if not yes:
+        _ask(requests)
+    endings: list[Ending] = []
+    for request in requests:
+        endings.append(_run(request, max_failures))
+        if output_format == "text":
+            show(endings[-1], request.source)
+        if endings[-1].outcome.interrupted:
+            break
+    tables = [table for ending in endings for table in ending.tables]
+    joined = beside(tables)
+    if output_format == "json":
+        sweeps = [(ending.to_dict(), ending.claims) for ending in endings]
+        click.echo(sweep_json(sweeps, tables), nl=False)
+    elif joined:
+        show_tables(joined, results())
+    if output is not None:
+        both = [*joined, *tables] if table_format in OVER_DATASETS else tables
+        write_text(output, render(both, table_format))
+    leave(endings)
+
+
+def _run(request: SweepRequest, max_failures: int) -> Ending:
+    """Run a sweep on one dataset."""
     setting = Setting(
         dataset=request.dataset,
         storage=request.storage,
@@ -104,16 +131,11 @@ def sweep(
         if request.search is not None:
             begin = searching(request.plan, request.search, request.tracking_uri)
         outcome = run_sweep(request.plan, begin, setting, display)
-    tables = _tables(request, outcome)
-    if output_format == "json":
-        click.echo(render(tables, "json"), nl=False)
-    elif tables:
-        show_tables(tables, results())
-    if output is not None:
-        write_text(output, render(tables, table_format))
+    tables, claims = _results(request, outcome)
+    verdict = None
     if request.search is not None and outcome.behind is None and not outcome.interrupted:
-        console.print(_verdict(request, tables), highlight=False)
-    _close(request, outcome)
+        verdict = _verdict(request, tables)
+    return Ending(request, outcome, tables, claims, verdict)
 
 
 def _verdict(request: SweepRequest, tables: Sequence[ResultTable]) -> str:
@@ -123,62 +145,32 @@ def _verdict(request: SweepRequest, tables: Sequence[ResultTable]) -> str:
     return search_words(judge_search(own[0]) if own else SearchVerdict((), fresh))
 
 
-def _ask(request: SweepRequest, yes: bool) -> None:
+def _ask(requests: Sequence[SweepRequest]) -> None:
     """Ask before a sweep that will take more than an hour."""
-    if yes:
+    times = [preview_request(request).time for request in requests]
+    seconds = sum(time.seconds for time in times if time is not None)
+    if seconds <= HOUR:
         return
-    time = preview_request(request).time
-    if time is None or time.seconds <= HOUR:
-        return
-    question = f"This sweep takes about {duration(time.seconds)}. Start it?"
     if not sys.stdin.isatty():
-        raise SweepError(f"this sweep takes about {duration(time.seconds)}; give --yes to start it")
-    if not click.confirm(question, err=True):
+        raise SweepError(f"this sweep takes about {duration(seconds)}; give --yes to start it")
+    if not click.confirm(f"This sweep takes about {duration(seconds)}. Start it?", err=True):
         console.print("Not started.")
         sys.exit(DECLINED)
 
 
-def _tables(request: SweepRequest, outcome: Outcome) -> list[ResultTable]:
-    """Return the sweep's tables from MLflow, and leave them with its run."""
+def _results(
+    request: SweepRequest, outcome: Outcome
+) -> tuple[Sequence[ResultTable], Sequence[ClaimResult]]:
+    """Return the sweep's tables and decidable claims from MLflow; leave the tables with its run."""
     if outcome.sweep_run is None or outcome.interrupted or not request.plan.tables:
-        return []
+        return (), ()
     try:
-        tables = collect(Reader(request.tracking_uri).snapshot(), sweep=outcome.sweep_run)
+        snapshot = Reader(request.tracking_uri).snapshot()
+        tables = collect(snapshot, sweep=outcome.sweep_run)
+        claims = check(snapshot, sweep=outcome.sweep_run).results
         text = render(tables, "md")
     except (ReportError, TrackingError) as error:
-        console.print(f"The tables cannot be rendered: {error}", highlight=False)
-        return []
+        click.echo(f"The tables cannot be rendered: {error}", err=True)
+        return (), ()
     attach_text(request.tracking_uri, outcome.sweep_run, TABLES, text)
-    return tables
-
-
-def _close(request: SweepRequest, outcome: Outcome) -> None:
-    """Say how the sweep ended, and end with the exit code that says the same."""
-    pruned = f", {outcome.pruned} pruned" if outcome.pruned else ""
-    console.print(
-        f"Sweep {request.plan.sweep} {outcome.status} in {duration(outcome.seconds)}: "
-        f"{outcome.trained} trained, {outcome.held} held already{pruned}, "
-        f"{len(outcome.failed)} failed. {look(request.tracking_uri)}",
-        highlight=False,
-    )
-    for name, reason in outcome.failed.items():
-        console.print(f"  failed: {name}: {reason}", highlight=False, soft_wrap=True)
-    for name in outcome.lacking:
-        console.print(f"  never ended: {name}", highlight=False, soft_wrap=True)
-    if outcome.behind is not None:
-        console.print(
-            f"MLflow is behind ({outcome.behind}). Everything is in the outbox; run the same "
-            "command when the store is back.",
-            highlight=False,
-        )
-    if outcome.status == "failed" and outcome.log is not None:
-        console.print(f"Ray's log: {outcome.log}", highlight=False, soft_wrap=True)
-    if outcome.interrupted:
-        console.print(
-            f"Stopped. {outcome.missing} trials are missing; run the same command to go on from "
-            "their last epoch.",
-            highlight=False,
-        )
-        sys.exit(INTERRUPTED)
-    if outcome.status == "failed" or outcome.behind is not None:
-        sys.exit(1)
+    return tables, [it for it in claims if any(found.estimate for found in it.contrasts)]

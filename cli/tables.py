@@ -18,8 +18,10 @@ from cli.options import (
     tracking_option,
     write_text,
 )
+from evidence.beside import beside
+from evidence.selection import on_every_dataset
 from evidence.tables import collect
-from reports.render import FORMATS, format_of, render
+from reports.render import FORMATS, OVER_DATASETS, format_of, render
 from reports.render.terminal import show_tables
 from tracking.reader import Reader
 
@@ -70,7 +72,15 @@ def tables(
         refuse_typed("it is about --output, which is not given", "force")
     output_format = format_of(output, output_format, FORMATS)
     names = [name.strip() for name in wanted.split(",") if name.strip()]
-    found = collect(Reader(tracking_uri).snapshot(), tables=names, sweep=sweep, margin=margin)
+    snapshot = Reader(tracking_uri).snapshot()
+    sweeps = on_every_dataset(snapshot, sweep) if sweep else [None]
+    found = [
+        table
+        for one in sweeps
+        for table in collect(snapshot, tables=names, sweep=one, margin=margin)
+    ]
+    if output_format in OVER_DATASETS:
+        found = [*beside(found), *found]
     if output is None:
         if output_format == "rich":
             show_tables(found, results())

@@ -77,6 +77,26 @@ def choose(snapshot: Snapshot, *, sweep: str | None = None) -> list[Chosen]:
     return [newest[key] for key in (*known, *sorted(newest.keys() - set(known)))]
 
 
+def on_every_dataset(snapshot: Snapshot, name: str) -> list[str]:
+    """Return the run ids of a sweep on each of its datasets, the earliest first.
+
+    Args:
+        snapshot: what a tracking store holds.
+        name: run id of one sweep, which then is the only one, or a sweep's name.
+
+    Raises:
+        TrackingError: there is no such sweep.
+    """
+    first = snapshot.sweep(name)
+    if first.name != name or len(planned_document(first.plan).datasets) < 2:
+        return [first.run_id]
+    newest: dict[str, SweepRun] = {}
+    for found in snapshot.sweeps:
+        if found.name == name and not found.damage:
+            newest.setdefault(found.fingerprint, found)
+    return [found.run_id for found in sorted(newest.values(), key=lambda found: found.started)]
+
+
 def documented(chosen: Chosen) -> Table:
     """Return a table as its sweep's document has it; without rows where none describes it."""
     for table in (*chosen.document.tables, GROUNDING):

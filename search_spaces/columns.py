@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 
@@ -37,7 +37,11 @@ class Column:
 
 class _Columns(dict[str, Column]):
     def __missing__(self, key: str) -> Column:
-        """Return an unknown column: an MLflow metric under its own name."""
+        """Return a dataset's own column, such as ``music-avqa: all``; any other unknown key is
+        an MLflow metric under its own name."""
+        dataset, _, plain = key.rpartition(": ")
+        if dataset:
+            return replace(self[plain], key=key, group=dataset, name=self[plain].label)
         return Column(key, "", key, key)
 
 

@@ -17,7 +17,7 @@ def describe(sweep: Sweep) -> dict[str, Any]:
         purpose=sweep.purpose,
         base=dict(sweep.base),
         seeds=list(sweep.seeds),
-        dataset=sweep.dataset,
+        dataset=list(sweep.datasets),
         budget=sweep.budget,
         margin=None if sweep.margin == MARGIN else sweep.margin,
         tables={table.key: _table(table) for table in expand(sweep).tables},

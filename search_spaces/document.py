@@ -109,6 +109,8 @@ class Ablation:
     columns: tuple[str, ...]
     design: Design
     components: tuple[Component, ...]
+    fraction: int = 1
+    """Of a factorial one row in so many, chosen such that effects mix as little as they can."""
     set: Settings = dataclasses.field(default_factory=dict)
     """What all its rows change in the base config."""
 
@@ -237,14 +239,18 @@ class Sweep:
     slips: tuple[Slip, ...] = ()
     base: Settings = dataclasses.field(default_factory=dict)
     """What it changes in the paper's config, after the dataset's own settings."""
+    systems: Mapping[str, Settings] = dataclasses.field(default_factory=dict)
+    """What every row of a system sets, before its own settings: such as its own recipe."""
     seeds: tuple[int, ...] = ()
     """Empty: what the command says, or its default."""
-    dataset: str | None = None
-    """A folder, as ``--data`` takes it."""
+    datasets: tuple[str, ...] = ()
+    """Folders, as ``--data`` takes them: the sweep is run on each of them."""
     budget: int | None = None
     """Trials of a search."""
     margin: float = MARGIN
     """Differences below it are not worth naming, in points of accuracy."""
+    text: str = dataclasses.field(default="", compare=False, repr=False)
+    """The document as it was written."""
 
     @property
     def enumerates(self) -> bool:

@@ -16,14 +16,17 @@ from search_spaces.document import (
     Knob,
     Row,
     Scalar,
+    Settings,
     Sweep,
     Table,
 )
+from search_spaces.fractions import fraction
 from tass_core.errors import ConfigError
 
 
 def expand(sweep: Sweep, segments: int | None = None) -> Sweep:
-    """Return the sweep with every grid and ablation written out as a table.
+    """Return the sweep with every grid and ablation written out as a table, and every row with
+    what its system sets.
 
     Args:
         sweep: the sweep.
@@ -33,15 +36,17 @@ def expand(sweep: Sweep, segments: int | None = None) -> Sweep:
     Raises:
         ConfigError: no value of a knob or an axis divides the segments.
     """
+    tables = (
+        *sweep.tables,
+        *(_grid_table(grid, segments) for grid in sweep.grids),
+        *(_ablation_table(ablation) for ablation in sweep.ablations),
+    )
     return replace(
         sweep,
-        tables=(
-            *sweep.tables,
-            *(_grid_table(grid, segments) for grid in sweep.grids),
-            *(_ablation_table(ablation) for ablation in sweep.ablations),
-        ),
+        tables=tuple(_with_systems(table, sweep.systems) for table in tables),
         grids=(),
         ablations=(),
+        systems={},
         space=tuple(_fit(knob, segments) for knob in sweep.space),
     )
 
@@ -123,6 +128,18 @@ def _fitting(part: Choice | Axis, segments: int | None) -> tuple[Scalar, ...]:
     return found
 
 
+def _with_systems(table: Table, systems: Mapping[str, Settings]) -> Table:
+    rows = (
+        row if row.set is None else replace(row, set=_completed(row.set, systems))
+        for row in table.rows
+    )
+    return replace(table, rows=tuple(rows)) if systems else table
+
+
+def _completed(changes: Settings, systems: Mapping[str, Settings]) -> Settings:
+    return {**systems.get(str(changes.get("system")), {}), **changes}
+
+
 def _grid_table(grid: Grid, segments: int | None) -> Table:
     choices = [[(axis, value) for value in _fitting(axis, segments)] for axis in grid.axes]
     rows = tuple(
@@ -150,7 +167,7 @@ def _combinations(ablation: Ablation) -> Iterator[tuple[str, Collection[str]]]:
     parts = ablation.components
     names = [part.name for part in parts]
     if ablation.design == "factorial":
-        for switches in itertools.product((True, False), repeat=len(parts)):
+        for switches in fraction(len(parts), ablation.fraction):
             kept = [name for name, on in zip(names, switches, strict=True) if on]
             if _standing(parts, kept) == kept:
                 yield " + ".join(kept) or "none", kept

@@ -18,6 +18,7 @@ from search_spaces.parse import (
     parse_margin,
     parse_slips,
     parse_space,
+    parse_systems,
     parse_table,
 )
 from search_spaces.section import Section, show
@@ -46,12 +47,14 @@ def load(source: str | Path) -> Sweep:
             f"sweep '{source}' is not one of {', '.join(BUILT_IN)}, nor a file that ends in .toml"
             f"{nearest(str(source), BUILT_IN)}"
         )
-    sweep = parse_sweep(str(source), _read(path, str(source)), path.stem)
-    for table in expand(sweep).tables:
-        if table.key in PAPER and table not in paper_tables():
+    sweep = _parse_file(path, str(source), path.stem)
+    own = [table.key for table in sweep.tables if table not in paper_tables()]
+    own += [grid.key for grid in sweep.grids] + [part.key for part in sweep.ablations]
+    for key in own:
+        if key in PAPER:
             raise ConfigError(
-                f"{source}: the paper has a table with the key '{table.key}'; give yours another, "
-                f'or fill the paper\'s with paper = ["{table.key}"]'
+                f"{source}: the paper has a table with the key '{key}'; give yours another, or "
+                f'fill the paper\'s with paper = ["{key}"]'
             )
     return sweep
 
@@ -64,7 +67,7 @@ def document_text(name: str | None = None) -> str:
 
 @cache
 def _built_in(name: str) -> Sweep:
-    return parse_sweep(*_packaged(f"sweeps/{name}.toml"), name)
+    return _parse_file(_HERE / "sweeps" / f"{name}.toml", f"sweeps/{name}.toml", name)
 
 
 @cache
@@ -106,6 +109,7 @@ def parse_sweep(file: str, data: Mapping[str, Any], name: str) -> Sweep:
         raise top.error("name", f"{show(name)} may hold letters, digits, '-', '_' and '.' only")
     paper = [top.one_of("paper", key, PAPER) for key in top.texts("paper")]
     base, epochs = top.settings("base"), top.whole("epochs", 1)
+    systems = parse_systems(top.section("systems"))
     top.system = str(base.get("system", top.system))
     sweep = Sweep(
         name=name,
@@ -117,9 +121,14 @@ def parse_sweep(file: str, data: Mapping[str, Any], name: str) -> Sweep:
         grids=tuple(parse_grid(*item) for item in top.section("grids").sections()),
         ablations=tuple(parse_ablation(*item) for item in top.section("ablations").sections()),
         space=parse_space(top.section("space")),
-        base={**base, **({} if epochs is None else {"optimiser.epochs": epochs})},
+        base={
+            **systems.get(str(base.get("system", DEFAULT_SYSTEM)), {}),
+            **base,
+            **({} if epochs is None else {"optimiser.epochs": epochs}),
+        },
+        systems=systems,
         seeds=top.wholes("seeds", 0),
-        dataset=top.text("dataset", "") or None,
+        datasets=top.texts("dataset", single=True),
         budget=top.whole("budget", 1),
         margin=parse_margin(top, MARGIN),
     )
@@ -148,14 +157,20 @@ def _tables(top: Section) -> Iterator[tuple[str, Section]]:
         yield key, section
 
 
+def _parse_file(path: Path, file: str, name: str) -> Sweep:
+    text, data = _read(path, file)
+    return replace(parse_sweep(file, data, name), text=text)
+
+
 def _packaged(path: str) -> tuple[str, dict[str, Any]]:
-    return path, _read(_HERE / path, path)
+    return path, _read(_HERE / path, path)[1]
 
 
-def _read(path: Path, name: str) -> dict[str, Any]:
-    """Return a TOML file's content; ``name`` stands for it in messages."""
+def _read(path: Path, name: str) -> tuple[str, dict[str, Any]]:
+    """Return a TOML file's text and content; ``name`` stands for it in messages."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:

@@ -29,16 +29,32 @@ from search_spaces.document import (
     Table,
     TestFile,
 )
+from search_spaces.fractions import fractions
 from search_spaces.section import Section, show
 from tass_core.config import known_fields
 from tass_core.errors import nearest
 
 AVERAGES = ("a_avg", "v_avg", "av_avg", "all")
 """Columns of grids and ablations that name none."""
+MOST_ROWS = 1024
+"""Rows of a factorial beyond which somebody made a mistake."""
 PUBLISHED_ONLY = "published only"
 """What stands for the settings of a row that is printed and never trained."""
 NO_NUMBER = "-"
 """What stands where a row has no published number."""
+
+
+def parse_systems(section: Section) -> Mapping[str, Settings]:
+    """Return what every row of a system sets, by the system's name."""
+    found = {}
+    for name in section.names():
+        section.as_value(name, "system", name)
+        given = section.take(name)
+        if isinstance(given, dict) and "system" in given:
+            raise section.error(name, f"'system' is {name} already; leave it out")
+        given = {"system": name, **given} if isinstance(given, dict) else given
+        found[name] = section.as_settings(name, given)
+    return found
 
 
 def parse_table(key: str, section: Section) -> Table:
@@ -106,8 +122,22 @@ def parse_ablation(key: str, section: Section) -> Ablation:
         columns=_columns(section, AVERAGES),
         design=section.word("design", get_args(Design)) or "leave-one-out",
         components=tuple(components.values()),
+        fraction=section.whole("fraction", 1) or 1,
         set=section.settings("set"),
     )
+    if ablation.design == "factorial" and 2 ** len(components) > MOST_ROWS:
+        raise section.error(
+            "components", f"a factorial of {len(components)} has too many rows; take fewer"
+        )
+    if ablation.fraction > 1 and ablation.design != "factorial":
+        raise section.error("fraction", f"only a factorial has one, not '{ablation.design}'")
+    if ablation.fraction not in fractions(len(components)):
+        allowed = ", ".join(map(str, fractions(len(components))))
+        raise section.error(
+            "fraction",
+            f"{ablation.fraction} leaves too few rows to tell {len(components)} components apart, "
+            f"or is no power of 2; allowed: {allowed}",
+        )
     section.end()
     return ablation
 

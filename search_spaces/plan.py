@@ -116,6 +116,7 @@ class Plan:
         return {
             "sweep": self.sweep,
             "document": describe(self.document),
+            "text": self.document.text,
             "dataset": dict(self.dataset),
             "base": self.base.flat(),
             "seeds": list(self.seeds),

@@ -88,7 +88,9 @@ def connect(uri: str) -> MlflowClient:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         with _setting_up(sqlite_path(uri)):
-            client = MlflowClient(uri)
+            # MLflow keeps one connection for each URI: a relative path would go on to mean the
+            # database of the folder in which this process first asked.
+            client = MlflowClient(store_name(uri) if sqlite_path(uri) else uri)
             ping(client)
         return client
     except (MlflowException, RequestException, OSError) as error:

@@ -73,6 +73,8 @@ PLAN = "plan.json"
 SEARCH_TABLE = "search-"
 """Beginning of the key of a search's own table in its plan: the grid's of its name stays free."""
 PREDICTIONS = "predictions/test.parquet"
+DOCUMENT = "sweep.toml"
+"""A sweep's document, as it was written."""
 TABLES = "tables.md"
 
 ENDS: Mapping[str, str] = {"finished": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}

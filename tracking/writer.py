@@ -153,6 +153,8 @@ class Writer:
             run_id = self._create(origin, event.name, event.at, tags)
         self._runs[event.sweep] = run_id
         self._client.log_dict(run_id, dict(event.plan), schema.PLAN)
+        if event.plan.get("text"):
+            self._client.log_text(run_id, event.plan["text"], schema.DOCUMENT)
         self._set_tags(run_id, event.tags)
         self._client.update_run(run_id, status="RUNNING")
 

@@ -52,6 +52,11 @@ def format_of(
     return asked or meant or next(iter(formats))
 
 
+OVER_DATASETS = ("rich", "md", "latex")
+"""Formats in which a sweep's tables on several datasets also stand side by side; the others name
+each cell's runs, which belong to one dataset."""
+
+
 def render(tables: Sequence[ResultTable], output_format: str) -> str:
     """Return the tables as one document.
 

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evidence.claims import ClaimResult, ClaimsReport, ContrastResult
@@ -29,6 +29,24 @@ def tables_json(tables: Sequence[ResultTable]) -> str:
     """Return all tables as one JSON document."""
     found = [_table(table) for table in tables]
     return _dump({"format": FORMAT, "kind": "tables", "tables": found})
+
+
+def sweep_json(
+    sweeps: Sequence[tuple[Mapping[str, Any], Sequence[ClaimResult]]],
+    tables: Sequence[ResultTable],
+) -> str:
+    """Return how a sweep ended on each dataset, with its verdicts and tables, as one document."""
+    return _dump(
+        {
+            "format": FORMAT,
+            "kind": "sweep",
+            "sweeps": [
+                {**ended, "claims": [_claim(result) for result in claims]}
+                for ended, claims in sweeps
+            ],
+            "tables": [_table(table) for table in tables],
+        }
+    )
 
 
 def claims_json(report: ClaimsReport) -> str:

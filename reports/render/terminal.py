@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import get_args
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,9 +13,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from evidence.claims import ClaimsReport
+from evidence.claims import ClaimResult, ClaimsReport
 from evidence.ranking import Ranking
 from evidence.results import Cell, ResultTable
+from evidence.summary import Standing, differences
 from reports.render import words
 from search_spaces.columns import COLUMNS
 
@@ -53,6 +55,37 @@ def show_tables(tables: Sequence[ResultTable], console: Console) -> None:
         if lines:
             console.print(_comparisons(lines))
         console.print()
+
+
+def show_summary(
+    tables: Sequence[ResultTable], claims: Sequence[ClaimResult], console: Console
+) -> None:
+    """Print what tables and claims say in short: what stands apart, and what does not."""
+    found = differences(tables)
+    standing = {it: [one for one in found if one.standing == it] for it in get_args(Standing)}
+    if found:
+        console.print(Text(f"What was found ({tables[0].origin})", style="bold"))
+        for item in standing["apart"]:
+            console.print(Text(f"  {words.difference(item)}"))
+        if not standing["apart"]:
+            console.print("  No row stands apart from the row it is compared to.")
+    for kind, heading in (
+        ("equal", f"What is equal within {found[0].margin:g} points" if found else ""),
+        ("open", "What was not told apart"),
+    ):
+        if standing[kind]:
+            console.print(Text(heading, style="bold"))
+            console.print(Text(f"  {words.rows_by_table(standing[kind])}"))
+    holes = sum(len(table.holes) for table in tables)
+    if holes:
+        console.print(Text(f"{holes} holes: trials that the tables lack", style="yellow"))
+    if claims:
+        console.print(Text("Claims", style="bold"))
+        for verdict in _VERDICTS:
+            keys = [result.claim.key for result in claims if result.decision == verdict]
+            if keys:
+                line = Text(f"  {verdict} ", style=_VERDICTS[verdict])
+                console.print(line.append(f"({len(keys)}): {', '.join(keys)}", style="default"))
 
 
 def show_claims(report: ClaimsReport, console: Console) -> None:

@@ -10,6 +10,7 @@ from evidence.estimates import FIRST, LEVEL, Estimate, Interval
 from evidence.power import detectable, floor
 from evidence.results import Cell, ResultRow, ResultTable
 from evidence.rows import Hole
+from evidence.summary import Difference
 from evidence.verdicts import read
 from search_spaces.columns import COLUMNS
 
@@ -284,6 +285,23 @@ def claims_notes(report: ClaimsReport) -> list[str]:
         lines.append("A/A check: takes six seeds, to split a row's in two halves of three.")
     remarks = [result.claim.remark for result in report.results if result.claim.remark]
     return [*lines, *dict.fromkeys(remarks)]
+
+
+def difference(found: Difference) -> str:
+    """Return a row's difference to its reference in words."""
+    where = "" if found.column == "all" else f", {COLUMNS[found.column].label}"
+    return (
+        f"{heading(found.table)}{where}: {found.row} {signed(found.estimate.mean)} "
+        f"{bounds(found.estimate.interval)} against {found.reference}"
+    )
+
+
+def rows_by_table(found: Sequence[Difference]) -> str:
+    """Return the rows of each table, such as ``Table 5: τ = 0.005, τ = 0.030``."""
+    tables: dict[str, list[str]] = {}
+    for item in found:
+        tables.setdefault(heading(item.table), []).append(item.row)
+    return "; ".join(f"{table}: {', '.join(rows)}" for table, rows in tables.items())
 
 
 SLIP_HEADER = ("Where", "What", "Printed", "Tables give")

@@ -1,8 +1,10 @@
 """A sweep of one's own: written, planned, run, and read back from the tracking store alone."""
 
 import json
+from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from search_spaces.document import Range
 from search_spaces.load import BUILT_IN, load
@@ -63,11 +65,30 @@ def test_claim_of_the_document_is_judged_beside_the_papers(mine):
     assert contrast["published"] is None
 
 
-@pytest.mark.parametrize("output_format", ["md", "html", "tex"])
+@pytest.mark.parametrize("output_format", ["md", "txt", "json"])
 def test_claim_without_published_numbers_is_shown_in_every_format(mine, output_format):
     mine("claims", "--output", f"claims.{output_format}")
 
     assert "high over low" in (mine.folder / f"claims.{output_format}").read_text()
+
+
+def test_table_of_one_sweep_is_found_by_its_file_and_by_its_name(mine):
+    (mine.folder / "my.toml").write_text(MINE)
+
+    for source in ("my", "my.toml"):
+        tables = json.loads(mine("tables", source, "--format", "json")[0])["tables"]
+        assert tables[0]["key"] == "mine"
+    assert (
+        mine("best", "my.toml", "--format", "json")[0] == mine("best", "my", "--format", "json")[0]
+    )
+
+
+def test_document_is_kept_with_its_run_as_it_was_written(mine):
+    client = MlflowClient(f"sqlite:///{mine.folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("tass/tiny")
+    (run, *_) = client.search_runs([experiment.experiment_id], "tags.`tass.sweep` = 'my'")
+
+    assert Path(client.download_artifacts(run.info.run_id, "sweep.toml")).read_text() == MINE
 
 
 def test_what_the_command_says_goes_before_what_the_document_says(shell):

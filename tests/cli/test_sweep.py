@@ -7,10 +7,13 @@ import json
 import pytest
 
 
-def test_first_run_trains_everything_and_prints_the_tables(swept):
+def test_first_run_trains_everything_and_says_in_short_what_was_found(swept):
     assert "16 trained, 0 held already, 0 failed" in swept.err
-    assert "Table 5" in swept.out
-    assert "Table 6" in swept.out
+    assert "What was not told apart" in swept.out
+    assert "Table 5: τ = 0.000" in swept.out
+    assert "undecided (" in swept.out
+    assert "Next: tass-cli tables ablations" in swept.out
+    assert len(swept.out.splitlines()) < 25
 
 
 def test_sweep_and_trials_record_their_environment(swept):
@@ -51,8 +54,14 @@ def test_plain_lines_without_a_terminal_name_each_trial(swept):
 def test_json_goes_to_standard_output_alone(own):
     out, _ = own.sweep("ordering", "--format", "json")
 
-    assert "Table 6" not in out
-    json.loads(out)
+    found = json.loads(out)
+    assert (found["kind"], found["tables"][0]["key"]) == ("sweep", "table6")
+    (ended,) = found["sweeps"]
+    assert ended["status"] == "finished"
+    assert ended["trials"] == {"trained": 0, "held": 8, "pruned": 0, "failed": 0, "missing": 0}
+    assert ended["run_id"] == found["tables"][0]["sweep_run"]
+    assert ended["failures"] == {}
+    assert {claim["verdict"] for claim in ended["claims"]} == {"undecided"}
 
 
 def test_tables_are_written_where_asked_and_never_over_a_file(own):
@@ -75,7 +84,7 @@ def test_diverging_trial_ends_with_exit_code_1_and_is_named(own):
     assert "0 trained, 0 held already, 4 failed" in err
     assert "failed: TASS · seed 0: the training loss was not finite" in err
     assert "Ray's log: " in err
-    assert "not finite" in out
+    assert "holes" in out
 
 
 @pytest.mark.parametrize(

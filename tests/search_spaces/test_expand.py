@@ -1,11 +1,13 @@
 """Grids, ablations and spaces, written out for a dataset."""
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search_spaces import fractions
 from search_spaces.document import Ablation, Axis, Choice, Component, Grid, Sweep
 from search_spaces.expand import active, expand, narrow
 from search_spaces.load import BUILT_IN, load
@@ -25,6 +27,42 @@ def ablation(design, *components):
 
 def part(name, field, needs=()):
     return Component(name, {field: True}, {field: False}, needs)
+
+
+@pytest.mark.parametrize(
+    ("count", "fraction", "resolution"),
+    [(3, 2, 3), (4, 2, 4), (5, 2, 5), (5, 4, 3), (6, 4, 4), (7, 16, 3), (8, 4, 5)],
+)
+def test_fraction_tells_as_many_effects_apart_as_the_textbooks(count, fraction, resolution):
+    """Box, Hunter and Hunter, Statistics for Experimenters, table 6.22: products of columns of
+    fewer factors than the resolution are never constant, some product of that many is."""
+    rows = [[1 if on else -1 for on in row] for row in fractions.fraction(count, fraction)]
+
+    assert len(rows) == 2**count // fraction
+    assert rows[0] == [1] * count
+    constant = [
+        size
+        for size in range(1, count + 1)
+        for chosen in itertools.combinations(range(count), size)
+        if abs(sum(math.prod(row[place] for place in chosen) for row in rows)) == len(rows)
+    ]
+    assert min(constant) == resolution
+
+
+def test_fraction_of_an_ablation_leaves_out_what_cannot_stand():
+    components = (TSG, AWARE, MATCH, JTG)
+    sweep = Sweep(
+        "s", "", ablations=(Ablation("a", "A", ("all",), "factorial", components, fraction=2),)
+    )
+    (table,) = expand(sweep).tables
+
+    assert [row.name for row in table.rows] == [
+        *("TSG+ + T-A + L_s + JTG", "TSG+ + T-A", "TSG+ + L_s", "TSG+ + JTG", "none"),
+    ]
+
+
+def test_fraction_that_mixes_main_effects_is_not_allowed():
+    assert [fractions.fractions(count) for count in (1, 2, 3, 5)] == [(1,), (1,), (1, 2), (1, 2, 4)]
 
 
 TSG = part("TSG+", "model.spatial_grounding")

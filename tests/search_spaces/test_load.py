@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from search_spaces.describe import describe
 from search_spaces.document import Range
 from search_spaces.expand import expand
-from search_spaces.load import BUILT_IN, load, parse_sweep
+from search_spaces.load import BUILT_IN, document_text, load, parse_sweep
 from tass_core.errors import ConfigError
 from tests import ROOT
 
@@ -27,6 +27,9 @@ budget = 40
 base = { model.width = 64 }
 paper = ["table2"]
 
+[systems.avst]
+model.heads = 2
+
 [tables.mine]
 title = "My rows"
 columns = ["v_loc", "all"]
@@ -36,6 +39,7 @@ reference = "as it is"
 "as it is" = {}
 "τ above" = { model.tau = 0.03, loss.match = false }
 "theirs" = "published only"
+"rival" = { system = "avst", model.dropout = 0.2 }
 
 [tables.mine.published.updated]
 "as it is" = [79.51, 74.98]
@@ -86,17 +90,59 @@ def test_a_document_may_hold_all_of_it():
 
     assert [table.key for table in expand(sweep).tables] == ["table2", "mine", "both", "parts"]
     assert sweep.seeds == (0, 1, 2)
-    assert (sweep.dataset, sweep.budget) == ("data/mine", 40)
+    assert (sweep.datasets, sweep.budget) == (("data/mine",), 40)
     assert sweep.base == {"model.width": 64, "optimiser.epochs": 5}
 
 
 def test_rows_bring_what_they_set_and_what_was_published():
     mine = read(MINE).tables[1]
 
-    assert [row.set for row in mine.rows] == [{}, {"model.tau": 0.03, "loss.match": False}, None]
-    assert [row.test_file for row in mine.rows] == ["updated", None, "unknown"]
+    assert [row.set for row in mine.rows] == [
+        {},
+        {"model.tau": 0.03, "loss.match": False},
+        None,
+        {"system": "avst", "model.dropout": 0.2},
+    ]
+    assert [row.test_file for row in mine.rows] == ["updated", None, "unknown", None]
     assert dict(mine.rows[2].published) == {"all": 70.0}
     assert mine.note == "On an unknown test file: theirs. theirs: Read off a figure."
+
+
+def test_rows_of_a_system_begin_with_what_the_document_says_of_it():
+    mine = expand(read(MINE)).tables[1]
+
+    assert mine.rows[3].set == {"system": "avst", "model.heads": 2, "model.dropout": 0.2}
+    assert mine.rows[0].set == {}
+
+
+def test_base_of_a_system_begins_with_what_the_document_says_of_it():
+    text = """
+        epochs = 5
+        base = { system = "avst", model.width = 64 }
+        systems.avst = { model.heads = 2, model.width = 32 }
+        paper = ["table1"]
+    """
+
+    assert read(text).base == {
+        "system": "avst",
+        "model.heads": 2,
+        "model.width": 64,
+        "optimiser.epochs": 5,
+    }
+
+
+def test_document_may_name_several_datasets():
+    sweep = read(MINE.replace('"data/mine"', '["data/a", "data/b"]'))
+
+    assert sweep.datasets == ("data/a", "data/b")
+    assert describe(sweep)["dataset"] == ["data/a", "data/b"]
+
+
+def test_a_sweep_knows_the_text_it_came_from(tmp_path):
+    (tmp_path / "my.toml").write_text(MINE)
+
+    assert load(tmp_path / "my.toml").text == MINE
+    assert load("tau").text == document_text("tau")
 
 
 def test_claims_weigh_the_means_of_their_rows():
@@ -241,7 +287,7 @@ BAD = [
     ("epochs = 5", "epochs = true", "epochs: true is not a whole number of at least 1"),
     ("epochs = 5", "epochs = 0", "epochs: 0 is not a whole number of at least 1"),
     ("budget = 40", 'budget = "40"', 'budget: "40" is not a whole number'),
-    ('dataset = "data/mine"', "dataset = 5", "dataset: 5 is not a text"),
+    ('dataset = "data/mine"', "dataset = 5", "dataset: 5 is not a list"),
     ('dataset = "data/mine"', 'dataset = ""', "dataset: the text is empty"),
     ("base = {", 'name = "a/b"\nbase = {', "name: .* may hold letters, digits"),
     ("model.width = 64", "model.widht = 64", "base: unknown field 'model.widht'; did you mean"),
@@ -284,6 +330,24 @@ BAD = [
     ("values = [0, 0.02]", 'values = [0], divides = "segments"', "only whole numbers divide"),
     ('[1, 4], divides = "segments"', '[1], divides = "frames"', '"frames" is not one of segments'),
     ("[ablations.parts]", '[ablations.parts]\ndesign = "full"', "is not one of factorial, leave"),
+    (
+        "[ablations.parts]",
+        "[ablations.parts]\nfraction = 2",
+        "only a factorial has one, not 'leave-",
+    ),
+    (
+        "[ablations.parts]",
+        '[ablations.parts]\ndesign = "factorial"\nfraction = 2',
+        "2 leaves too few rows to tell 2 components apart, or is no power of 2; allowed: 1",
+    ),
+    ('"data/mine"', '["a", "a"]', 'dataset: "a" is there twice; name it once'),
+    ("[systems.avst]", "[systems.avts]", "systems.avts: .*avts.*did you mean 'avst'"),
+    ("model.heads = 2", 'system = "mcan"', "systems.avst: 'system' is avst already; leave it out"),
+    (
+        "model.heads = 2",
+        "model.headz = 2",
+        "systems.avst: unknown field 'model.headz'; did you mean",
+    ),
     ("on = { loss.match = true }", "on = { loss.match = false }", "'on' and 'off' set the same"),
     ('needs = ["TSG+"]', 'needs = ["TSG"]', "no component above this one is 'TSG'; did you mean"),
     ('"data.t2" = {', "data.t2 = {", "space.data: write the whole field in quotes"),

@@ -1,5 +1,7 @@
 """Reaching a store: found, refused or named with what to do."""
 
+import contextlib
+
 import pytest
 from mlflow import MlflowClient
 
@@ -51,3 +53,13 @@ def test_all_pages_arrive_once(uri, page, monkeypatch):
 
     assert sorted(run.info.run_id for run in found) == sorted(runs)
     assert {item.name for item in names} == {"Default", "tass/a", "tass/b", "tass/c"}
+
+
+def test_a_relative_database_is_that_of_the_folder_one_is_in(tmp_path):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        with contextlib.chdir(tmp_path / name):
+            connect("sqlite:///mlflow.db").create_experiment(name)
+
+    with contextlib.chdir(tmp_path / "one"):
+        assert connect("sqlite:///mlflow.db").get_experiment_by_name("other") is None

@@ -1,0 +1,114 @@
+"""How a sweep ended, as a person and as a program want to know it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from cli.display import duration, look
+from cli.options import console, results
+from cli.request import SweepRequest
+from evidence.claims import ClaimResult
+from evidence.results import ResultTable
+from jobs.driver.run import Outcome
+from reports.render.terminal import show_summary
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a sweep ended on one dataset."""
+
+    request: SweepRequest
+    outcome: Outcome
+    tables: Sequence[ResultTable]
+    claims: Sequence[ClaimResult]
+    """Those that its rows can say something about."""
+    verdict: str | None
+    """A search's, in words."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the schema that docs/sweeps.md describes."""
+        outcome = self.outcome
+        return {
+            "sweep": self.request.plan.sweep,
+            "dataset": self.request.dataset.name,
+            "run_id": outcome.sweep_run,
+            "status": outcome.status,
+            "seconds": outcome.seconds,
+            "trials": {
+                "trained": outcome.trained,
+                "held": outcome.held,
+                "pruned": outcome.pruned,
+                "failed": len(outcome.failed),
+                "missing": outcome.missing,
+            },
+            "failures": outcome.failed,
+            "never_ended": outcome.lacking,
+            "behind": outcome.behind,
+            "verdict": self.verdict,
+        }
+
+
+def show(ending: Ending, source: str) -> None:
+    """Print what was found and what comes next.
+
+    Args:
+        ending: the end.
+        source: the sweep as it was typed: a name or a file.
+    """
+    outcome, request, printer = ending.outcome, ending.request, results()
+    show_summary(ending.tables, ending.claims, printer)
+    if ending.verdict is not None:
+        printer.print(ending.verdict, highlight=False, markup=False)
+    if ending.tables:
+        for command, purpose in (
+            ("tables", "every cell, beside the published numbers"),
+            ("claims", "each claim's verdict, and what would decide it"),
+            ("report", "one page with figures"),
+        ):
+            printer.print(f"Next: tass-cli {command} {source:<24} {purpose}", highlight=False)
+    _tell(request, outcome)
+
+
+def leave(endings: Sequence[Ending]) -> None:
+    """End the command with the exit code that says how its sweeps ended."""
+    outcomes = [ending.outcome for ending in endings]
+    if any(outcome.interrupted for outcome in outcomes):
+        sys.exit(INTERRUPTED)
+    if any(outcome.status == "failed" or outcome.behind is not None for outcome in outcomes):
+        sys.exit(1)
+
+
+def _tell(request: SweepRequest, outcome: Outcome) -> None:
+    """Say how the sweep ended; what went wrong also under ``--quiet``."""
+    pruned = f", {outcome.pruned} pruned" if outcome.pruned else ""
+    console.print(
+        f"Sweep {request.plan.sweep} {outcome.status} in {duration(outcome.seconds)}: "
+        f"{outcome.trained} trained, {outcome.held} held already{pruned}, "
+        f"{len(outcome.failed)} failed. {look(request.tracking_uri)}",
+        highlight=False,
+    )
+    for name, reason in outcome.failed.items():
+        click.echo(f"  failed: {name}: {reason}", err=True)
+    for name in outcome.lacking:
+        click.echo(f"  never ended: {name}", err=True)
+    if outcome.behind is not None:
+        click.echo(
+            f"MLflow is behind ({outcome.behind}). Everything is in the outbox; run the same "
+            "command when the store is back.",
+            err=True,
+        )
+    if outcome.status == "failed" and outcome.log is not None:
+        click.echo(f"Ray's log: {outcome.log}", err=True)
+    if outcome.interrupted:
+        click.echo(
+            f"Stopped. {outcome.missing} trials are missing; run the same command to go on from "
+            "their last epoch.",
+            err=True,
+        )
