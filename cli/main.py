@@ -27,6 +27,7 @@ COMMANDS = {
     "tables": Place("cli.tables", "tables", "Render the paper's tables from MLflow."),
     "claims": Place("cli.claims", "claims", "Check the paper's claims on your own runs."),
     "report": Place("cli.report", "report", "Write one page about a sweep."),
+    "import": Place("cli.importing", "importing", "Take results of others, beside one's own."),
     "show": Place("cli.show", "show", "Draw where a checkpoint looked to answer a question."),
 }
 

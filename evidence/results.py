@@ -45,6 +45,11 @@ class ResultRow:
     """Name of the row that differences are taken to; None for a reference row."""
     holes: tuple[Hole, ...]
     published_only: bool = False
+    fidelity: str = ""
+    """How near a rival's network is to the published one: ``exact``, ``adapted`` or
+    ``reconstructed``; empty for TASS, and for systems that nobody published."""
+    differs: str = ""
+    """What differs from the published network."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,7 @@ def _finish_row(
     sample: Sample, columns: Sequence[str], published: Mapping[str, float], reading: Reading
 ) -> ResultRow:
     reference = reading.references.get(sample.name)
+    variant = sample.sweep.plan.get("variants", {}).get(sample.config_hash, {})
     return ResultRow(
         name=sample.name,
         config_hash=sample.config_hash,
@@ -149,6 +150,8 @@ def _finish_row(
         reference=reference.name if reference else None,
         holes=sample.holes,
         published_only=sample.config_hash is None and not sample.holes,
+        fidelity=variant.get("fidelity", ""),
+        differs=variant.get("differs", ""),
     )
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from search_spaces.document import MARGIN, Claim, Slip, Sweep, Table, published_in
+from search_spaces.document import MARGIN, Claim, Place, Slip, Sweep, Table, published_in
 from search_spaces.expand import about, expand
 from search_spaces.parse import (
     parse_ablation,
@@ -24,8 +24,12 @@ from search_spaces.parse import (
 from search_spaces.section import Section, show
 from tass_core.config import DEFAULT_SYSTEM
 from tass_core.errors import ConfigError, nearest
+from tass_core.systems import system_places
 
-BUILT_IN = ("ablations", "tau", "lambda", "t2", "ordering", "modules", "joint")
+BUILT_IN = (
+    *("ablations", "systems", "systems-native"),
+    *("tau", "lambda", "t2", "ordering", "modules", "joint"),
+)
 """Names of the built-in sweeps, in the order in which they are listed."""
 PAPER = tuple(f"table{number}" for number in range(1, 8))
 """Keys of the paper's tables."""
@@ -48,7 +52,7 @@ def load(source: str | Path) -> Sweep:
             f"{nearest(str(source), BUILT_IN)}"
         )
     sweep = _parse_file(path, str(source), path.stem)
-    own = [table.key for table in sweep.tables if table not in paper_tables()]
+    own = [t.key for t in sweep.tables if t.key in PAPER and not _is_the_papers(t)]
     own += [grid.key for grid in sweep.grids] + [part.key for part in sweep.ablations]
     for key in own:
         if key in PAPER:
@@ -108,6 +112,7 @@ def parse_sweep(file: str, data: Mapping[str, Any], name: str) -> Sweep:
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
         raise top.error("name", f"{show(name)} may hold letters, digits, '-', '_' and '.' only")
     paper = [top.one_of("paper", key, PAPER) for key in top.texts("paper")]
+    trains = [top.one_of("trains", key, system_places()) for key in top.texts("trains")]
     base, epochs = top.settings("base"), top.whole("epochs", 1)
     systems = parse_systems(top.section("systems"))
     top.system = str(base.get("system", top.system))
@@ -115,7 +120,7 @@ def parse_sweep(file: str, data: Mapping[str, Any], name: str) -> Sweep:
         name=name,
         purpose=top.text("purpose", name),
         tables=(
-            *(paper_tables()[PAPER.index(key)] for key in paper),
+            *(_of_systems(paper_tables()[PAPER.index(key)], trains) for key in paper),
             *(parse_table(*item) for item in _tables(top)),
         ),
         grids=tuple(parse_grid(*item) for item in top.section("grids").sections()),
@@ -140,10 +145,11 @@ def parse_sweep(file: str, data: Mapping[str, Any], name: str) -> Sweep:
     top.end()
     if paper:
         known, mistakes = paper_claims()
+        rows = {Place(t.key, row.name) for t in tables for row in t.rows if row.set is not None}
         claims += tuple(
             replace(claim, margin=sweep.margin)
             for claim in known
-            if about(claim.contrasts) <= set(paper)
+            if all({*contrast.plus, *contrast.minus} <= rows for contrast in claim.contrasts)
         )
         slips += tuple(slip for slip in mistakes if about([slip.contrast]) <= set(paper))
     _once(top, "claim", [claim.key for claim in claims])
@@ -160,6 +166,23 @@ def _tables(top: Section) -> Iterator[tuple[str, Section]]:
 def _parse_file(path: Path, file: str, name: str) -> Sweep:
     text, data = _read(path, file)
     return replace(parse_sweep(file, data, name), text=text)
+
+
+def _of_systems(table: Table, systems: Sequence[str]) -> Table:
+    """Return a table that trains the rows of some systems, or of all, and prints the others."""
+    if not systems:
+        return table
+    named = [(row, (row.set or {}).get("system", DEFAULT_SYSTEM)) for row in table.rows]
+    rows = tuple(row if name in systems else replace(row, set=None) for row, name in named)
+    return replace(table, rows=rows)
+
+
+def _is_the_papers(table: Table) -> bool:
+    """Whether a table is the paper's; it may print rows that the paper's trains."""
+    known = paper_tables()[PAPER.index(table.key)]
+    pairs = zip(table.rows, known.rows, strict=False)
+    alike = all(row in (other, replace(other, set=None)) for row, other in pairs)
+    return alike and replace(table, rows=known.rows) == known and len(table.rows) == len(known.rows)
 
 
 def _packaged(path: str) -> tuple[str, dict[str, Any]]:

@@ -11,9 +11,10 @@ from search_spaces.document import Row, Sweep
 from search_spaces.expand import expand
 from search_spaces.load import BUILT_IN, built_in_tables, load, parse_sweep
 from tass_core import TRAINING_VERSION
-from tass_core.config import TrialConfig, digest
+from tass_core.config import DEFAULT_SYSTEM, TrialConfig, digest
 from tass_core.data.folder.description import SPLITS
 from tass_core.errors import ConfigError, DataError, SweepError
+from tass_core.systems import system_named
 from tass_core.trial import Trial, trial_key
 
 if TYPE_CHECKING:
@@ -52,6 +53,13 @@ class Variant:
 
     name: str
     config: TrialConfig
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plain-data form; a rival's says how near the published network it is."""
+        system = system_named(self.config.system)
+        told = {"fidelity": system.fidelity, "differs": system.differs}
+        rival = self.config.system != DEFAULT_SYSTEM and system.fidelity is not None
+        return {"name": self.name, "config": self.config.flat()} | (told if rival else {})
 
 
 @dataclass(slots=True)
@@ -122,10 +130,7 @@ class Plan:
             "seeds": list(self.seeds),
             "training_version": TRAINING_VERSION,
             "tables": [_describe(table) for table in self.tables],
-            "variants": {
-                address: {"name": variant.name, "config": variant.config.flat()}
-                for address, variant in self.variants.items()
-            },
+            "variants": {address: variant.to_dict() for address, variant in self.variants.items()},
             "trials": {
                 key: {"variant": trial.config.hash(), "seed": trial.seed}
                 for key, trial in self.trials.items()

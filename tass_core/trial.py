@@ -9,7 +9,7 @@ from pathlib import Path
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig, digest, known_fields
 from tass_core.errors import ConfigError
-from tass_core.systems import system_named
+from tass_core.systems import system_named, system_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class Trial:
 def trial_key(trial: Trial, fingerprint: str) -> str:
     """Return 16 hex digits that address the trial's result.
 
-    Initial weights read from a checkpoint enter by their content, not by their path.
+    Initial weights read from a checkpoint enter by their content, not by their path; a user's
+    system by the content of its package.
 
     Args:
         trial: the variant and its seed.
@@ -45,8 +46,9 @@ def trial_key(trial: Trial, fingerprint: str) -> str:
         "dataset": fingerprint,
         "training_version": TRAINING_VERSION,
     }
-    version = system_named(config.system).version
-    return digest(described | ({"system_version": version} if version > 1 else {}))[:16]
+    version, source = system_named(config.system).version, system_source(config.system)
+    told = {"system_version": version} if version > 1 else {}
+    return digest(described | told | ({"system_source": source} if source else {}))[:16]
 
 
 def structure_key(config: TrialConfig) -> str:

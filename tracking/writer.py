@@ -211,7 +211,8 @@ class Writer:
         tags: dict[str, str] = {schema.STATE: event.status, schema.REASON: event.reason or ""}
         if finished:
             final = {k: v for k, v in event.metrics.items() if k.startswith(schema.FINAL)}
-            final[schema.BEST] = event.metrics[schema.VALIDATION]
+            if schema.VALIDATION in event.metrics:
+                final[schema.BEST] = event.metrics[schema.VALIDATION]
             points = [Metric(name, value, at, event.best_epoch) for name, value in final.items()]
             self._check_weights(origin, event)
             self._client.log_batch(run_id, metrics=points)

@@ -26,7 +26,7 @@ from jobs.machine.speed import (
     product_rates,
     step_flop,
 )
-from search_spaces.load import paper_tables
+from search_spaces.load import load
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
@@ -160,7 +160,7 @@ class Bench:
         As many packs at once as the full model's best layout has; no pruning.
         """
         variants: dict[str, TrialConfig] = {}
-        for table in paper_tables():
+        for table in load("ablations").tables:
             for row in table.rows:
                 if row.set is not None:
                     config = TrialConfig().with_values(row.set).canonical()

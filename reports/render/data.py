@@ -158,6 +158,7 @@ def _table(table: ResultTable) -> dict[str, Any]:
         "rows": [
             {
                 **_fields(row, "name", "config_hash", "reference", "published_only"),
+                **_fields(row, "fidelity", "differs"),
                 "cells": {column: _cell(row, cell) for column, cell in row.cells.items()},
             }
             for row in table.rows

@@ -160,7 +160,9 @@ def _grid(table: ResultTable, columns: Sequence[str]) -> Table:
         head = f"{COLUMNS[column].group}\n{COLUMNS[column].name}"
         grid.add_column(head, justify="right", vertical="bottom", no_wrap=True)
     for row in table.rows:
-        grid.add_row(escape(row.name), *(_cell(row.cells[column], marks) for column in columns))
+        grid.add_row(
+            escape(words.method(row)), *(_cell(row.cells[column], marks) for column in columns)
+        )
     return grid
 
 

@@ -126,6 +126,11 @@ def heading(number_or_key: str) -> str:
     return f"Table of {number_or_key}"
 
 
+def method(row: ResultRow) -> str:
+    """Return a row's name; a rival's with how near it is to the published network."""
+    return f"{row.name} ({row.fidelity})" if row.fidelity else row.name
+
+
 def unit(table: ResultTable) -> str:
     """Return what the numbers of a table are, where its columns have one unit."""
     return "Accuracy in percent." if all(COLUMNS[name].types for name in table.columns) else ""
@@ -166,6 +171,9 @@ def notes(table: ResultTable) -> list[str]:
             "(unsteady): varies far more over seeds than the other rows; its interval "
             "covers less than stated below ten seeds."
         )
+    lines.extend(
+        f"{row.name}: {row.fidelity}; {row.differs}." for row in table.rows if row.fidelity
+    )
     if table.note:
         lines.append(f"Published numbers: {table.note}")
     lines.extend(f"{DAGGER}{i} {text}" for text, i in hole_marks(table).items())

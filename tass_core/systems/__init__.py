@@ -8,10 +8,13 @@ The built-in ones stand here. A user's package adds its own by an entry point::
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tass_core.errors import ConfigError, nearest
@@ -73,6 +76,33 @@ def system_named(name: str) -> System[Any, Any]:
             "name the System value in the package's entry point"
         )
     return found
+
+
+@cache
+def system_source(name: str) -> str | None:
+    """Return the SHA-256 of the Python files of the package that adds a system.
+
+    None for the built-in ones, whose changes are told by ``TRAINING_VERSION`` and ``version``.
+
+    Raises:
+        ConfigError: there is no such system, or it cannot be imported.
+    """
+    system_named(name)
+    if name in BUILT_IN:
+        return None
+    package = system_places()[name].partition(":")[0].partition(".")[0]
+    found = importlib.util.find_spec(package)
+    assert found is not None
+    assert found.origin is not None
+    roots = [Path(root) for root in found.submodule_search_locations or ()]
+    files = {path.relative_to(root): path for root in roots for path in root.rglob("*.py")}
+    if not roots:
+        files = {Path(Path(found.origin).name): Path(found.origin)}
+    digest = hashlib.sha256()
+    for relative, path in sorted(files.items()):
+        content = path.read_bytes()
+        digest.update(f"{relative.as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def parameter_counts(network: nn.Module) -> dict[str, int]:

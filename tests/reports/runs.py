@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from search_spaces.load import paper_tables
+from search_spaces.load import load
 from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
 from tass_core.data.music_avqa.vocabulary import AVERAGES
@@ -65,7 +65,9 @@ def answers(seed: int, shift: float, noise: int, per_type: int) -> dict[str, np.
 
 def plan_rows(keys: Sequence[str]) -> dict[str, dict[str, Mapping[str, Any] | None]]:
     """Return table key -> row name -> overrides."""
-    known = {table.key: {row.name: row.set for row in table.rows} for table in paper_tables()}
+    known = {
+        table.key: {row.name: row.set for row in table.rows} for table in load("ablations").tables
+    }
     known["lambda"] = dict(LAMBDA_ROWS)
     return {key: known[key] for key in keys}
 

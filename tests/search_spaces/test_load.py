@@ -450,3 +450,31 @@ def test_any_document_is_read_or_refused_in_words(data):
     with contextlib.suppress(ConfigError):
         sweep = parse_sweep("my.toml", document, "my")
         assert parse_sweep("again", describe(sweep), "my") == expand(sweep)
+
+
+def test_the_ablations_train_no_rival_but_avst_and_the_systems_all_of_table_1():
+    trained = {}
+    for name in ("ablations", "systems"):
+        table = next(table for table in load(name).tables if table.key == "table1")
+        trained[name] = [row.name for row in table.rows if row.set is not None]
+    assert trained["ablations"] == ["AVST", "TASS (ResNet-18 + GloVe)", "TASS (CLIP)"]
+    assert len(trained["systems"]) == 11
+
+
+def test_a_sweep_has_those_of_the_papers_claims_whose_rows_it_trains():
+    keys = {name: {claim.key for claim in load(name).claims} for name in ("ablations", "systems")}
+    assert "over-tjstg" in keys["systems"] - keys["ablations"]
+    assert "components" in keys["ablations"] - keys["systems"]
+
+
+def test_a_document_may_train_some_systems_rows_of_the_papers_tables():
+    found = parse_sweep("my.toml", {"paper": ["table1"], "trains": ["mcan"]}, "my")
+    assert [row.name for row in found.tables[0].rows if row.set is not None] == ["MCAN"]
+    with pytest.raises(ConfigError, match=r"trains: \"mcam\" is not one of .*; did you mean"):
+        parse_sweep("my.toml", {"paper": ["table1"], "trains": ["mcam"]}, "my")
+
+
+def test_systems_by_their_own_recipes_are_those_of_table_1_and_of_beyond():
+    own = {row.set.get("system", "tass") for row in load("systems-native").tables[0].rows}
+    common = {row.set.get("system", "tass") for t in load("systems").tables for row in t.rows}
+    assert own == common - {"pstp-released"}

@@ -124,3 +124,11 @@ def test_plan_without_a_document_falls_back_to_the_built_in_tables(world, base):
 
     assert [table.title for table in document.tables] == ["Impact of T2 (segments pooled into one)"]
     assert [knob.field for knob in document.space] == ["data.t2"]
+
+
+def test_a_rival_s_variant_says_how_near_the_published_network_it_is(world, base):
+    plan = make_plan(load("systems"), world, base, [0]).to_dict()
+    told = {variant["name"]: variant for variant in plan["variants"].values()}
+    assert told["COCA"]["fidelity"] == "reconstructed"
+    assert "no backbone adaptation" in told["LAVISH"]["differs"]
+    assert "fidelity" not in told["TASS"]

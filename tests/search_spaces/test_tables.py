@@ -45,7 +45,7 @@ def test_other_systems_stand_in_table_1_alone_and_are_variants_of_their_own():
     assert len({config.hash() for config in others.values()}) == len(others)
     for (_, row), config in others.items():
         assert config.system == row.lower()
-        assert config.model.encoder == "resnet18-glove"
+        assert config.model.encoder == ("clip" if row == "PSTP" else "resnet18-glove")
 
 
 def test_other_systems_keep_their_rows_on_any_base():

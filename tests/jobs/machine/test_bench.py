@@ -7,7 +7,7 @@ from jobs.machine.layouts import Layout
 from jobs.machine.speed import PAPER, step_flop
 from jobs.packs import Pack
 from jobs.planning.estimate import estimate_by_pace
-from search_spaces.load import paper_tables
+from search_spaces.load import load
 from tass_core.config import TrialConfig
 from tass_core.errors import ConfigError
 from tass_core.trial import Trial
@@ -62,7 +62,7 @@ def test_trials_an_hour_grow_with_the_rate(bench):
 def test_ablations_at_the_papers_size_are_every_variant_with_five_seeds(bench):
     trials, seconds = bench.ablations_seconds()
     full = bench.pace(BASE, PAPER, 31_927, 4_568, packs=2) * 30 / 2
-    rows = [row for table in paper_tables() for row in table.rows if row.set is not None]
+    rows = [row for table in load("ablations").tables for row in table.rows if row.set is not None]
     assert trials == 5 * len({BASE.vary(row.set).hash() for row in rows})
     assert 0.5 * trials * full < seconds < 3 * trials * full
 

@@ -210,3 +210,15 @@ def test_no_text_from_a_run_can_become_markup(hostile: str) -> None:
     lines = render([table], "md").splitlines()
     assert sum(line.startswith("#") for line in lines) == 1
     assert not re.search(r"(?<!\\)(\\\\)*<(?!br>|/?u>)", "\n".join(lines))
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "csv"])
+def test_a_rival_s_fidelity_is_printed_wherever_the_row_is(table1: ResultTable, name: str) -> None:
+    first, *others = table1.rows
+    rival = replace(first, name="Rival", fidelity="adapted", differs="other inputs")
+    text = " ".join(render([replace(table1, rows=(rival, *others))], name).split())
+    if name == "json":
+        assert '"fidelity": "adapted", "differs": "other inputs"' in text
+    else:
+        assert "Rival (adapted)" in text
+        assert "Rival: adapted; other inputs." in text

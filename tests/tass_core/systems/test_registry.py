@@ -7,9 +7,9 @@ import torch
 
 from tass_core.config import TrialConfig, known_fields
 from tass_core.errors import ConfigError
-from tass_core.systems import BUILT_IN, build_network, system_named
+from tass_core.systems import BUILT_IN, build_network, system_named, system_source
 from tass_core.training.check import check_system
-from tass_core.trial import structure_key
+from tass_core.trial import Trial, structure_key, trial_key
 from tests import ROOT
 from tests.tass_core.systems import properties
 from tests.tass_core.systems.properties import PAPER
@@ -56,8 +56,7 @@ def test_the_page_says_what_a_system_says_of_itself(row):
     assert said == [system.fidelity, *sees, f"{sizes[0]:,}", f"{sizes[1]:,}" if idle else ""]
 
 
-MODULE = PAGE.partition("```python\n")[2].partition("```")[0]
-"""The example of the documentation."""
+MODULE = (ROOT / "examples" / "mynet" / "mynet.py").read_text()
 
 
 def test_a_package_adds_a_system_by_an_entry_point(install):
@@ -111,3 +110,16 @@ def test_keys_from_before_there_were_systems_stay_valid():
 
 def test_two_systems_never_share_a_pack():
     assert structure_key(TrialConfig()) != structure_key(TrialConfig().replace("system", "avst"))
+
+
+def test_changed_source_is_another_trial(install):
+    keys = []
+    for module in (MODULE, MODULE, MODULE.replace("128", "129"), MODULE + "\n"):
+        install(module)
+        keys.append(trial_key(Trial(TrialConfig().replace("system", "mynet"), 0), "data"))
+    assert keys[0] == keys[1]
+    assert len({*keys}) == 3
+
+
+def test_the_source_of_a_built_in_system_is_told_by_its_version():
+    assert all(system_source(name) is None for name in BUILT_IN)
