@@ -50,6 +50,7 @@ class Ending:
             },
             "failures": outcome.failed,
             "never_ended": outcome.lacking,
+            "trouble": outcome.trouble,
             "behind": outcome.behind,
             "verdict": self.verdict,
         }
@@ -94,6 +95,12 @@ def _tell(request: SweepRequest, outcome: Outcome) -> None:
         f"{len(outcome.failed)} failed. {look(request.tracking_uri)}",
         highlight=False,
     )
+    if outcome.trouble is not None:
+        click.echo(
+            f"The sweep could not go on: {outcome.trouble}. Run the same command once that is "
+            "mended.",
+            err=True,
+        )
     for name, reason in outcome.failed.items():
         click.echo(f"  failed: {name}: {reason}", err=True)
     for name in outcome.lacking:

@@ -43,11 +43,22 @@ def cli() -> None:
     """
 
 
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C stopped."""
+
+
 def main() -> None:
     """Run the command line; a person's mistake ends with one message and exit code 2."""
     try:
-        cli()
+        code = cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
     except TassError as error:
         logger.debug("where it arose", exc_info=error)
         click.echo(f"Error: {error}", err=True)
-        sys.exit(2)
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        code = INTERRUPTED
+    sys.exit(code)

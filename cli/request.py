@@ -126,11 +126,9 @@ _OPTIONS = (
     option(
         "--gpus-per-worker",
         type=float,
-        default=0.0,
-        show_default=True,
         metavar="X",
         group=RESOURCES,
-        help="GPUs of a worker, or a share of one, such as 0.5.",
+        help="GPUs of a worker, or a share of one, such as 0.5. Default: 1 where there are GPUs.",
     ),
     option(
         "--fuse",

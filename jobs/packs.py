@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +34,10 @@ class Pack:
         """The seed that all members share."""
         return next(iter(self.members.values())).seed
 
-    def alone(self, key: str) -> Pack:
-        """Return a pack of one member, which goes on from where this one stopped."""
-        return Pack({key: self.members[key]}, attempt=self.attempt, origin=self.key)
+    def part(self, keys: Sequence[str]) -> Pack:
+        """Return a pack of some members, which goes on from where this one stopped."""
+        members = {key: self.members[key] for key in keys}
+        return Pack(members, attempt=self.attempt, origin=self.key)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the pack as plain data, for workers and for ``members.json``."""

@@ -85,6 +85,8 @@ def connect(uri: str) -> MlflowClient:
     """
     # Setting up a new database is told step by step otherwise.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    # It shows a traceback for what is raised, and told, anyway.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         with _setting_up(sqlite_path(uri)):

@@ -119,11 +119,17 @@ class Delivery:
         self._closing = True
         self._wake.set()
 
-    def close(self) -> None:
-        """Stop carrying; what is left stays in the outbox for the next driver."""
+    def close(self, without: Event | None = None) -> None:
+        """Stop carrying; what is left stays in the outbox for the next driver.
+
+        Args:
+            without: an event that nobody shall carry any more.
+        """
         self.halt()
         if self._thread.is_alive():
             self._thread.join(timeout=60)
+        if without is not None:
+            self._outbox.withdraw(without)
         self._outbox.close()
 
     def _run(self) -> None:

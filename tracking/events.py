@@ -116,6 +116,14 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStopped:
+    """A driver leaves a trial that has no end; another run of the sweep goes on with it."""
+
+    key: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsDropped:
     """A trial's checkpoint is not kept."""
 
@@ -154,6 +162,7 @@ Event: TypeAlias = (
     | TrialOpened
     | EpochDone
     | TrialEnded
+    | TrialStopped
     | WeightsDropped
     | ProposalTold
 )

@@ -130,6 +130,10 @@ class Outbox:
         """Put an event aside that will never be taken; the next one of its lane is free."""
         self._refuse(posted.number, reason)
 
+    def withdraw(self, event: Event) -> None:
+        """Take back an event that has not arrived, whether it was refused or not."""
+        self._write("DELETE FROM events WHERE event = ?", [(to_json(event),)])
+
     def backlog(self, lane: str | None = None) -> int:
         """Return how many events, or events of a lane, have neither arrived nor been refused."""
         count = "SELECT count(*) FROM events WHERE refused IS NULL AND lane = coalesce(?, lane)"

@@ -45,7 +45,7 @@ VARIANT = "tass.variant"
 CONFIG_HASH = "tass.config_hash"
 SEED = "tass.seed"
 STATE = "tass.state"
-"""``running``, ``finished``, ``failed`` or ``pruned``."""
+"""``running``, ``stopped``, ``finished``, ``failed`` or ``pruned``."""
 REASON = "tass.reason"
 """Why a trial failed or was pruned."""
 CHECKPOINT = "tass.checkpoint"
@@ -81,7 +81,14 @@ ENDS: Mapping[str, str] = {"finished": "FINISHED", "failed": "FAILED", "pruned":
 """State of a trial that ended -> MLflow's status of its run."""
 SWEEP_ENDS: Mapping[str, str] = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 """Status of a sweep that ended -> MLflow's status of its run."""
-_TAGS: Mapping[str, State] = {"failed": "failed", "pruned": "pruned", "running": "running"}
+STOPPED = "stopped"
+"""Tag ``tass.state`` of a trial that its driver left without an end."""
+_TAGS: Mapping[str, State] = {
+    "failed": "failed",
+    "pruned": "pruned",
+    "running": "running",
+    STOPPED: "running",
+}
 _STATES: Mapping[str, State] = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "pruned"}
 
 

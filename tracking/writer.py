@@ -32,6 +32,7 @@ from tracking.events import (
     SweepOpened,
     TrialEnded,
     TrialOpened,
+    TrialStopped,
     WeightsDropped,
 )
 
@@ -142,6 +143,8 @@ class Writer:
                 self._open_trial(origin, event)
             case TrialEnded():
                 self._close_trial(origin, event)
+            case TrialStopped():
+                self._stop_trial(origin, event)
             case WeightsDropped():
                 run_id = self._run(origin, schema.TRIAL_KEY, event.key)
                 self._client.set_tag(run_id, schema.CHECKPOINT, "")
@@ -227,6 +230,13 @@ class Writer:
             tags[schema.ENVIRONMENT] = event.environment
         self._set_tags(run_id, tags)
         self._client.set_terminated(run_id, schema.ENDS[event.status], at)
+
+    def _stop_trial(self, origin: Origin, event: TrialStopped) -> None:
+        """Leave no run that MLflow shows as running when nobody trains it."""
+        run_id = self._run(origin, schema.TRIAL_KEY, event.key)
+        if not self._is_finished(run_id):
+            self._client.set_tag(run_id, schema.STATE, schema.STOPPED)
+            self._client.set_terminated(run_id, "KILLED", _ms(event.at))
 
     def _check_weights(self, origin: Origin, event: TrialEnded) -> None:
         """Refuse a checkpoint that is not whole, or another trial's."""
@@ -393,7 +403,7 @@ def _gather(events: Sequence[Event]) -> list[Event | list[EpochDone]]:
                 gathered.append(waiting[event.key])
             waiting[event.key].append(event)
         else:
-            if isinstance(event, TrialOpened | TrialEnded | WeightsDropped):
+            if isinstance(event, TrialOpened | TrialEnded | TrialStopped | WeightsDropped):
                 waiting.pop(event.key, None)
             gathered.append(event)
     return gathered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tass_core.errors import SweepError
 from tass_core.training.fuse import Fuse, check_fuse
@@ -25,7 +25,8 @@ class Resources:
     workers_per_pack: int = 1
     cpus_per_worker: float | None = None
     """CPUs of a worker; None is one, or less when several workers must share the machine."""
-    gpus_per_worker: float = 0.0
+    gpus_per_worker: float | None = None
+    """GPUs of a worker; None is one where there are enough for a pack, and none elsewhere."""
     address: str | None = None
     """An existing Ray cluster; None starts Ray on this machine."""
     fuse: Fuse | None = None
@@ -39,9 +40,10 @@ class Resources:
         ):
             if value is not None and value < lowest:
                 raise SweepError(f"{name} {value} is out of range; allowed: {lowest} or more")
-        if self.workers_per_pack > 1 and 0 < self.gpus_per_worker < 1:
+        gpus = self.gpus_per_worker or 0.0
+        if self.workers_per_pack > 1 and 0 < gpus < 1:
             raise SweepError(
-                f"--gpus-per-worker {self.gpus_per_worker} is out of range; allowed with "
+                f"--gpus-per-worker {gpus} is out of range; allowed with "
                 f"--workers-per-pack {self.workers_per_pack}: whole numbers (workers of one pack "
                 "cannot share a GPU)"
             )
@@ -51,9 +53,9 @@ class Resources:
             raise SweepError(
                 f"--cpus-per-worker {self.cpus_per_worker} is out of range; allowed: above 0"
             )
-        if self.gpus_per_worker > 1 and self.gpus_per_worker % 1:
+        if gpus > 1 and gpus % 1:
             raise SweepError(
-                f"--gpus-per-worker {self.gpus_per_worker} is out of range; allowed: a fraction "
+                f"--gpus-per-worker {gpus} is out of range; allowed: a fraction "
                 "below 1, or a whole number (Ray cannot share a part of several GPUs)"
             )
 
@@ -74,6 +76,18 @@ class Slots:
         """Threads for torch in a worker."""
         return max(1, int(self.cpus))
 
+    def alone(self) -> Slots:
+        """Return what one worker asks for."""
+        return replace(self, workers=1)
+
+
+def settle_gpus(resources: Resources, nodes: Sequence[Node]) -> Resources:
+    """Return the resources with the GPUs of a worker chosen by what there is, unless they are."""
+    if resources.gpus_per_worker is not None:
+        return resources
+    there = sum(int(node.get("GPU", 0.0)) for node in nodes)
+    return replace(resources, gpus_per_worker=float(there >= resources.workers_per_pack))
+
 
 def plan_slots(resources: Resources, nodes: Sequence[Node]) -> Slots:
     """Return how many packs fit at once.
@@ -91,11 +105,9 @@ def plan_slots(resources: Resources, nodes: Sequence[Node]) -> Slots:
     if cpus is None:
         share = (total - COORDINATOR_CPUS) / workers
         cpus = 1.0 if workers == 1 else max(0.05, min(1.0, int(share * 20) / 20))
-    gpus = resources.gpus_per_worker
-    fitting = sum(_fitting(node, cpus, gpus) for node in nodes)
-    packs = fitting // workers
-    if workers > 1:
-        packs = min(packs, int(total / (workers * cpus + COORDINATOR_CPUS) + 1e-9))
+    gpus = settle_gpus(resources, nodes).gpus_per_worker or 0.0
+    slots = Slots(cpus, gpus, workers, 0)
+    packs = count_packs(slots, nodes)
     if packs < 1:
         available = sum(node.get("GPU", 0.0) for node in nodes)
         raise SweepError(
@@ -103,7 +115,22 @@ def plan_slots(resources: Resources, nodes: Sequence[Node]) -> Slots:
             f"this cluster has {total:g} CPU and {available:g} GPU on {len(nodes)} node(s); "
             "lower --workers-per-pack, --cpus-per-worker or --gpus-per-worker"
         )
-    return Slots(cpus, gpus, workers, packs)
+    return replace(slots, packs=packs)
+
+
+def count_packs(slots: Slots, nodes: Sequence[Node]) -> int:
+    """Return how many packs that ask for so much fit on nodes at once."""
+    packs = sum(_fitting(node, slots.cpus, slots.gpus) for node in nodes) // slots.workers
+    if slots.workers > 1:
+        total = sum(node.get("CPU", 0.0) for node in nodes)
+        packs = min(packs, int(total / (slots.workers * slots.cpus + COORDINATOR_CPUS) + 1e-9))
+    return packs
+
+
+def lacks_all(resources: Resources, nodes: Sequence[Node]) -> bool:
+    """Whether the nodes have nothing at all of something that a pack asks for."""
+    kinds = {"CPU", "GPU"} if resources.gpus_per_worker else {"CPU"}
+    return not any(all(node.get(kind, 0.0) > 0 for kind in kinds) for node in nodes)
 
 
 def this_machine() -> Node:

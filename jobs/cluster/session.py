@@ -5,10 +5,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from jobs.cluster.resources import Node, Resources, Slots, plan_slots, this_machine
+from jobs.cluster.fleet import Fleet
+from jobs.cluster.preflight import Checklist
+from jobs.cluster.resources import (
+    Node,
+    Resources,
+    Slots,
+    plan_slots,
+    settle_gpus,
+    this_machine,
+)
 from tass_core.errors import SweepError
 
 _QUIET = {
@@ -49,14 +59,26 @@ def quiet_log(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ray_session(resources: Resources) -> Iterator[Slots]:
-    """Connect to Ray, or start it here, and yield what it can run at once.
+def ray_session(resources: Resources, checklist: Checklist) -> Iterator[Fleet]:
+    """Connect to Ray, or start it here, and yield its nodes, of which nobody has asked yet.
+
+    Args:
+        resources: what a person asked for.
+        checklist: what a node of a cluster must have; this machine has it.
 
     Raises:
-        SweepError: the cluster cannot be reached, or a request can never be met.
+        SweepError: the cluster cannot be reached.
     """
     with connected(resources.address, dashboard=resources.workers_per_pack > 1):
-        yield plan_slots(resources, _nodes())
+        from jobs.cluster.eyes import RayEyes
+
+        if resources.address is None:
+            resources = settle_gpus(resources, [this_machine()])
+        fleet = Fleet(resources, RayEyes(checklist if resources.address else None))
+        try:
+            yield fleet
+        finally:
+            fleet.close()
 
 
 def find_slots(resources: Resources) -> Slots:
@@ -78,9 +100,11 @@ def connected(address: str | None, *, dashboard: bool = False) -> Iterator[None]
     Raises:
         SweepError: the cluster cannot be reached.
     """
+    if address is None:
+        _keep_to_this_machine()
     import ray
 
-    # Ray writes its authentication token with the process's umask.
+    # What Ray writes is nobody else's to read.
     umask = os.umask(0o077)
     try:
         if address is None:
@@ -104,6 +128,19 @@ def connected(address: str | None, *, dashboard: bool = False) -> Iterator[None]
         yield
     finally:
         ray.shutdown()
+
+
+def _keep_to_this_machine() -> None:
+    """Let a Ray of our own listen on loopback only, and know its users by a token.
+
+    Ray would write the token into the home, where it turns a later ``ray start --head`` into a
+    cluster that asks its nodes for it. The variable of other systems' clusters is read when Ray is
+    imported: without a cluster, Ray's address is loopback.
+    """
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def _nodes() -> list[Node]:

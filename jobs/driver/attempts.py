@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Literal
 
@@ -10,6 +11,10 @@ from tracking.events import EpochDone, Result, TrialEnded
 
 Fate = Literal["new", "repeated", "again", "final"]
 """What a result means: an epoch to record, nothing new, a trial that starts again, an end."""
+
+
+NODES = 5
+"""How often a pack starts again at least because its node died."""
 
 
 class Attempts:
@@ -34,6 +39,7 @@ class Attempts:
         self._told: set[tuple[str, int, float]] = set()
         self._attempt: dict[str, int] = {}
         self._reasons: dict[str, list[str | None]] = {}
+        self._deaths: Counter[tuple[str, bool]] = Counter()
 
     def begin(self, pack: Pack) -> tuple[str, ...]:
         """Take note that a pack is handed out; return the members that it has to end.
@@ -59,6 +65,17 @@ class Attempts:
             return "again"
         self.end(event)
         return "final"
+
+    def died(self, pack: Pack, *, by_node: bool = False) -> bool:
+        """Take note that a pack's process died; return whether the pack starts again as it is.
+
+        Args:
+            pack: which.
+            by_node: its node died, or is out of reach: seldom the pack's doing.
+        """
+        self._deaths[pack.key, by_node] += 1
+        limit = max(self._max_failures, NODES) if by_node else self._max_failures
+        return self._deaths[pack.key, by_node] <= limit
 
     def end(self, event: TrialEnded) -> None:
         """Take note of an end that nothing comes after."""

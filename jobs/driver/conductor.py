@@ -1,7 +1,7 @@
 """The conductor: the driver's side of a running sweep.
 
 It hands packs to Ray Tune and puts every result into the outbox exactly once. What a result
-means, which checkpoints stay and what trains next, it asks others.
+means, which nodes train, which checkpoints stay and what trains next, it asks others.
 """
 
 from __future__ import annotations
@@ -10,20 +10,43 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
+from jobs.cluster.fleet import Fleet, Strike
 from jobs.driver.attempts import Attempts
+from jobs.driver.faults import Fault
 from jobs.driver.progress import Progress, Watcher
 from jobs.driver.retention import Retention
 from jobs.driver.sources import Source
 from jobs.packs import Pack
 from jobs.storage import Storage
-from tracking.events import Event, Result, TrialEnded, TrialOpened, WeightsDropped
+from tracking.events import EpochDone, Event, Result, TrialEnded, TrialOpened, WeightsDropped
 
 logger = logging.getLogger(__name__)
 
 Record = Callable[[Sequence[Event]], None]
 Start = Callable[[str], TrialOpened]
+
+LONG = 60.0
+"""Seconds of a pack's remaining work from which it is shared with slots that stand idle."""
+MOST_PAUSE = 30.0
+"""Seconds between two starts while packs fail because of the place."""
+
+
+@dataclass(slots=True)
+class Flight:
+    """A pack that was handed out."""
+
+    pack: Pack
+    node: str | None = None
+    """Where it runs, once it has told."""
+    epoch: int = 0
+    """Epochs of its members so far."""
+    pace: float = 0.0
+    """Seconds of the last epoch of all members."""
+    shared: bool = False
+    """Whether it is to be divided at its next result."""
 
 
 class Conductor:
@@ -32,57 +55,74 @@ class Conductor:
     Args:
         source: decides which pack trains next.
         storage: where packs live.
+        fleet: the nodes that train.
         record: puts events into the outbox.
         start: returns the event that opens a trial's run, by trial key.
         progress: updated with every event.
         watcher: shown every change.
         attempts: tells new results from repeated ones, and who starts again.
         retention: tells which checkpoints go.
+        clock: seconds of a clock that only rises.
     """
 
     def __init__(
         self,
         source: Source,
         storage: Storage,
+        fleet: Fleet,
         record: Record,
         start: Start,
         progress: Progress,
         watcher: Watcher,
         attempts: Attempts,
         retention: Retention,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.source, self.storage, self.record, self.start = source, storage, record, start
+        self.source, self.storage, self.fleet = source, storage, fleet
+        self.record, self.start = record, start
         self.progress, self.watcher = progress, watcher
         self.attempts, self.retention = attempts, retention
-        self.slots = 1
+        self._clock = clock
         self.stopping = False
+        self.trouble: str | None = None
+        """Why the sweep cannot go on, or None."""
         self._again: deque[Pack] = deque()
-        self._flying: dict[str, Pack] = {}
-
-    def stop(self) -> None:
-        """Hand out nothing more, and have everything stopped that runs."""
-        self.stopping = True
+        self._flying: dict[str, Flight] = {}
+        self._bad_places = 0
+        self._resting = 0.0
 
     def suggest(self) -> Pack | Literal["done"] | None:
         """Return the next pack, None to wait, or ``done``."""
+        for text in self.fleet.news():
+            self.watcher.note(text)
+        if self.fleet.hopeless is not None:
+            self.halt(self.fleet.hopeless)
         if self.stopping:
             return "done"
-        if len(self._flying) >= self.slots:
+        room = self.fleet.room - sum(self.fleet.keeps(it.node) for it in self._flying.values())
+        if room < 1 or self._clock() < self._resting:
             return None
         pack = self._next()
         if pack is None:
-            return None if self._flying else "done"
-        self._flying[pack.key] = pack
+            if not self._flying:
+                return "done"
+            self._share()
+            return None
+        self._flying[pack.key] = Flight(pack)
         members = self.attempts.begin(pack)
         self.record([self.start(key) for key in members])
         self.progress.running.update(members)
         self._show()
         return pack
 
-    def receive(self, pack: Pack, events: Sequence[Result]) -> None:
+    def receive(self, pack: Pack, events: Sequence[Result], node: str | None = None) -> None:
         """Take the results of an epoch of a pack; repeated ones are dropped."""
+        self._note(pack, events, node)
         new: list[Result] = []
         for event in events:
+            if event.key not in pack.members:
+                self.fleet.expel(node, f"it answers for a trial that pack {pack.key} has not")
+                continue
             fate = self.attempts.fate(event)
             if fate == "again" and isinstance(event, TrialEnded):
                 self._restart(pack, event)
@@ -90,45 +130,114 @@ class Conductor:
                 new.append(event)
         self._take(new)
 
-    def retrying(self, pack: Pack, reason: str) -> None:
-        """Take note that Ray starts a pack's process again."""
-        logger.warning("pack %s starts again: %s", pack.key, reason)
-        self.watcher.note(f"A pack of {len(pack.members)} starts again ({reason})")
+    def stays(self, pack_key: str) -> bool:
+        """Whether a pack goes on where it is; any other is to be closed, and goes on elsewhere."""
+        flight = self._flying.get(pack_key)
+        return flight is None or (self.fleet.keeps(flight.node) and not flight.shared)
 
-    def close(self, pack: Pack, reason: str | None = None) -> None:
-        """Take note that a pack ended, with the reason if it failed for good.
+    def close(self, pack: Pack, fault: Fault | None = None) -> None:
+        """Take note that a pack ended, with the fault if it did not come to its own end.
 
-        Its open members go on alone, each from where the pack stopped, so that the one which
-        brought the process down takes no other with it.
+        What is open goes on where the pack stopped. When its process dies too often its members
+        go on alone, so that the one which brings it down takes no other with it.
         """
-        if self._flying.pop(pack.key, None) is None:
+        flight = self._flying.pop(pack.key, None)
+        if flight is None:
             return
-        if reason is not None and not self.stopping:
-            logger.error("pack %s failed: %s", pack.key, reason)
-            for key in self.attempts.open(pack):
-                if len(pack.members) > 1:
-                    self._again.append(pack.alone(key))
-                else:
-                    self._fail(pack, key, reason)
+        if not self.stopping:
+            if fault is not None:
+                logger.error("pack %s: %s", pack.key, fault.reason)
+                self._fault(flight, fault)
+            elif not self.fleet.keeps(flight.node):
+                self._go_on(pack)
+            elif flight.shared:
+                self._divide(pack, 2)
         self._show()
+
+    def halt(self, trouble: str) -> None:
+        """Stop, because the sweep cannot go on."""
+        self.trouble = self.trouble or trouble
+        self.stopping = True
 
     def give_back(self) -> None:
         """Forget the packs in flight: Ray has stopped them, the next run continues them."""
         self._flying.clear()
-        self.progress.running.clear()
         self._show()
-
-    def lacking(self) -> list[str]:
-        """Return the keys of the trials that the source wants and that have not ended."""
-        return self.attempts.lacking(self.source.wanted())
 
     def _next(self) -> Pack | None:
         if self._again:
             return self._again.popleft()
-        pack = self.source.next(self.slots)
+        pack = self.source.next(self.fleet.room)
         if pack is None and not self._flying and not self.source.exhausted():
-            pack = self.source.next(self.slots)
+            pack = self.source.next(self.fleet.room)
         return pack
+
+    def _note(self, pack: Pack, events: Sequence[Result], node: str | None) -> None:
+        """Take note of where a pack is, and of how fast."""
+        flight = self._flying.get(pack.key)
+        epochs = [it for it in events if isinstance(it, EpochDone) and it.seconds is not None]
+        if flight is not None:
+            flight.node = node or flight.node
+            if epochs:
+                flight.epoch = max(it.epoch for it in epochs)
+                flight.pace = sum(it.seconds or 0.0 for it in epochs)
+        if epochs:
+            self.fleet.worked(node)
+            self._bad_places = 0
+
+    def _fault(self, flight: Flight, fault: Fault) -> None:
+        pack, node = flight.pack, flight.node
+        if self.fleet.left(node):
+            self._go_on(pack, fault.reason)
+        elif fault.whose == "place":
+            self.fleet.failed(node, Strike(pack.key, fault.reason, of_place=True))
+            self._bad_places += 1
+            self._resting = self._clock() + min(2.0 ** (self._bad_places - 1), MOST_PAUSE)
+            self._go_on(pack, fault.reason)
+        else:
+            if fault.whose != "node":
+                self.fleet.failed(node, Strike(pack.key, fault.reason, of_place=False))
+            self._died(pack, fault)
+
+    def _died(self, pack: Pack, fault: Fault) -> None:
+        """Let a pack go on whole, in halves, member by member, or not at all."""
+        alone = len(pack.members) == 1
+        if fault.whose == "memory" and not alone:
+            self._divide(pack, 2)
+        elif self.attempts.died(pack, by_node=fault.whose == "node"):
+            self._go_on(pack, fault.reason)
+        elif alone:
+            for key in self.attempts.open(pack):
+                self._fail(pack, key, fault.reason)
+        else:
+            self._divide(pack, len(pack.members))
+
+    def _go_on(self, pack: Pack, reason: str | None = None) -> None:
+        """Hand a pack out again, if it has anything to do."""
+        if self.attempts.open(pack):
+            if reason is not None:
+                size = len(pack.members)
+                self.watcher.note(f"A pack of {size} starts again ({reason})")
+            self._again.append(pack)
+
+    def _divide(self, pack: Pack, parts: int) -> None:
+        """Hand out the open members of a pack in several, each from where it stopped."""
+        members = self.attempts.open(pack)
+        size = -(-len(members) // parts)
+        for start in range(0, len(members), size or 1):
+            self._again.append(pack.part(members[start : start + size]))
+
+    def _share(self) -> None:
+        """Have the pack with the most work left divided, since slots stand idle."""
+        left = {
+            key: flight.pace * (_epochs(flight.pack) - flight.epoch)
+            for key, flight in self._flying.items()
+            if flight.pack.pruner is None and len(self.attempts.open(flight.pack)) > 1
+        }
+        if any(flight.shared for flight in self._flying.values()) or not left:
+            return
+        key = max(left, key=lambda key: (left[key], key))
+        self._flying[key].shared = left[key] > LONG
 
     def _restart(self, pack: Pack, event: TrialEnded) -> None:
         self.watcher.note(f"{self.progress.label(event.key)} starts again ({event.reason})")
@@ -165,3 +274,7 @@ class Conductor:
     def _show(self) -> None:
         self.progress.packs = len(self._flying)
         self.watcher.update(self.progress)
+
+
+def _epochs(pack: Pack) -> int:
+    return max(trial.config.optimiser.epochs for trial in pack.members.values())

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from jobs.cluster.preflight import Checklist
 from jobs.cluster.resources import Slots
 from jobs.cluster.session import quiet_log, ray_session
 from jobs.driver.attempts import Attempts
 from jobs.driver.conductor import Conductor
 from jobs.driver.progress import Watcher
-from jobs.driver.retention import Retention, kept_before
+from jobs.driver.retention import Kept, Retention, kept_before
 from jobs.driver.session import Session, Setting, Status, open_session
+from jobs.driver.signals import interrupt, on_interrupt
 from jobs.driver.sources import Queue, Source
 from jobs.packing import choose_packs
 from jobs.worker.train import Workplace
 from search_spaces.plan import Plan
-from tass_core.errors import SweepError
 from tracking.reader import TrialRun
 
 Held: TypeAlias = dict[str, TrialRun]
@@ -40,8 +41,10 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     """What to call a trial -> why it failed."""
     lacking: list[str] = field(default_factory=list)
-    """What to call the trials that never ended, though the sweep went on to its end."""
+    """What to call the trials that never ended, unless somebody stopped the sweep."""
     interrupted: bool = False
+    trouble: str | None = None
+    """Why the sweep could not go on to its end."""
     missing: int = 0
     """Trials that the next run will train."""
     behind: str | None = None
@@ -54,7 +57,7 @@ class Outcome:
         """``finished``, ``failed`` or ``stopped``, as MLflow calls it."""
         if self.interrupted:
             return "stopped"
-        return "failed" if self.failed or self.lacking else "finished"
+        return "failed" if self.failed or self.lacking or self.trouble else "finished"
 
 
 def run_sweep(plan: Plan, begin: Begin, setting: Setting, watcher: Watcher) -> Outcome:
@@ -64,20 +67,16 @@ def run_sweep(plan: Plan, begin: Begin, setting: Setting, watcher: Watcher) -> O
         SweepError: something stands in the way: another sweep, a storage, a store, a request.
         TrackingError: the tracking store cannot be reached.
     """
-    with open_session(plan, setting) as session:
+    with on_interrupt(interrupt), open_session(plan, setting) as session:
         held = session.restore(session.held())
         source = begin(session, held)
-        session.open()
-        conductor = _conductor(session, source, held, watcher)
-        session.lease.on_lost(conductor.stop)
-        if not source.exhausted():
-            from jobs.driver.tune import run_packs
-
-            with quiet_log(session.log), ray_session(setting.resources) as slots:
-                run_packs(conductor, _workplace(session, slots), slots, setting.max_failures)
-        if session.lease.lost is not None:
-            raise SweepError(f"{session.lease.lost}; this sweep has stopped")
-        return _close(session, conductor)
+        attempts = Attempts(setting.max_failures, held, since=time.time())
+        conductor = None
+        if source.exhausted():
+            session.open()
+        else:
+            conductor = _train(session, source, attempts, held, watcher)
+        return _close(session, attempts.lacking(source.wanted()), conductor)
 
 
 def grid(session: Session, held: Held) -> Source:
@@ -93,20 +92,45 @@ def grid(session: Session, held: Held) -> Source:
     )
 
 
-def _conductor(session: Session, source: Source, held: Held, watcher: Watcher) -> Conductor:
+def _train(
+    session: Session, source: Source, attempts: Attempts, held: Held, watcher: Watcher
+) -> Conductor:
+    """Open the sweep once it is known that the cluster can run it, and run its packs."""
     setting = session.setting
-    own = [trial for key, trial in held.items() if key in session.plan.trials]
-    kept = kept_before(own, session.sweep_run, setting.storage.place)
-    return Conductor(
-        source=source,
-        storage=setting.storage,
-        record=session.record,
-        start=session.opening,
-        progress=session.progress,
-        watcher=watcher,
-        attempts=Attempts(setting.max_failures, held, since=time.time()),
-        retention=Retention(setting.keep, kept),
+    checklist = Checklist(
+        dataset=str(setting.dataset.folder),
+        fingerprint=setting.dataset.fingerprint,
+        storage=setting.storage.place,
+        probe=session.probe() if setting.resources.address else "",
+        gpus=setting.resources.gpus_per_worker or 0.0,
     )
+    with quiet_log(session.log), ray_session(setting.resources, checklist) as fleet:
+        slots = fleet.gather(watcher.note)
+        fleet.watch()
+        session.open()
+        conductor = Conductor(
+            source=source,
+            storage=setting.storage,
+            fleet=fleet,
+            record=session.record,
+            start=session.opening,
+            progress=session.progress,
+            watcher=watcher,
+            attempts=attempts,
+            retention=Retention(setting.keep, _kept(session, held)),
+        )
+        session.lease.on_lost(lambda: conductor.halt(str(session.lease.lost)))
+        # Not before: what Ray reads at its import is set by its session.
+        from jobs.driver.tune import run_packs
+
+        run_packs(conductor, _workplace(session, slots), slots)
+    return conductor
+
+
+def _kept(session: Session, held: Held) -> dict[str, Kept]:
+    """Return the checkpoints that earlier runs of the sweep kept."""
+    own = [trial for key, trial in held.items() if key in session.plan.trials]
+    return kept_before(own, session.sweep_run, session.setting.storage.place)
 
 
 def _workplace(session: Session, slots: Slots) -> Workplace:
@@ -123,20 +147,23 @@ def _workplace(session: Session, slots: Slots) -> Workplace:
     )
 
 
-def _close(session: Session, conductor: Conductor) -> Outcome:
+def _close(session: Session, lacking: Sequence[str], conductor: Conductor | None) -> Outcome:
     progress = session.progress
+    stopping = conductor is not None and conductor.stopping
+    trouble = conductor.trouble if conductor is not None else None
     outcome = Outcome(
         sweep_run=session.sweep_run,
         trained=progress.done,
         held=progress.held,
         pruned=progress.pruned,
         failed={progress.label(key): reason for key, reason in progress.failed.items()},
-        interrupted=conductor.stopping,
+        interrupted=stopping and trouble is None,
+        trouble=trouble,
         missing=progress.remaining,
         log=session.log if session.log.exists() else None,
     )
-    if not conductor.stopping:
-        outcome.lacking = [progress.label(key) for key in conductor.lacking()]
+    if not outcome.interrupted:
+        outcome.lacking = [progress.label(key) for key in lacking]
     outcome.behind = session.close(outcome.status)
     if outcome.behind is not None:
         outcome.sweep_run = None

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from jobs.choices import Keep
+from jobs.cluster.preflight import PROBE
 from jobs.cluster.resources import Resources
 from jobs.cluster.session import find_slots
 from jobs.driver.files import Files
@@ -23,7 +25,7 @@ from jobs.storage.results import StoredSweep, store_sweep, stored_sweeps
 from search_spaces.plan import Plan
 from tass_core import TRAINING_VERSION
 from tass_core.data.folder.dataset import Dataset
-from tass_core.errors import SweepError
+from tass_core.errors import SweepError, TrackingError
 from tracking import schema
 from tracking.connect import shown, store_name
 from tracking.delivery import Delivery, Sink
@@ -35,9 +37,10 @@ from tracking.events import (
     SweepClosed,
     SweepOpened,
     TrialOpened,
+    TrialStopped,
 )
 from tracking.outbox import Outbox
-from tracking.provenance import describe_environment, environment
+from tracking.provenance import environment
 from tracking.reader import Reader, TrialRun
 from tracking.writer import Writer
 
@@ -82,6 +85,9 @@ class Session:
         """Trials of the plan that was logged last."""
         self._startup: float | None = None
         self._deliveries: list[Delivery] = []
+        self._opened: SweepOpened | None = None
+        self._open_before: dict[str, str | None] = {}
+        """Trials that an earlier driver left open, with the sweep's run that each is under."""
         self._writer = Writer(uri, Files())
         self._writer.open(self.origin.dataset)
         self.reader = Reader(uri)
@@ -109,8 +115,11 @@ class Session:
         """
         if not self._delivery.drain(PATIENCE) and self._delivery.away:
             raise self._unwritable("an earlier sweep's results wait in the outbox")
-        held = self.reader.held(self.origin.dataset)
-        return {key: trial for key, trial in held.items() if trial.state == "finished"}
+        known = self.reader.held(self.origin.dataset)
+        self._open_before = {
+            key: trial.parent for key, trial in known.items() if trial.state == "running"
+        }
+        return {key: trial for key, trial in known.items() if trial.state == "finished"}
 
     def restore(self, held: dict[str, TrialRun]) -> dict[str, TrialRun]:
         """Return what MLflow holds once it has been told of what the storage knows besides.
@@ -148,14 +157,27 @@ class Session:
             raise self._unwritable("the sweep cannot be opened")
         self.sweep_run = self._writer.sweep_run(self.origin, self.sweep)
 
+    def probe(self) -> str:
+        """Write what every node has to read in the storage, and return it.
+
+        Raises:
+            SweepError: the storage cannot be written.
+        """
+        text = uuid.uuid4().hex
+        try:
+            self.setting.storage.write(PROBE, text)
+        except OSError as error:
+            raise SweepError(f"--storage {self.origin.storage}: {error}") from None
+        return text
+
     def opening(self, key: str) -> TrialOpened:
         """Return the event that opens a trial's run."""
+        self._open_before.pop(key, None)
         trial, name = self.plan.trials[key], self.plan.name(key)
         self.progress.names[key] = name
         described = {"variant": trial.config.hash(), "seed": trial.seed}
-        tags = {schema.ENVIRONMENT: describe_environment(), **self._tags()}
         return trial_opened(
-            self.sweep, key, name, trial.config.flat(), described, tags, time.time()
+            self.sweep, key, name, trial.config.flat(), described, self._tags(), time.time()
         )
 
     def record(self, events: Sequence[Event]) -> None:
@@ -173,11 +195,14 @@ class Session:
 
     def close(self, status: Status) -> str | None:
         """Close the sweep's run; return why a store lacks something, or None when each has all."""
-        self._log_plan()
         closing = self._closing(status)
-        self._delivery.post(self.origin, [closing])
-        self._store(closing)
-        behind = [it for it in self._deliveries if not it.drain(PATIENCE)]
+        try:
+            self._log_plan()
+            self._delivery.post(self.origin, [*self._stops(), closing])
+            self._store(closing)
+            behind = [it for it in self._deliveries if not it.drain(PATIENCE)]
+        except TrackingError as error:
+            return str(error)
         return next((it.trouble or "the store does not answer" for it in behind), None)
 
     def refused(self) -> Mapping[str, str]:
@@ -185,12 +210,22 @@ class Session:
         return self._delivery.refused
 
     def leave(self, error: BaseException | None) -> None:
-        """Stop the delivery; an error that the sweep cannot mend closes its run as failed."""
-        if error is not None and self.sweep_run is not None and self.lease.lost is None:
-            self._delivery.post(self.origin, [self._closing("failed")])
-            self._delivery.drain(PATIENCE / 4)
-        for delivery in self._deliveries:
-            delivery.close()
+        """Stop the deliveries; an error that the sweep cannot mend closes its run.
+
+        What was refused at the door leaves nothing that could arrive later.
+        """
+        stopped = isinstance(error, KeyboardInterrupt)
+        refused = None if stopped or self.sweep_run else self._opened
+        ours = self._opened is not None and refused is None and self.lease.lost is None
+        try:
+            if error is not None and ours:
+                with suppress(TrackingError):
+                    closing = self._closing("stopped" if stopped else "failed")
+                    self._delivery.post(self.origin, [*self._stops(), closing])
+                    self._delivery.drain(PATIENCE / 4)
+        finally:
+            for delivery in self._deliveries:
+                delivery.close(without=refused)
 
     def _log_plan(self) -> None:
         self._logged = len(self.plan.trials)
@@ -200,6 +235,7 @@ class Session:
 
     def _store(self, closing: SweepClosed | None) -> None:
         """Let the storage know the sweep, too, so that a new database can be told of it."""
+        assert self._opened is not None
         sweep = StoredSweep(replace(self._opened, plan=self.plan.to_dict()), closing)
         try:
             store_sweep(self.setting.storage, sweep)
@@ -221,6 +257,12 @@ class Session:
 
     def _closing(self, status: Status) -> SweepClosed:
         return SweepClosed(sweep=self.sweep, status=status, startup=self._startup, at=time.time())
+
+    def _stops(self) -> list[Event]:
+        """Return the events of the trials that are left without an end."""
+        before = {key for key, run in self._open_before.items() if run == self.sweep_run}
+        left = sorted(self.progress.running | before)
+        return [TrialStopped(key=key, at=time.time()) for key in left]
 
     def _unwritable(self, what: str) -> SweepError:
         reason = self._delivery.refused.get(self.sweep) or self._delivery.trouble or "no answer"

@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ray import tune
-from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.exceptions import RayError
+from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, TuneError, Tuner
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from jobs.cluster.resources import COORDINATOR_CPUS, Slots
 from jobs.driver.conductor import Conductor
+from jobs.driver.faults import SILENT, Fault, read_fault
+from jobs.driver.signals import interrupt, on_interrupt
 from jobs.packs import Pack
-from jobs.worker.entry import run_pack, run_pack_on_workers
+from jobs.worker.entry import elsewhere, run_pack, run_pack_on_workers
 from jobs.worker.train import Workplace
+from tass_core import TRAINING_VERSION
+from tass_core.errors import TassError
 
 logger = logging.getLogger(__name__)
-
-_WORDS = {
-    "OutOfMemory": "out of memory: Ray ended its process",
-    "worker process has died": "its process died",
-    "ActorDied": "its process died",
-    "its node has died": "its node died",
-    "actor is temporarily unavailable": "its process is out of reach",
-}
-"""Mark of a Ray error -> what a person wants to read."""
 
 
 class _Unpickled:
@@ -52,31 +45,29 @@ class PackCallback(_Unpickled, Callback):  # type: ignore[misc]
 
     def on_trial_result(self, *, trial: TuneTrial, result: dict[str, Any], **_info: Any) -> None:
         """Take an epoch's results."""
-        if result.get("events"):
-            self._conductor.receive(_pack(trial), result["events"])
-
-    def on_trial_recover(self, *, trial: TuneTrial, **_info: Any) -> None:
-        """Take note of a restart."""
-        self._conductor.retrying(_pack(trial), _reason(trial))
+        with _halting(self._conductor):
+            self._conductor.receive(_pack(trial), result.get("events", ()), result.get("node"))
 
     def on_trial_complete(self, *, trial: TuneTrial, **_info: Any) -> None:
         """Take note of a pack's end."""
-        self._conductor.close(_pack(trial))
+        with _halting(self._conductor):
+            self._conductor.close(_pack(trial))
 
     def on_trial_error(self, *, trial: TuneTrial, **_info: Any) -> None:
         """Take note of a pack that failed for good."""
-        self._conductor.close(_pack(trial), _reason(trial))
+        with _halting(self._conductor):
+            self._conductor.close(_pack(trial), _fault(trial))
 
 
 class Halt(_Unpickled, Stopper):  # type: ignore[misc]
-    """Stops every Tune trial once the conductor is stopping."""
+    """Stops a pack that shall go on elsewhere, and all of them once the conductor is stopping."""
 
     def __init__(self, conductor: Conductor) -> None:
         self._conductor = conductor
 
-    def __call__(self, _trial_id: str, _result: dict[str, Any]) -> bool:
-        """No result alone stops a trial."""
-        return False
+    def __call__(self, _trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether to stop the pack that a result comes from; nothing of it is lost."""
+        return not self._conductor.stays(result.get("pack", ""))
 
     def stop_all(self) -> bool:
         """Whether to stop everything."""
@@ -92,10 +83,18 @@ class PackFeed(_Unpickled, Searcher):  # type: ignore[misc]
 
     def suggest(self, _trial_id: str) -> dict[str, Any] | str | None:
         """Return the next pack as a Tune config, None to wait, or ``FINISHED``."""
-        pack = self._conductor.suggest()
-        if pack == "done":
+        pack: Pack | str | None = "done"
+        with _halting(self._conductor):
+            pack = self._conductor.suggest()
+        if isinstance(pack, str):
             return str(Searcher.FINISHED)
-        return None if pack is None else {"pack": json.dumps(pack.to_dict())}
+        if pack is None:
+            return None
+        return {
+            "pack": json.dumps(pack.to_dict()),
+            "shunned": ",".join(self._conductor.fleet.shunned),
+            "training_version": TRAINING_VERSION,
+        }
 
     def on_trial_complete(self, **_info: Any) -> None:
         """Nothing: results reach the conductor through the callback, the last one included."""
@@ -110,15 +109,18 @@ class PackFeed(_Unpickled, Searcher):  # type: ignore[misc]
         """Nothing: see ``save``."""
 
 
-def run_packs(conductor: Conductor, place: Workplace, slots: Slots, max_failures: int) -> None:
-    """Run packs in Ray Tune until the conductor has no more, or somebody stops it.
+def run_packs(conductor: Conductor, place: Workplace, slots: Slots) -> None:
+    """Run packs in Ray Tune until the conductor has no more, or has to stop.
 
-    Ray must be running.
+    Ray must be running; when it goes away, the conductor is told.
     """
-    conductor.slots = slots.packs
-    with _interruptible(conductor), tempfile.TemporaryDirectory(prefix="tass-tune-") as folder:
+    with (
+        on_interrupt(lambda: _stop(conductor)),
+        _halting(conductor),
+        tempfile.TemporaryDirectory(prefix="tass-tune-") as folder,
+    ):
         Tuner(
-            _trainable(place, slots, max_failures),
+            _trainable(place, slots),
             tune_config=TuneConfig(
                 search_alg=PackFeed(conductor),
                 num_samples=-1,
@@ -131,63 +133,65 @@ def run_packs(conductor: Conductor, place: Workplace, slots: Slots, max_failures
                 storage_path=folder,
                 callbacks=[PackCallback(conductor)],
                 stop=Halt(conductor),
-                failure_config=FailureConfig(max_failures=max_failures),
+                # Who starts again, and where, the conductor decides.
+                failure_config=FailureConfig(max_failures=0),
                 verbose=0,
             ),
         ).fit()
     conductor.give_back()
 
 
-def _trainable(place: Workplace, slots: Slots, max_failures: int) -> Any:
+def _trainable(place: Workplace, slots: Slots) -> Any:
+    """Return what Tune starts for a pack, on any node but those that the pack shuns."""
+    wanted = {"CPU": COORDINATOR_CPUS}
+    function = tune.with_parameters(run_pack_on_workers, place=place, slots=slots)
     if slots.workers == 1:
-        wanted = {"cpu": slots.cpus} | ({"gpu": slots.gpus} if slots.gpus else {})
-        return tune.with_resources(tune.with_parameters(run_pack, place=place), wanted)
-    function = tune.with_parameters(
-        run_pack_on_workers, place=place, slots=slots, max_failures=max_failures
-    )
-    return tune.with_resources(function, {"cpu": COORDINATOR_CPUS})
+        wanted = {"CPU": slots.cpus} | ({"GPU": slots.gpus} if slots.gpus else {})
+        function = tune.with_parameters(run_pack, place=place)
+
+    def ask(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        selector = elsewhere(config)
+        if not selector:
+            return tune.PlacementGroupFactory([wanted])
+        return tune.PlacementGroupFactory([wanted], bundle_label_selector=[selector])
+
+    return tune.with_resources(function, ask)
 
 
 @contextmanager
-def _interruptible(conductor: Conductor) -> Iterator[None]:
-    """Turn the first Ctrl-C (or SIGTERM) into a clean stop, the second into an exception."""
+def _halting(conductor: Conductor) -> Iterator[None]:
+    """Stop the sweep in good order when the driver's disk, or Ray itself, is in trouble.
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        if conductor.stopping:
-            raise KeyboardInterrupt
-        conductor.stopping = True
-        conductor.watcher.note("Stopping after what is saved; press Ctrl-C again to force it.")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    Tune would end at once, and nobody would say which trials are left.
+    """
     try:
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    except (TassError, OSError) as error:
+        logger.exception("the driver cannot go on")
+        conductor.halt(str(error))
+    except (RayError, TuneError) as error:
+        logger.exception("Ray cannot go on")
+        conductor.halt(f"Ray ended the sweep: {read_fault(str(error)).reason}")
+
+
+def _stop(conductor: Conductor) -> None:
+    """Stop cleanly at the first Ctrl-C, and at once at the second."""
+    if conductor.stopping:
+        interrupt()
+    conductor.stopping = True
+    conductor.watcher.note("Stopping after what is saved; press Ctrl-C again to force it.")
 
 
 def _pack(trial: TuneTrial) -> Pack:
     return Pack.from_dict(json.loads(trial.config["pack"]))
 
 
-def _reason(trial: TuneTrial) -> str:
-    """Return one line that says why a trial's process failed; the log gets all of it."""
+def _fault(trial: TuneTrial) -> Fault:
+    """Return why a pack's process failed; the log gets all of it."""
     try:
         text = Path(trial.error_file).read_text()
     except (OSError, TypeError):
-        return "its process ended without a word"
+        return Fault(SILENT)
     text = text[text.rfind("Failure # ") :]
     logger.warning("pack failed:\n%s", text)
-    return summarise(text)
-
-
-def summarise(text: str) -> str:
-    """Return the one line of a Ray error that a person wants to read."""
-    for mark, words in _WORDS.items():
-        if mark in text:
-            return words
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "its process ended without a word"
+    return read_fault(text)

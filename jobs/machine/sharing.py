@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from jobs.cluster.resources import Resources
+from jobs.cluster.resources import Resources, settle_gpus, this_machine
 from jobs.machine.bench import Bench
 from tass_core.config import TrialConfig
 from tass_core.devices import device_name
@@ -32,12 +32,14 @@ def share_machine(
     """
     if found is None or resources.address is not None or resources.workers_per_pack > 1:
         return resources, None
+    resources = settle_gpus(resources, [this_machine()])
+    gpus = resources.gpus_per_worker or 0.0
     step = found.nearest(config, shapes)
     layout = step.layout
-    if resources.gpus_per_worker > 0:
+    if gpus > 0:
         here = torch.cuda.is_available() and found.device == device_name("cuda")
         alone, shared = step.rates[step.width], layout.rate
-        if not here or resources.gpus_per_worker < 1 or shared <= MIN_SPEEDUP * alone:
+        if not here or gpus < 1 or shared <= MIN_SPEEDUP * alone:
             return resources, None
         return resources, (
             f"tass-cli bench found {layout.packs} packs on one GPU {shared / alone:.1f} times as "

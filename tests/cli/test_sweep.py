@@ -3,8 +3,14 @@
 import csv
 import io
 import json
+import re
+import shutil
 
 import pytest
+
+from jobs.driver.run import grid
+from jobs.driver.sources import Queue
+from tests.cli.conftest import Shell
 
 
 def test_first_run_trains_everything_and_says_in_short_what_was_found(swept):
@@ -135,3 +141,26 @@ def test_unknown_width_is_refused_with_what_is_allowed(swept):
     _, err = swept.sweep("ordering", "--fuse", "on", code=2)
 
     assert "fuse = 'on' is unknown; allowed: auto, off, or a number from 1" in err
+
+
+def test_a_trial_that_never_ended_is_named_and_the_exit_code_is_1(shell, tmp_path, monkeypatch):
+    """A source that forgets its trials stands for whatever may lose one."""
+
+    class Forgetful(Queue):
+        def exhausted(self):
+            return True
+
+    def forget(session, held):
+        wanted = grid(session, held).wanted()
+        lost = {key: session.plan.trials[key] for key in sorted(wanted)[:1]}
+        return Forgetful(lost, lambda _slots: [])
+
+    monkeypatch.setattr("cli.sweep.grid", forget)
+
+    own = Shell(shutil.copytree(shell.folder, tmp_path / "own"))
+
+    _, err = own.sweep("ordering", "--seeds", "0", code=1)
+
+    assert re.search(r"never ended: .* · seed 0", err)
+    assert "Sweep ordering failed" in err
+    assert "Traceback" not in err

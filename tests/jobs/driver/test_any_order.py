@@ -1,13 +1,16 @@
 """Whatever happens in whatever order, every wanted trial ends exactly once or is named.
 
-The real conductor, attempts, retention and storage; only training is played. A pack writes the
-files that the trainer writes, as far as the driver and the storage read them.
+The real conductor, fleet, attempts, retention, outbox and storage; only training and the nodes
+are played. A pack writes the files that the trainer writes, as far as the driver and the storage
+read them.
 """
 
 import json
+import os
 import shutil
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -23,8 +26,11 @@ from hypothesis.stateful import (
 )
 
 from jobs.choices import Keep
+from jobs.cluster.fleet import Fleet
+from jobs.cluster.resources import Resources
 from jobs.driver.attempts import Attempts
-from jobs.driver.conductor import Conductor
+from jobs.driver.conductor import LONG, MOST_PAUSE, Conductor
+from jobs.driver.faults import Fault
 from jobs.driver.progress import Progress
 from jobs.driver.retention import Kept, Retention
 from jobs.driver.sources import Queue
@@ -35,11 +41,29 @@ from jobs.storage.results import settle
 from tass_core.config import TrialConfig
 from tass_core.trial import Trial
 from tests.jobs.driver.test_conductor import Silent
-from tracking.events import EpochDone, TrialEnded, TrialOpened, WeightsDropped
+from tests.jobs.fleets import Nodes, machine
+from tracking.events import (
+    EpochDone,
+    Origin,
+    TrialEnded,
+    TrialOpened,
+    TrialStopped,
+    WeightsDropped,
+)
+from tracking.outbox import Outbox
 
+RAM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""The outbox waits for the disk at every event; its promises to a disk are tested elsewhere."""
 EPOCHS = 2
 POLICIES = ("best", "top:2", "top:1")
-NOT_FINITE = "the training loss was not finite"
+NOT_FINITE, BAD_PLACE = "the training loss was not finite", "the disk is full"
+FAULTS = (
+    Fault("its process died"),
+    Fault("out of memory", "memory"),
+    Fault("its node died", "node"),
+    Fault(BAD_PLACE, "place"),
+)
+HERE, ELSEWHERE = Origin("here", "f1", "/runs"), Origin("elsewhere", "f2", "/other")
 KEYS = tuple("abcd")
 TRIALS = {key: Trial(TrialConfig().replace("model.tau", n / 100), 0) for n, key in enumerate(KEYS)}
 QUALITY = {key: 50.0 + (7 * n) % 5 for n, key in enumerate(KEYS)}
@@ -112,7 +136,7 @@ class Trainer:
     def _told(self, record):
         key, attempt = record["key"], self.pack.attempt
         told = [
-            EpochDone(key=key, attempt=attempt, epoch=n, metrics={}, seconds=1.0, at=at)
+            EpochDone(key=key, attempt=attempt, epoch=n, metrics={}, seconds=LONG, at=at)
             for n, at in enumerate(record["history"], start=1)
         ]
         if record["status"] != "running":
@@ -132,13 +156,18 @@ class Trainer:
 
 
 class Tracked:
-    """What MLflow holds once all that was posted has arrived."""
+    """What MLflow holds of one dataset."""
 
     def __init__(self):
         self.weights, self.accuracy, self.dropped = {}, {}, set()
+        self.running = set()
 
     def apply(self, events):
         for event in events:
+            if isinstance(event, TrialOpened):
+                self.running.add(event.key)
+            elif isinstance(event, TrialEnded | TrialStopped):
+                self.running.discard(event.key)
             if isinstance(event, TrialEnded) and event.status == "finished":
                 self.weights[event.key] = event.weights
                 self.accuracy[event.key] = event.metrics["val/all"]
@@ -169,10 +198,15 @@ class Sweeps(RuleBasedStateMachine):
         study=st.booleans(),
     )
     def prepare(self, wanted, size, slots, fails, keep, foreign, study):
-        self.home = Path(tempfile.mkdtemp(prefix="any-order-"))
-        self.storage, self.clock, self.tracked = open_storage(str(self.home)), Clock(), Tracked()
+        self.home = Path(tempfile.mkdtemp(prefix="any-order-", dir=RAM))
+        self.storage, self.clock = open_storage(str(self.home)), Clock()
+        self.outbox, self.away = Outbox(self.home, "store"), False
+        self.mlflow = {origin: Tracked() for origin in (HERE, ELSEWHERE)}
+        self.tracked, self.elsewhere = self.mlflow[HERE], set()
+        self.nodes = Nodes(machine("n0", float(slots)))
+        self.names = count(1)
         self.plan = {key: TRIALS[key] for key in sorted(wanted)}
-        self.size, self.slots, self.fails = size, slots, fails
+        self.size, self.fails = size, fails
         # A study hands out its packs again as they were, whatever became of some members.
         self.proposed = make_packs(self.plan, size) if study else None
         self.keep = Keep.parse(keep)
@@ -185,12 +219,20 @@ class Sweeps(RuleBasedStateMachine):
         self.start_driver()
 
     def start_driver(self):
+        """A driver starts once MLflow has what is in the outbox."""
+        self.away = False
+        self.deliver()
+        self.nodes.there = [it for it in self.nodes.there if not it.leaving]
+        self.join()
+        fleet = Fleet(Resources(), self.nodes)
+        fleet.gather(lambda _text: None)
         held = set(self.tracked.weights)
         missing = {key: trial for key, trial in self.plan.items() if key not in held}
         self.ends, self.failures = {}, Counter()
         self.processes = {}
         own = [key for key in self.plan if key in held and key not in self.foreign]
         self.missing = set(missing)
+        self.open_before = set(self.tracked.running)
 
         def choose(slots):
             if self.proposed is not None:
@@ -200,14 +242,19 @@ class Sweeps(RuleBasedStateMachine):
         self.conductor = Conductor(
             Queue(missing, choose),
             self.storage,
+            fleet,
             self.record,
-            lambda key: TrialOpened(key=key, sweep="s", name=key, params={}, tags={}, at=0.0),
+            self.opening,
             Progress("s", self.plan, {}),
             Silent(),
             Attempts(self.max_failures, held, since=self.clock.now()),
             Retention(self.keep, self.tracked.kept(own)),
+            clock=lambda: MOST_PAUSE * self.clock.now(),
         )
-        self.conductor.slots = self.slots
+
+    def opening(self, key):
+        self.open_before.discard(key)
+        return TrialOpened(key=key, sweep="s", name=key, params={}, tags={}, at=0.0)
 
     def record(self, events):
         for event in events:
@@ -217,14 +264,36 @@ class Sweeps(RuleBasedStateMachine):
                 assert event.key in self.missing, f"{event.key} was not missing"
                 assert event.key not in self.ends, f"{event.key} ended twice"
                 self.ends[event.key] = event.status
+                assert event.reason != BAD_PLACE, f"{event.key} failed for its place"
                 if event.reason == NOT_FINITE:
                     assert self.failures[event.key] > self.max_failures, f"{event.key} gave up"
-        self.tracked.apply(events)
+        self.post(HERE, events)
+
+    def post(self, origin, events):
+        self.outbox.post(origin, events)
+        if not self.away:
+            self.deliver()
+
+    def deliver(self):
+        """MLflow takes everything that is in the outbox, each event where it comes from."""
+        while taken := self.outbox.take():
+            for posted in taken:
+                self.mlflow[posted.origin].apply([posted.event])
+            self.outbox.confirm(taken)
 
     def begin(self, pack):
         trainer = Trainer(pack, self.storage, self.clock, self.fails)
+        able = [it.id for it in self.nodes.there if it.id not in self.conductor.fleet.shunned]
+        trainer.node = able[0] if able else None
         self.processes[pack.key] = trainer
-        self.conductor.receive(pack, trainer.replay())
+        self.tell(trainer, trainer.replay())
+
+    def tell(self, trainer, events):
+        """Results reach the driver, which may then want the pack elsewhere."""
+        self.conductor.receive(trainer.pack, events, trainer.node)
+        if not self.conductor.stays(trainer.pack.key):
+            del self.processes[trainer.pack.key]
+            self.conductor.close(trainer.pack)
 
     def pick(self, data):
         key = data.draw(st.sampled_from(sorted(self.processes)))
@@ -235,7 +304,10 @@ class Sweeps(RuleBasedStateMachine):
         """Tune asks for a pack."""
         pack = self.conductor.suggest()
         if pack == "done":
-            self.check_end()
+            if self.conductor.trouble is None:
+                self.check_end()
+            else:
+                self.leave()
             self.start_driver()
         elif pack is not None:
             assert pack.key not in self.processes, "two processes in one folder"
@@ -249,22 +321,59 @@ class Sweeps(RuleBasedStateMachine):
         for _ in range(epochs):
             if trainer.done:
                 self.finish(trainer)
+            if trainer.pack.key not in self.processes:
                 break
-            self.conductor.receive(trainer.pack, self.epoch(trainer))
+            self.tell(trainer, self.epoch(trainer))
 
     @precondition(lambda self: self.processes)
-    @rule(data=st.data(), untold=st.booleans(), for_good=st.booleans())
-    def die(self, data, untold, for_good):
-        """A process dies, which may not have told what it saved; Ray starts it again, or not."""
+    @rule(data=st.data(), untold=st.booleans(), fault=st.sampled_from(FAULTS))
+    def die(self, data, untold, fault):
+        """A process dies, which may not have told what it saved."""
         trainer = self.pick(data)
         if untold and not trainer.done:
             self.epoch(trainer)
-        if for_good:
-            del self.processes[trainer.pack.key]
-            self.conductor.close(trainer.pack, "its process died")
-        else:
-            self.conductor.retrying(trainer.pack, "its process died")
-            self.begin(trainer.pack)
+        del self.processes[trainer.pack.key]
+        self.conductor.close(trainer.pack, fault)
+
+    @rule()
+    def join(self):
+        """A node joins."""
+        if sum(not node.leaving for node in self.nodes.there) < 3:
+            self.nodes.there = [*self.nodes.there, machine(f"n{next(self.names)}")]
+
+    @rule(data=st.data())
+    def drain(self, data):
+        """A node leaves with notice, and is gone when its packs have gone on elsewhere."""
+        node = data.draw(st.sampled_from(self.nodes.there)) if self.nodes.there else None
+        if node is not None and node.leaving:
+            for trainer in list(self.processes.values()):
+                if trainer.node == node.id:
+                    del self.processes[trainer.pack.key]
+                    self.conductor.close(trainer.pack, Fault("its node died", "node"))
+        self.nodes.there = [
+            it._replace(leaving=True) if it == node else it
+            for it in self.nodes.there
+            if it != node or not it.leaving
+        ]
+
+    @rule()
+    def look(self):
+        """The driver looks at the cluster."""
+        self.conductor.fleet.look()
+
+    @rule(away=st.booleans())
+    def outage(self, away):
+        """MLflow goes away, or comes back and takes what waits."""
+        self.away = away
+        if not away:
+            self.deliver()
+
+    @rule(key=st.sampled_from(KEYS))
+    def another_dataset(self, key):
+        """A sweep on another dataset leaves a trial of the same name in the outbox."""
+        end = TrialEnded(key=key, attempt=0, status="finished", reason=None, at=self.clock.now())
+        self.post(ELSEWHERE, [replace(end, metrics={"val/all": -1.0})])
+        self.elsewhere.add(key)
 
     @rule(untold=st.booleans(), stops=st.booleans(), keep=st.sampled_from(POLICIES))
     def start_over(self, untold, stops, keep):
@@ -275,20 +384,33 @@ class Sweeps(RuleBasedStateMachine):
         if stops:
             self.conductor.stopping = True
             assert self.conductor.suggest() == "done"
-            for trainer in self.processes.values():
-                self.conductor.close(trainer.pack, "stopped")
-            self.conductor.give_back()
+            self.leave()
         self.keep = Keep.parse(keep)
         self.start_driver()
+
+    def leave(self):
+        """Whatever runs is stopped, and nothing is left that seems to run."""
+        for trainer in self.processes.values():
+            self.conductor.close(trainer.pack)
+        self.conductor.give_back()
+        running = sorted(self.conductor.progress.running | self.open_before)
+        self.post(HERE, [TrialStopped(key=key, at=self.clock.now()) for key in running])
+        self.away = False
+        self.deliver()
+        assert not self.tracked.running
+        lacking = self.conductor.attempts.lacking(self.conductor.source.wanted())
+        assert self.ends.keys() | set(lacking) == self.missing
 
     def check_end(self):
         """No trial is without an end, unless it is named."""
         assert not self.processes
-        assert self.conductor.lacking() == []
+        assert self.conductor.attempts.lacking(self.conductor.source.wanted()) == []
         assert self.ends.keys() == self.missing
 
     @invariant()
     def checkpoints_are_as_they_are_said_to_be(self):
+        if self.away:
+            return
         for weights in filter(None, self.tracked.weights.values()):
             assert (self.home / weights).is_dir(), f"{weights} is named and gone"
         for weights in self.tracked.dropped:
@@ -298,13 +420,25 @@ class Sweeps(RuleBasedStateMachine):
 
     def teardown(self):
         """Nothing more happens: the sweep comes to its end."""
-        while (pack := self.conductor.suggest()) != "done":
-            if pack is not None:
+        self.outage(away=False)
+        for _ in range(300):
+            pack = self.conductor.suggest()
+            if pack == "done" and self.conductor.trouble is None:
+                break
+            if pack == "done":
+                self.leave()
+                self.start_driver()
+            elif pack is not None:
                 self.begin(pack)
             for trainer in list(self.processes.values()):
                 self.finish(trainer)
+            self.join()
+            self.look()
         self.check_end()
         self.checkpoints_are_as_they_are_said_to_be()
+        assert self.mlflow[ELSEWHERE].weights.keys() == self.elsewhere
+        assert -1.0 not in self.tracked.accuracy.values()
+        self.outbox.close()
         shutil.rmtree(self.home)
 
     def epoch(self, trainer):
@@ -316,11 +450,11 @@ class Sweeps(RuleBasedStateMachine):
         return events
 
     def finish(self, trainer):
-        """A process ends by itself."""
-        while not trainer.done:
-            self.conductor.receive(trainer.pack, self.epoch(trainer))
-        del self.processes[trainer.pack.key]
-        self.conductor.close(trainer.pack)
+        """A process ends by itself, unless the driver wants it elsewhere before."""
+        while not trainer.done and trainer.pack.key in self.processes:
+            self.tell(trainer, self.epoch(trainer))
+        if self.processes.pop(trainer.pack.key, None) is not None:
+            self.conductor.close(trainer.pack)
 
 
 def test_every_trial_ends_once_and_checkpoints_are_as_they_are_said_to_be():

@@ -5,8 +5,11 @@ import time
 import pytest
 
 from jobs.choices import Keep
+from jobs.cluster.fleet import STRIKES, Fleet
+from jobs.cluster.resources import Resources
 from jobs.driver.attempts import Attempts
-from jobs.driver.conductor import Conductor
+from jobs.driver.conductor import MOST_PAUSE, Conductor
+from jobs.driver.faults import Fault
 from jobs.driver.progress import Progress
 from jobs.driver.retention import Retention
 from jobs.driver.sources import Queue
@@ -14,7 +17,11 @@ from jobs.packs import Pack
 from jobs.storage import open_storage
 from jobs.worker.train import Workplace, train
 from tass_core.trial import Trial, trial_key
+from tests.jobs.fleets import Nodes, machine, steady
 from tracking.events import EpochDone, TrialEnded, TrialOpened, WeightsDropped
+
+DIED = Fault("its process died")
+OUT_OF_MEMORY = Fault("out of memory: Ray ended its process", "memory")
 
 
 class Silent:
@@ -36,23 +43,25 @@ class Silent:
 class Stage:
     """A conductor over real storage, whose packs the test trains or fails by hand."""
 
-    def __init__(self, world, folder, configs, keep="best", max_failures=2, together=True):
+    def __init__(self, world, folder, configs, keep="best", max_failures=2, together=True, slots=1):
         trials = [Trial(config.canonical(), 0) for config in configs]
         self.trials = {trial_key(trial, world.fingerprint): trial for trial in trials}
         self.keys = list(self.trials)
         self.world, self.storage = world, open_storage(str(folder))
         packs = [Pack(self.trials)] if together else [Pack({k: t}) for k, t in self.trials.items()]
-        self.recorded = []
+        self.recorded, self.now = [], 0.0
         self.progress = Progress("test", self.trials, {})
         self.conductor = Conductor(
             Queue(self.trials, lambda _: packs),
             self.storage,
+            steady(slots),
             self.recorded.extend,
             lambda key: TrialOpened(key=key, sweep="s", name=key, params={}, tags={}, at=0.0),
             self.progress,
             Silent(),
             Attempts(max_failures, since=time.time()),
             Retention(Keep.parse(keep), {}),
+            clock=lambda: self.now,
         )
 
     def train(self, pack):
@@ -96,16 +105,14 @@ def test_each_result_is_recorded_once_however_often_it_is_reported(world, config
 
 
 def test_pack_in_flight_keeps_tune_waiting(world, configs, tmp_path):
-    stage = Stage(world, tmp_path, configs)
-    stage.conductor.slots = 2
+    stage = Stage(world, tmp_path, configs, slots=2)
 
     assert isinstance(stage.conductor.suggest(), Pack)
     assert stage.conductor.suggest() is None
 
 
 def test_slots_limit_the_packs_in_flight(world, configs, tmp_path):
-    stage = Stage(world, tmp_path, configs, together=False)
-    stage.conductor.slots = 2
+    stage = Stage(world, tmp_path, configs, together=False, slots=2)
 
     first = [stage.conductor.suggest() for _ in range(3)]
     assert [pack is not None for pack in first] == [True, True, False]
@@ -115,9 +122,9 @@ def test_slots_limit_the_packs_in_flight(world, configs, tmp_path):
 
 
 def test_dead_packs_members_go_on_alone(world, configs, tmp_path):
-    stage = Stage(world, tmp_path, configs)
+    stage = Stage(world, tmp_path, configs, max_failures=0)
     pack = stage.conductor.suggest()
-    stage.conductor.close(pack, "its process died")
+    stage.conductor.close(pack, DIED)
     assert stage.ends() == {}
 
     for _ in stage.keys:
@@ -130,10 +137,10 @@ def test_dead_packs_members_go_on_alone(world, configs, tmp_path):
 
 
 def test_member_that_dies_alone_is_recorded_as_failed_with_its_reason(world, configs, tmp_path):
-    stage = Stage(world, tmp_path, configs)
-    stage.conductor.close(stage.conductor.suggest(), "its process died")
+    stage = Stage(world, tmp_path, configs, max_failures=0)
+    stage.conductor.close(stage.conductor.suggest(), DIED)
     guilty = stage.conductor.suggest()
-    stage.conductor.close(guilty, "out of memory: Ray ended its process")
+    stage.conductor.close(guilty, OUT_OF_MEMORY)
     for _ in range(2):
         stage.train(stage.conductor.suggest())
 
@@ -232,9 +239,95 @@ def test_stopping_hands_out_nothing_more_and_counts_what_is_missing(world, confi
     stage.conductor.stopping = True
 
     assert stage.conductor.suggest() == "done"
-    stage.conductor.close(flying, "stopped")
+    stage.conductor.close(flying, DIED)
     stage.conductor.give_back()
 
     assert stage.progress.remaining == 2
-    assert len(stage.conductor.lacking()) == 2
+    assert len(stage.conductor.attempts.lacking(stage.keys)) == 2
     assert stage.progress.failed == {}
+
+
+def test_dead_pack_starts_again_whole_before_its_members_go_on_alone(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs, max_failures=2)
+    pack = stage.conductor.suggest()
+    for _ in range(2):
+        stage.conductor.close(pack, DIED)
+        assert stage.conductor.suggest() is pack
+    stage.conductor.close(pack, DIED)
+
+    assert len(stage.conductor.suggest().members) == 1
+
+
+def test_a_pack_too_large_for_the_memory_is_halved_at_once(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs, slots=2)
+    stage.conductor.close(stage.conductor.suggest(), OUT_OF_MEMORY)
+
+    halves = [stage.conductor.suggest() for _ in range(2)]
+
+    assert [len(pack.members) for pack in halves] == [2, 1]
+    for pack in halves:
+        stage.train(pack)
+    assert stage.ends() == dict.fromkeys(stage.keys, "finished")
+
+
+def test_what_the_place_is_to_blame_for_costs_no_trial_an_attempt(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs, max_failures=0)
+    pack = stage.conductor.suggest()
+    for _ in range(STRIKES):
+        stage.conductor.receive(pack, [], node="n1")
+        stage.conductor.close(pack, Fault("the disk is full", "place"))
+        stage.now += MOST_PAUSE
+        following = stage.conductor.suggest()
+
+    assert following == "done"
+    assert stage.ends() == {}
+    assert stage.conductor.trouble == "no node can train: n1: 3 failures alike: the disk is full"
+
+
+def test_a_node_that_leaves_with_notice_costs_no_trial_an_attempt(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs, max_failures=0)
+    nodes = Nodes(machine("n1"))
+    stage.conductor.fleet = fleet = Fleet(Resources(), nodes)
+    fleet.gather(lambda _text: None)
+    pack = stage.conductor.suggest()
+    stage.conductor.receive(pack, [], node="n1")
+    assert stage.conductor.stays(pack.key)
+
+    nodes.there = [machine("n1", leaving=True), machine("n2")]
+    fleet.look()
+    assert not stage.conductor.stays(pack.key)
+    stage.conductor.close(pack, Fault("its node died", "node"))
+
+    assert stage.conductor.suggest() is pack
+    assert fleet.shunned == ("n1",)
+    stage.train(pack)
+    assert stage.ends() == dict.fromkeys(stage.keys, "finished")
+
+
+def test_a_node_that_answers_for_other_trials_is_left_out(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs)
+    pack = stage.conductor.suggest()
+
+    stage.conductor.receive(pack, [broken(Pack({"foreign": None}))], node="n1")
+
+    assert stage.ends() == {}
+    assert not stage.conductor.stays(pack.key)
+    assert stage.conductor.suggest() == "done"
+    assert "answers for a trial that pack" in stage.conductor.trouble
+
+
+def test_a_long_pack_is_shared_with_a_slot_that_stands_idle(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs, slots=2)
+    pack = stage.conductor.suggest()
+    assert stage.conductor.suggest() is None
+    assert stage.conductor.stays(pack.key), "nobody knows yet how long it takes"
+    slow = EpochDone(key=stage.keys[0], attempt=0, epoch=1, metrics={}, seconds=99.0, at=1.0)
+    stage.conductor.receive(pack, [slow], node="n1")
+    assert stage.conductor.suggest() is None
+    assert not stage.conductor.stays(pack.key)
+    stage.conductor.close(pack)
+
+    halves = [stage.conductor.suggest() for _ in range(2)]
+
+    assert [len(half.members) for half in halves] == [2, 1]
+    assert halves[0].members.keys() | halves[1].members.keys() == pack.members.keys()

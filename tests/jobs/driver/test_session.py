@@ -79,6 +79,55 @@ def test_a_store_that_takes_nothing_is_named(plan, setting, tmp_path):
         run_sweep(plan, grid, setting, Silent())
 
 
+def test_a_sweep_that_is_refused_at_the_door_leaves_nothing_to_arrive_later(
+    plan, setting, tmp_path
+):
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    with open_session(plan, setting) as opened, pytest.raises(SweepError):
+        opened.open()
+    with (
+        pytest.raises(SweepError),
+        open_session(plan, setting) as opened,
+    ):
+        opened.open()
+
+    outbox = Outbox(setting.storage.home, store_name(setting.tracking_uri))
+    assert outbox.backlog() == 0
+    assert outbox.dead_letters() == []
+
+
+def test_ctrl_c_leaves_no_run_in_mlflow_that_seems_to_run(plan, setting):
+    key = next(iter(plan.trials))
+    client = MlflowClient(setting.tracking_uri)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            _press_ctrl_c(plan, setting, [key])
+
+        experiment = client.get_experiment_by_name(f"tass/{plan.dataset['name']}")
+        runs = client.search_runs([experiment.experiment_id])
+        assert {run.info.status for run in runs} == {"KILLED"}
+    (sweep,) = Reader(setting.tracking_uri).snapshot().sweeps
+    assert sweep.status == "stopped"
+
+
+def test_a_driver_that_stops_closes_what_a_killed_one_left_open(plan, setting):
+    key = next(iter(plan.trials))
+    with open_session(plan, setting) as killed:
+        killed.open()
+        killed.record([killed.opening(key)])
+        assert killed.close("finished") is None
+    with pytest.raises(KeyboardInterrupt):
+        _press_ctrl_c(plan, setting, [])
+
+    trial = Reader(setting.tracking_uri).held(str(plan.dataset["name"]))[key]
+    run = MlflowClient(setting.tracking_uri).get_run(trial.run_id)
+    assert (run.info.status, run.data.tags["tass.state"]) == ("KILLED", "stopped")
+    assert trial.state == "running", "it has no end: the next run goes on with it"
+
+
 def test_what_a_sweep_on_another_dataset_left_arrives_there(plan, setting):
     elsewhere = Origin("elsewhere", "f9", "/gone")
     tags = {"tass.dataset": "elsewhere"}
@@ -130,3 +179,13 @@ def test_a_trial_that_nobody_hands_out_fails_the_sweep_by_name(plan, setting):
     assert outcome.lacking == [f"{plan.name(key)} · seed 0"]
     (run,) = Reader(setting.tracking_uri).snapshot().sweeps
     assert run.status == "failed"
+
+
+def _press_ctrl_c(plan, setting, running):
+    """Stop a sweep in which trials run."""
+    with open_session(plan, setting) as opened:
+        opened.held()
+        opened.open()
+        opened.record([opened.opening(key) for key in running])
+        opened.progress.running.update(running)
+        raise KeyboardInterrupt

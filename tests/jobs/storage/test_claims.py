@@ -164,7 +164,7 @@ def test_member_split_off_goes_on_where_its_pack_stopped(storage, pack, world, b
     (key,) = pack_of(world, base).members
     run(pack, storage, world, stop_after=2)
 
-    alone = pack.alone(key)
+    alone = pack.part([key])
     events = run(alone, open_storage(storage.place), world)
 
     assert list(alone.members) == [key]
@@ -175,16 +175,16 @@ def test_member_split_off_goes_on_where_its_pack_stopped(storage, pack, world, b
 def test_splitting_again_keeps_what_was_trained_since(storage, pack, world):
     key = sorted(pack.members)[0]
     run(pack, storage, world, stop_after=2)
-    run(pack.alone(key), storage, world)
+    run(pack.part([key]), storage, world)
 
-    assert states(storage, pack.alone(key)) == {key: "finished"}
-    assert trained(run(pack.alone(key), storage, world)) == []
+    assert states(storage, pack.part([key])) == {key: "finished"}
+    assert trained(run(pack.part([key]), storage, world)) == []
 
 
 def test_pack_that_never_saved_splits_into_packs_that_begin(storage, pack, world):
     key = sorted(pack.members)[0]
 
-    assert len(trained(run(pack.alone(key), storage, world))) == 2
+    assert len(trained(run(pack.part([key]), storage, world))) == 2
 
 
 def test_deleted_checkpoint_is_gone_and_the_results_stay(storage, pack, world, tmp_path):
