@@ -29,9 +29,15 @@ def environment() -> dict[str, str]:
 
 
 def describe_environment() -> str:
-    """Return what may change a trial's last bits, in one line."""
+    """Return where this process computes, and what may change a trial's last bits, in one line."""
+    import torch
+
     here = environment()
-    return f"Python {here['python']}, torch {here['torch']}, {here['processor']}"
+    device = here["processor"]
+    if torch.cuda.is_initialized():
+        device = f"{here['gpu']}, CUDA {torch.version.cuda}"
+    libraries = ", ".join(f"{name} {here[name]}" for name in ("tass-lab", "torch", "numpy"))
+    return f"{platform.node()}: {device}; Python {here['python']}, {libraries}"
 
 
 def _version(name: str) -> str:
