@@ -8,7 +8,7 @@ import time
 import pytest
 from mlflow import MlflowClient
 
-from jobs.driver.session import Files
+from jobs.driver.files import Files
 from tests.system.conftest import descendants, wait_until_gone
 from tracking.connect import store_name
 from tracking.delivery import Delivery
