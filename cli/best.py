@@ -18,10 +18,12 @@ from cli.options import (
     results,
     tracking_option,
 )
+from evidence.ranking import pareto as find_front
 from evidence.ranking import rank
 from jobs.export import export
-from reports.render.data import ranking_json
-from reports.render.terminal import show_ranking
+from reports.render.data import front_json, ranking_json
+from reports.render.terminal import show_front, show_ranking
+from search_spaces.objectives import parse_objectives
 from tracking.reader import EVERYTHING, RESULTS, Reader
 
 
@@ -34,6 +36,20 @@ from tracking.reader import EVERYTHING, RESULTS, Reader
     metavar="NAME",
     group=WHAT,
     help="Validation metric to rank by, at each trial's best epoch.",
+)
+@option(
+    "--pareto",
+    is_flag=True,
+    group=WHAT,
+    help="Show the variants that no other is better than in every objective.",
+)
+@option(
+    "--objective",
+    "objectives",
+    multiple=True,
+    metavar="METRIC",
+    group=WHAT,
+    help="An objective of --pareto, such as val/all or params_m. Default: the sweep's own.",
 )
 @option("--variant", metavar="NAME", group=WHAT, help="Only this variant, by name or config hash.")
 @option("--seed", type=int, metavar="N", group=WHAT, help="Only this seed.")
@@ -53,6 +69,8 @@ from tracking.reader import EVERYTHING, RESULTS, Reader
 def best(
     sweep: str | None,
     metric: str,
+    pareto: bool,
+    objectives: tuple[str, ...],
     variant: str | None,
     seed: int | None,
     target: Path | None,
@@ -70,10 +88,22 @@ def best(
     \b
     Example:
       tass-cli best --export checkpoint
+      tass-cli best small.toml --pareto
     """
     if target is None:
         refuse_typed("it is about --export, which is not given", "force", "data_path")
     snapshot = Reader(tracking_uri).snapshot(wanted=EVERYTHING if target else RESULTS)
+    if pareto:
+        refuse_typed("--pareto ranks nothing; leave one of them out", "metric", "variant", "seed")
+        refuse_typed("a front has no single best variant; leave one of them out", "target")
+        goals = parse_objectives(objectives) if objectives else ()
+        front = find_front(snapshot, sweep=sweep, objectives=goals)
+        if output_format == "json":
+            click.echo(front_json(front), nl=False)
+        else:
+            show_front(front, results())
+        return
+    refuse_typed("it is about --pareto, which is not given", "objectives")
     ranking = rank(snapshot, sweep=sweep, metric=metric, variant=variant, seed=seed)
     if output_format == "json":
         click.echo(ranking_json(ranking), nl=False)

@@ -58,7 +58,7 @@ def show(found: Preview, console: Console) -> None:
     plan, search = found.plan, found.search
     console.print(f"[bold]Sweep {plan.sweep}[/bold] on dataset '{plan.dataset['name']}'")
     if search is not None:
-        console.print(f"  search        up to {search.trials} trials, {search_words(search)}")
+        console.print(f"  search        up to {search.trials} trials; {search_words(search)}")
         console.print(f"  confirmation  the best {search.confirm} on seeds {list(plan.seeds[1:])}")
     else:
         console.print(_rows(found))
@@ -79,7 +79,12 @@ def search_words(search: Search) -> str:
     """Return how a search samples and prunes, in words."""
     eta = "" if search.pruner == "wilcoxon" else f" eta {search.eta}"
     rule = f"{search.pruner}{eta} from epoch {search.min_epochs}"
-    return f"sampler {search.sampler}, {'no pruning' if search.pruner == 'none' else rule}"
+    goals = ", ".join(f"{it.direction} {it.metric}" for it in search.objectives)
+    bounds = "".join(f", {it}" for it in search.constraints)
+    return (
+        f"{goals}{bounds}; sampler {search.sampler}, "
+        f"{'no pruning' if search.pruner == 'none' else rule}"
+    )
 
 
 def time_words(found: Preview) -> str:

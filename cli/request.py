@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -245,5 +245,6 @@ def _plan(
     if search is not None:
         if numbers:
             raise SweepError("--tables chooses among the tables of a grid; a search has none")
-        return empty_plan(sweep, dataset, base, seeds)
+        asked = replace(sweep, objectives=search.objectives, constraints=search.constraints)
+        return empty_plan(asked, dataset, base, seeds)
     return make_plan(narrow(expand(sweep, dataset.segments), numbers), dataset, base, seeds)

@@ -10,6 +10,7 @@ from cli.command import option, refuse_typed
 from cli.options import WHAT
 from jobs.choices import PRUNERS, SAMPLERS, Search
 from search_spaces.document import Sweep
+from search_spaces.objectives import parse_constraint, parse_objectives
 from tass_core.errors import SweepError
 
 SEARCH = "Search"
@@ -43,11 +44,28 @@ SEARCH_OPTIONS = (
     ),
     option(
         "--pruner",
-        default="halving",
-        show_default=True,
         metavar="NAME",
         group=SEARCH,
-        help=f"What ends trials early inside a pack: one of {', '.join(PRUNERS)}.",
+        help=f"What ends trials early inside a pack: one of {', '.join(PRUNERS)}. "
+        "Default: halving, or none with several objectives.",
+    ),
+    option(
+        "--objective",
+        "objectives",
+        multiple=True,
+        metavar="METRIC",
+        group=SEARCH,
+        help="What to search for, such as val/all, params_m or questions_per_s. Repeatable. "
+        "Default: the document's, or val/all.",
+    ),
+    option(
+        "--constraint",
+        "constraints",
+        multiple=True,
+        metavar="BOUND",
+        group=SEARCH,
+        help="What trials have to keep to, such as 'params_m <= 3'. Repeatable. "
+        "Default: the document's.",
     ),
     option(
         "--eta",
@@ -68,6 +86,12 @@ SEARCH_OPTIONS = (
         help="The first epoch after which trials are pruned.",
     ),
     option(
+        "--warm-from",
+        metavar="DATASET",
+        group=SEARCH,
+        help="Propose the best configs of another dataset first, by its name in MLflow.",
+    ),
+    option(
         "--confirm",
         type=int,
         default=5,
@@ -85,6 +109,13 @@ SEARCH_OPTIONS = (
 )
 
 
+_NAMES = (
+    *("search", "trials", "sampler", "pruner", "objectives", "constraints", "eta", "min_epochs"),
+    *("warm_from", "confirm", "study_storage"),
+)
+"""Parameters of those options."""
+
+
 def take_search(sweep: Sweep, given: dict[str, Any]) -> Search | None:
     """Take what belongs to a search out of the given options; return None for a grid.
 
@@ -92,23 +123,28 @@ def take_search(sweep: Sweep, given: dict[str, Any]) -> Search | None:
         SweepError: the sweep cannot be searched, or not enumerated, or not in that way.
         TassError: an option of a search would be ignored.
     """
-    take = given.pop
-    trials = take("trials")
-    search = Search(
-        trials=(sweep.budget or BUDGET) if trials is None else trials,
-        sampler=take("sampler"),
-        pruner=take("pruner"),
-        eta=take("eta"),
-        min_epochs=take("min_epochs"),
-        confirm=take("confirm"),
-        storage=take("study_storage"),
-    )
+    take = {name: given.pop(name) for name in _NAMES}.pop
     if not _searches(sweep, take("search")):
         cure = "search its space with --search optuna, or leave it out"
         if not sweep.space:
             cure = "it has no space to search; leave it out"
         refuse_typed(f"sweep '{sweep.name}' trains every row of its grid; {cure}", group=SEARCH)
         return None
+    trials, pruner = take("trials"), take("pruner")
+    names, bounds = take("objectives"), take("constraints")
+    objectives = parse_objectives(names) if names else sweep.objectives
+    search = Search(
+        trials=(sweep.budget or BUDGET) if trials is None else trials,
+        sampler=take("sampler"),
+        pruner=pruner or ("halving" if len(objectives) == 1 else "none"),
+        eta=take("eta"),
+        min_epochs=take("min_epochs"),
+        confirm=take("confirm"),
+        storage=take("study_storage"),
+        objectives=objectives,
+        warm_from=take("warm_from"),
+        constraints=tuple(map(parse_constraint, bounds)) or sweep.constraints,
+    )
     if search.pruner == "none":
         refuse_typed("--pruner none prunes nothing; leave one of them out", "eta", "min_epochs")
     if search.pruner == "wilcoxon":

@@ -129,7 +129,7 @@ def _run(request: SweepRequest, max_failures: int) -> Ending:
     with Display(request.tracking_uri) as display:
         begin: Begin = grid
         if request.search is not None:
-            begin = searching(request.plan, request.search, request.tracking_uri)
+            begin = searching(request.plan, request.search, request.tracking_uri, display.note)
         outcome = run_sweep(request.plan, begin, setting, display)
     tables, claims = _results(request, outcome)
     verdict = None

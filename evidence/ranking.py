@@ -7,7 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from evidence.selection import judged_seeds
+from evidence.selection import is_search, judged_seeds
+from search_spaces.objectives import Constraint, Objective, feasible, front
+from search_spaces.plan import planned_document
 from tass_core import TRAINING_VERSION
 from tass_core.errors import SweepError, TrackingError, nearest
 from tracking import schema
@@ -78,14 +80,7 @@ def rank(
             "begin with val/, such as val/all or val/av_avg"
         )
     source = _source(snapshot, sweep)
-    trials = [
-        trial
-        for trial in map(chosen, snapshot.trials.values())
-        if trial.state == "finished"
-        and (trial.dataset, trial.fingerprint) == (source.dataset, source.fingerprint)
-        and trial.training_version == str(TRAINING_VERSION)
-        and (sweep is None or trial.key in source.keys)
-    ]
+    trials = _usable(snapshot, source, own=sweep is not None)
     seeds = judged_seeds(source) if seed is None else (seed,)
     groups = _choose(_by_variant(trials), variant)
     complete = {h: group for h, group in groups.items() if set(seeds) <= set(group)}
@@ -96,6 +91,102 @@ def rank(
             f"no variant is finished with the seeds {list(seeds)} in {snapshot.address}"
         )
     return Ranking(source, metric, tuple(seeds), tuple(rows), len(groups) - len(complete))
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A variant, and its means over the seeds."""
+
+    variant: str
+    config_hash: str
+    values: tuple[float, ...]
+    """One for each objective."""
+    kept: bool
+    """Whether it keeps to the constraints."""
+    best: bool
+    """Whether it keeps to them, and no other such variant is better in every objective."""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The variants of a sweep by several objectives, the best first."""
+
+    sweep: SweepRun
+    seeds: tuple[int, ...]
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+    points: tuple[Point, ...]
+
+
+def pareto(
+    snapshot: Snapshot, *, sweep: str | None = None, objectives: Sequence[Objective] = ()
+) -> Front:
+    """Return the variants of a sweep that no other is better than in every objective.
+
+    Of a search all trials take part, with the seed that it searched with.
+
+    Args:
+        snapshot: what the store holds.
+        sweep: run id, or name, of the sweep; the latest when None.
+        objectives: those of the sweep's document when empty.
+
+    Raises:
+        TrackingError: the store has no such sweep.
+        SweepError: it has one objective alone, or no finished trial.
+    """
+    source = _source(snapshot, sweep)
+    document = planned_document(source.plan)
+    goals, bounds = tuple(objectives) or document.objectives, document.constraints
+    if len(goals) < 2:
+        raise SweepError(
+            f"--pareto: sweep '{source.name}' has one objective; name others with --objective, "
+            "such as --objective val/all --objective params_m"
+        )
+    seeds = source.seeds[:1] if is_search(source) else source.seeds
+    groups = {
+        address: [group[seed] for seed in seeds]
+        for address, group in _by_variant(_usable(snapshot, source, own=True)).items()
+        if set(seeds) <= set(group)
+    }
+    if not groups:
+        raise SweepError(f"no variant of sweep '{source.name}' is finished in {snapshot.address}")
+    means = {
+        address: {name: _mean(snapshot, trials, name) for name in _names(goals, bounds)}
+        for address, trials in groups.items()
+    }
+    kept = [address for address, found in means.items() if feasible(bounds, found)]
+    values = {address: tuple(found[g.metric] for g in goals) for address, found in means.items()}
+    best = {kept[place] for place in front([values[address] for address in kept], goals)}
+    points = [
+        Point(trials[0].variant, address, values[address], address in kept, address in best)
+        for address, trials in groups.items()
+    ]
+    sign = -1 if goals[0].direction == "maximize" else 1
+    points.sort(key=lambda it: (not it.best, not it.kept, sign * it.values[0], it.config_hash))
+    return Front(source, seeds, goals, bounds, tuple(points))
+
+
+def _usable(snapshot: Snapshot, source: SweepRun, *, own: bool) -> list[TrialRun]:
+    """Return the finished trials on a sweep's data, or its own alone."""
+    return [
+        trial
+        for trial in map(chosen, snapshot.trials.values())
+        if trial.state == "finished"
+        and (trial.dataset, trial.fingerprint) == (source.dataset, source.fingerprint)
+        and trial.training_version == str(TRAINING_VERSION)
+        and (not own or trial.key in source.keys)
+    ]
+
+
+def _names(goals: Sequence[Objective], bounds: Sequence[Constraint]) -> set[str]:
+    return {it.metric for it in goals} | {it.metric for it in bounds}
+
+
+def _mean(snapshot: Snapshot, trials: Sequence[TrialRun], metric: str) -> float:
+    return statistics.mean(
+        _value(snapshot, trial, metric) if metric.startswith("val/") else trial.metrics[metric]
+        for trial in trials
+    )
 
 
 def _source(snapshot: Snapshot, sweep: str | None) -> SweepRun:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from search_spaces.objectives import ACCURACY, Constraint, Direction, Objective
 from tass_core.errors import SweepError, nearest
 from tass_core.training.pruning import Halving, Pruner, Wilcoxon
 
@@ -54,6 +55,10 @@ class Search:
     """Best variants to train with all the seeds."""
     storage: str | None = None
     """Optuna storage URL; None is a SQLite file beside the tracking database."""
+    objectives: tuple[Objective, ...] = (Objective(ACCURACY),)
+    constraints: tuple[Constraint, ...] = ()
+    warm_from: str | None = None
+    """Another dataset whose best configs are proposed first."""
 
     def __post_init__(self) -> None:
         for name, value in (("--trials", self.trials), ("--confirm", self.confirm)):
@@ -62,6 +67,29 @@ class Search:
         _one_of("--sampler", self.sampler, SAMPLERS)
         _one_of("--pruner", self.pruner, PRUNERS)
         Halving(self.eta, self.min_epochs)
+        several = len(self.objectives) > 1
+        if several and self.pruner != "none":
+            raise SweepError(
+                f"--pruner {self.pruner} compares accuracies alone, and this search has several "
+                "objectives; say --pruner none"
+            )
+        if (several or self.constraints) and self.sampler == "cmaes":
+            raise SweepError(
+                "--sampler cmaes knows one objective and no constraint; take tpe, gp or nsga2"
+            )
+
+    @property
+    def directions(self) -> list[Direction]:
+        """Which way is better, for each objective."""
+        return [objective.direction for objective in self.objectives]
+
+    def values(self, metrics: Mapping[str, float]) -> list[float]:
+        """Return a finished trial's value of each objective."""
+        return [metrics[objective.metric] for objective in self.objectives]
+
+    def violations(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Return by how much a finished trial misses each constraint; 0 or less is none."""
+        return {str(constraint): constraint.violation(metrics) for constraint in self.constraints}
 
     def pruner_of(self, pack: int, epochs: int) -> Pruner | None:
         """Return what prunes inside a pack.

@@ -25,13 +25,15 @@ from optuna.distributions import (
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from evidence.ranking import pareto
 from evidence.results import origin
 from evidence.selection import is_search, same_data
 from reports.figures import Drawing
 from search_spaces.document import Knob, Range, Scalar, Space
 from search_spaces.expand import active
 from search_spaces.plan import planned_document
-from tass_core.config import DEFAULT_SYSTEM, known_fields, parse_overrides
+from tass_core.config import DEFAULT_SYSTEM, known_fields
+from tass_core.errors import SweepError
 from tracking import schema
 from tracking.reader import Snapshot, SweepRun, TrialRun, chosen
 
@@ -50,7 +52,10 @@ def search_drawings(snapshot: Snapshot, sweep: SweepRun) -> Iterator[Drawing]:
         if is_search(found) and same_data(found, sweep):
             latest.setdefault(found.name, found)
     for name, search in latest.items():
-        yield from _draw(name, search, snapshot)
+        if len(planned_document(search.plan).objectives) > 1:
+            yield from _draw_front(name, search, snapshot)
+        else:
+            yield from _draw(name, search, snapshot)
 
 
 def _draw(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Drawing]:
@@ -74,6 +79,37 @@ def _draw(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Drawing]:
             f"Optuna's {words} of the search '{name}'; best validation accuracy "
             f"{study.best_value:.2f} with {study.best_params}.",
         )
+
+
+def _draw_front(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Drawing]:
+    """Draw the trials of a search with several objectives by the first two."""
+    try:
+        front = pareto(snapshot, sweep=search.run_id)
+    except SweepError:  # nothing is finished yet
+        return
+    across, up = front.objectives[1], front.objectives[0]
+    figure = Figure(figsize=(5.6, 4.0), layout="constrained")
+    axis = figure.subplots()
+    for label, points, colour in (
+        ("no other is better in every objective", [it for it in front.points if it.best], _INK),
+        ("others", [it for it in front.points if it.kept and not it.best], "#9fc5e8"),
+        ("break a constraint", [it for it in front.points if not it.kept], "#cccccc"),
+    ):
+        if points:
+            places = [it.values[1] for it in points], [it.values[0] for it in points]
+            axis.scatter(*places, s=22, color=colour, label=label)
+    axis.set_xlabel(f"{across.metric} ({across.direction})")
+    axis.set_ylabel(f"{up.metric} ({up.direction})")
+    axis.legend(fontsize=8)
+    axis.grid(visible=True, color="#dddddd", linewidth=0.6)
+    best = ", ".join(point.variant for point in front.points if point.best)
+    yield Drawing(
+        f"search-{name}-pareto",
+        figure,
+        f"Search '{name}' by {up.metric} and {across.metric}: {len(front.points)} trials "
+        f"({origin(search.provenance, search.dataset)}).",
+        f"Scatter plot; better than every other in some objective: {best}.",
+    )
 
 
 def rebuild(space: Space, runs: Sequence[TrialRun], values: Mapping[str, float]) -> optuna.Study:
@@ -225,8 +261,7 @@ def _trial(space: Sequence[Knob], run: TrialRun, value: float | None) -> FrozenT
     params: dict[str, Scalar] = {}
     distributions: dict[str, BaseDistribution] = {}
     known = known_fields(run.params.get("system", DEFAULT_SYSTEM))
-    logged = {key: text for key, text in run.params.items() if key in known}
-    typed = parse_overrides(f"{key}={text}" for key, text in logged.items())
+    typed = run.config()
     for knob in space:
         if knob.field in typed and active(knob, params):
             params[knob.field] = typed[knob.field]

@@ -7,6 +7,7 @@ from typing import Any
 
 from search_spaces.document import MARGIN, Choice, Claim, Contrast, Knob, Place, Slip, Sweep, Table
 from search_spaces.expand import expand
+from search_spaces.objectives import ACCURACY
 from search_spaces.parse import NO_NUMBER, PUBLISHED_ONLY
 
 
@@ -19,6 +20,8 @@ def describe(sweep: Sweep) -> dict[str, Any]:
         seeds=list(sweep.seeds),
         dataset=list(sweep.datasets),
         budget=sweep.budget,
+        objectives=[] if _one_objective(sweep) else [it.metric for it in sweep.objectives],
+        constraints=list(map(str, sweep.constraints)),
         margin=None if sweep.margin == MARGIN else sweep.margin,
         tables={table.key: _table(table) for table in expand(sweep).tables},
         space=describe_space(sweep.space),
@@ -76,6 +79,11 @@ def _contrast(contrast: Contrast) -> dict[str, Any]:
     sides: Mapping[str, tuple[Place, ...]] = {"plus": contrast.plus, "minus": contrast.minus}
     named = {side: [str(place) for place in places] for side, places in sides.items()}
     return named | {"column": contrast.column, "scale": contrast.scale}
+
+
+def _one_objective(sweep: Sweep) -> bool:
+    """Whether a search of the sweep is for validation accuracy alone."""
+    return [it.metric for it in sweep.objectives] == [ACCURACY]
 
 
 def _filled(**values: Any) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from search_spaces.objectives import ACCURACY, Constraint, Objective
+
 Scalar = bool | int | float | str
 Settings = Mapping[str, Scalar]
 """Dotted config field -> value."""
@@ -251,6 +253,10 @@ class Sweep:
     """Differences below it are not worth naming, in points of accuracy."""
     text: str = dataclasses.field(default="", compare=False, repr=False)
     """The document as it was written."""
+    objectives: tuple[Objective, ...] = (Objective(ACCURACY),)
+    """What a search is for."""
+    constraints: tuple[Constraint, ...] = ()
+    """What a search's trials have to keep to."""
 
     @property
     def enumerates(self) -> bool:

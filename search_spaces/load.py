@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from search_spaces.document import MARGIN, Claim, Place, Slip, Sweep, Table, published_in
 from search_spaces.expand import about, expand
+from search_spaces.objectives import parse_constraint, parse_objectives
 from search_spaces.parse import (
     parse_ablation,
     parse_claims,
@@ -35,6 +36,7 @@ PAPER = tuple(f"table{number}" for number in range(1, 8))
 """Keys of the paper's tables."""
 
 _HERE = Path(__file__).parent
+Part = TypeVar("Part")
 
 
 def load(source: str | Path) -> Sweep:
@@ -136,6 +138,10 @@ def parse_sweep(file: str, data: Mapping[str, Any], name: str) -> Sweep:
         datasets=top.texts("dataset", single=True),
         budget=top.whole("budget", 1),
         margin=parse_margin(top, MARGIN),
+        objectives=_meaning(top, "objectives", parse_objectives),
+        constraints=_meaning(
+            top, "constraints", lambda texts: tuple(parse_constraint(text) for text in texts)
+        ),
     )
     if not (sweep.enumerates or sweep.space):
         raise top.error("", "nothing to train; write paper, tables, grids, ablations or space")
@@ -183,6 +189,15 @@ def _is_the_papers(table: Table) -> bool:
     pairs = zip(table.rows, known.rows, strict=False)
     alike = all(row in (other, replace(other, set=None)) for row, other in pairs)
     return alike and replace(table, rows=known.rows) == known and len(table.rows) == len(known.rows)
+
+
+def _meaning(top: Section, key: str, parse: Callable[[Sequence[str]], Part]) -> Part:
+    """Return what the texts under a key mean."""
+    texts = top.texts(key)
+    try:
+        return parse(texts)
+    except ConfigError as error:
+        raise top.error(key, str(error)) from None
 
 
 def _packaged(path: str) -> tuple[str, dict[str, Any]]:

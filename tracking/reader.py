@@ -18,6 +18,8 @@ from mlflow.exceptions import MlflowException
 from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
+from search_spaces.document import Scalar
+from tass_core.config import DEFAULT_SYSTEM, known_fields, parse_overrides
 from tass_core.errors import TrackingError
 from tass_core.evaluation.predictions import Predictions, read_predictions
 from tracking import schema
@@ -71,6 +73,12 @@ class TrialRun:
     started: int
     """Start, in milliseconds since 1970."""
     artifact_uri: str = field(repr=False)
+
+    def config(self) -> dict[str, Scalar]:
+        """Return the trial's whole config: dotted field -> value."""
+        known = known_fields(self.params.get("system", DEFAULT_SYSTEM))
+        logged = (f"{name}={text}" for name, text in self.params.items() if name in known)
+        return parse_overrides(logged)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,15 @@ from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from jobs.driver.study_writer import NUMBER, Direction, Past, plain
+from jobs.driver.study_writer import NUMBER, Past, plain
 from search_spaces.document import Scalar
+from search_spaces.objectives import Direction
 from tracking.events import ProposalTold
 
 Post = Callable[[Sequence[ProposalTold]], None]
-KEY, PACK = "trial_key", "pack"
-"""Attributes of a proposal: the trial that it stands for, and the number of its pack."""
+KEY, PACK, WARM = "trial_key", "pack", "warm"
+"""Attributes of a proposal: the trial that it stands for, the number of its pack, and that it
+was trained before the search asked for it."""
 _SHARED = "qmc:"
 """Beginning of what a sampler keeps with the study and cannot find out again."""
 _STATUS = {
@@ -102,15 +104,14 @@ class Proposals:
         distributions: Mapping[str, BaseDistribution],
         values: Sequence[float],
         constraints: Mapping[str, float],
-        attrs: Mapping[str, Scalar],
     ) -> None:
-        """Add a trial that has ended elsewhere."""
+        """Add a trial that has ended before the search asked for it."""
         number = len(self)
         trial = create_trial(
             params=dict(params),
             distributions=dict(distributions),
             values=list(values),
-            user_attrs={KEY: key, **attrs},
+            user_attrs={KEY: key, WARM: True},
             constraints=dict(constraints),
         )
         self._add(trial)

@@ -1,8 +1,9 @@
 """Optuna's samplers as packs of concurrent trials need them.
 
 Every sampler draws in the study that ``jobs.driver.study`` asks, the knobs that decide a pack's
-shapes held fixed. Settings are Optuna's own but for lengths of a random start and populations,
-which a small budget would never leave.
+shapes held fixed. A sampler is made for one proposal and has no state of its own: what it draws
+depends on the study and the proposal's number alone, also after a crash. Settings are Optuna's
+own but for lengths of a random start and populations, which a small budget would never leave.
 """
 
 from __future__ import annotations
@@ -25,21 +26,23 @@ POPULATION = 50
 """Of NSGA-II, where the budget lets it live for some generations."""
 
 
-def make_sampler(name: str, seed: int, drawn: int, size: int, budget: int) -> BaseSampler:
-    """Return a sampler.
+def make_sampler(name: str, seed: int, number: int, size: int, budget: int) -> BaseSampler:
+    """Return the sampler of one proposal.
 
     Args:
         name: one of ``jobs.choices.SAMPLERS``.
         seed: of the search.
-        drawn: trials that the study has; a study that goes on draws other numbers.
+        number: of the proposal.
         size: members of a pack.
         budget: trials of the search.
     """
-    fresh = int(digest([seed, drawn])[:8], 16)
+    fresh = int(digest([seed, number])[:8], 16)
     # As long as ten packs have members, so that every structure is tried.
     start = max(1, min(10 * size, budget // 2))
     makers: Mapping[str, Callable[[], BaseSampler]] = {
-        "tpe": lambda: TPESampler(group=True, n_startup_trials=start, seed=fresh),
+        "tpe": lambda: TPESampler(
+            multivariate=True, group=True, n_startup_trials=start, seed=fresh
+        ),
         "gp": lambda: GPSampler(
             n_startup_trials=min(10, start), seed=fresh, warn_independent_sampling=False
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from jobs.choices import Search
@@ -10,23 +10,33 @@ from jobs.driver.proposals import Proposals
 from jobs.driver.run import Begin, Held
 from jobs.driver.session import PATIENCE, Session
 from jobs.driver.sources import Queue, Source, Then
-from jobs.driver.study import PackStudy
+from jobs.driver.study import PackStudy, distribution
 from jobs.driver.study_writer import StudyWriter
 from jobs.packing import choose_packs
 from search_spaces.describe import describe_space
-from search_spaces.document import Space
+from search_spaces.document import Scalar, Space
+from search_spaces.expand import locate
+from search_spaces.objectives import ACCURACY
 from search_spaces.plan import FULL_MODEL, Plan, PlannedRow, PlannedTable
-from tass_core.config import TrialConfig, digest
-from tass_core.errors import SweepError
-from tass_core.trial import Trial
+from tass_core.config import TrialConfig, digest, known_fields
+from tass_core.errors import ConfigError, SweepError
+from tass_core.trial import Trial, trial_key
 from tracking.connect import shown, sqlite_path, store_name
-from tracking.schema import BEST, SEARCH_TABLE
+from tracking.reader import Reader
+from tracking.rows import Wanted
+from tracking.schema import BEST, PARAMETERS, SEARCH_TABLE, SPEED
 
 
-def searching(plan: Plan, search: Search, tracking_uri: str) -> Begin:
+def searching(plan: Plan, search: Search, tracking_uri: str, note: Callable[[str], None]) -> Begin:
     """Return how a search begins: with its study, and then with the best variants' seeds.
 
     The plan gains the proposed trials and, at the end, one table of the confirmed variants.
+
+    Args:
+        plan: of the search, without trials.
+        search: how to search.
+        tracking_uri: the study's database lies beside it, unless the search names one.
+        note: told what the search starts from.
     """
     space = plan.document.space
     name = study_name(plan, space, search)
@@ -44,13 +54,21 @@ def searching(plan: Plan, search: Search, tracking_uri: str) -> Begin:
                 ),
             )
 
+        proposals = _recall(session, name, search, search.storage or default_storage(tracking_uri))
+        past = _past(session.reader, session.origin.dataset)
+        known = known_metrics(past, search)
+        entered = warm_up(proposals, plan, search, known, past)
+        if entered:
+            note(f"{entered} trials that MLflow holds enter the study before its first proposal.")
+        if search.warm_from is not None:
+            _prefer(proposals, plan, search, session.reader, note)
         source = PackStudy(
-            _recall(session, name, search.storage or default_storage(tracking_uri)),
+            proposals,
             space,
             plan,
             search,
             session.setting.resources.pack_size,
-            {key: run.metrics[BEST] for key, run in held.items() if BEST in run.metrics},
+            known,
             session.grow,
         )
         session.progress.held = len(plan.trials.keys() & held.keys())
@@ -58,6 +76,91 @@ def searching(plan: Plan, search: Search, tracking_uri: str) -> Begin:
         return Then(source, confirmation)
 
     return begin
+
+
+def warm_up(
+    proposals: Proposals,
+    plan: Plan,
+    search: Search,
+    known: Mapping[str, Mapping[str, float]],
+    held: Held,
+) -> int:
+    """Let trials that MLflow holds and the space contains enter a study; return how many are new.
+
+    Args:
+        proposals: the study.
+        plan: of the search.
+        search: its objectives and constraints.
+        known: metrics by key of the trials that have all that the search needs.
+        held: what MLflow holds, by key.
+    """
+    entered, space, kinds = 0, plan.document.space, known_fields(plan.base.system)
+    whole = {knob.field: kinds[knob.field].kind is int for knob in space}
+    for key, metrics in known.items():
+        run = held[key]
+        if run.seed != plan.seeds[0] or proposals.of(key):
+            continue
+        point = locate(space, run.config())
+        if point is None or not _stands_for(plan, point, key):
+            continue
+        drawn = {
+            knob.field: distribution(knob, whole=whole[knob.field])
+            for knob in space
+            if knob.field in point
+        }
+        proposals.add(key, point, drawn, search.values(metrics), search.violations(metrics))
+        entered += 1
+    proposals.post()
+    return entered
+
+
+def _stands_for(plan: Plan, point: Mapping[str, Scalar], key: str) -> bool:
+    """Whether a point of the space, in the plan's base config, is the trial of that key."""
+    try:
+        config = plan.base.vary(point).canonical()
+    except ConfigError:
+        return False
+    return trial_key(Trial(config, plan.seeds[0]), plan.fingerprint) == key
+
+
+def _prefer(
+    proposals: Proposals,
+    plan: Plan,
+    search: Search,
+    reader: Reader,
+    note: Callable[[str], None],
+) -> None:
+    """Propose the best configs of another dataset first: a quarter of the budget.
+
+    Values of different datasets do not compare, so none enters the study.
+
+    Raises:
+        SweepError: the other dataset has no finished trial in the space.
+    """
+    assert search.warm_from is not None
+    runs = _past(reader, search.warm_from)
+    known = known_metrics(runs, search)
+    points: dict[str, tuple[float, dict[str, Scalar]]] = {}
+    for key, metrics in known.items():
+        point = locate(plan.document.space, runs[key].config())
+        kept = all(value <= 0 for value in search.violations(metrics).values())
+        if point is not None and kept:
+            sign = -1 if search.directions[0] == "maximize" else 1
+            points[key] = sign * search.values(metrics)[0], point
+    if not points:
+        raise SweepError(
+            f"--warm-from {search.warm_from}: MLflow holds no finished trial of that dataset in "
+            f"the space of sweep '{plan.sweep}'; name a dataset as `tass-cli status` does"
+        )
+    chosen: list[dict[str, Scalar]] = []
+    for _, point in sorted(points.values(), key=lambda it: it[0]):
+        if point not in chosen and len(chosen) < max(1, search.trials // 4):
+            chosen.append(point)
+            proposals.suggest_first(point)
+    note(
+        f"The best {len(chosen)} configs of dataset '{search.warm_from}' are proposed first; their "
+        "accuracies there do not enter the study."
+    )
 
 
 def study_name(plan: Plan, space: Space, search: Search) -> str:
@@ -68,8 +171,33 @@ def study_name(plan: Plan, space: Space, search: Search) -> str:
         plan.seeds[0],
         list(describe_space(space).items()),
         [search.sampler, search.pruner, search.eta, search.min_epochs],
+        [it.metric for it in search.objectives],
+        [str(it) for it in search.constraints],
     ]
     return f"{plan.sweep}-{plan.dataset['name']}-{digest(described)[:8]}"
+
+
+def known_metrics(held: Held, search: Search) -> dict[str, dict[str, float]]:
+    """Return the metrics of the trials that have a value of every objective and constraint.
+
+    MLflow keeps a metric's last epoch beside its best one for validation accuracy alone.
+    """
+    wanted = {it.metric for it in search.objectives} | {it.metric for it in search.constraints}
+    once = {ACCURACY, PARAMETERS, SPEED}
+    if not wanted <= once:
+        return {}
+    return {
+        key: {**run.metrics, ACCURACY: run.metrics[BEST]}
+        for key, run in held.items()
+        if BEST in run.metrics and wanted <= {*run.metrics, ACCURACY}
+    }
+
+
+def _past(reader: Reader, dataset: str) -> Held:
+    """Return the finished trials on a dataset, with all that a study may be told of them."""
+    wanted = Wanted(params=True, metrics=(BEST, PARAMETERS, SPEED))
+    held = reader.held(dataset, wanted)
+    return {key: run for key, run in held.items() if run.state == "finished"}
 
 
 def default_storage(tracking_uri: str) -> str:
@@ -79,13 +207,13 @@ def default_storage(tracking_uri: str) -> str:
     return f"sqlite:///{folder / 'optuna.db'}"
 
 
-def _recall(session: Session, name: str, url: str) -> Proposals:
+def _recall(session: Session, name: str, search: Search, url: str) -> Proposals:
     """Return the study as its database holds it, after what earlier drivers left for it.
 
     Raises:
         SweepError: the database cannot be used.
     """
-    writer = StudyWriter(url, name, ["maximize"])
+    writer = StudyWriter(url, name, search.directions)
     delivery = session.carry(writer, f"{store_name(url)}#{name}")
     if not delivery.drain(PATIENCE) and delivery.away:
         raise SweepError(
@@ -93,7 +221,7 @@ def _recall(session: Session, name: str, url: str) -> Proposals:
             f"({delivery.away}); run the same command when it answers"
         )
     return Proposals(
-        name, ["maximize"], writer.past(), lambda news: delivery.post(session.origin, news)
+        name, search.directions, writer.past(), lambda news: delivery.post(session.origin, news)
     )
 
 
@@ -110,7 +238,7 @@ def _plan_confirmation(
     if not fresh or not found:
         return {}
     rows = [_row(plan, FULL_MODEL, plan.base.canonical(), fresh)]
-    rows += [_row(plan, plan.variants[it.hash()].name, it, fresh) for it in found]
+    rows += [_row(plan, name, config, fresh) for name, config in found]
     title = f"Best of sweep {plan.sweep}, confirmed with {len(fresh)} seeds it did not search on"
     key = f"{SEARCH_TABLE}{plan.sweep}"
     plan.tables = [PlannedTable(key, key, title, tuple(rows))]
@@ -121,4 +249,5 @@ def _plan_confirmation(
 
 
 def _row(plan: Plan, name: str, config: TrialConfig, seeds: Sequence[int]) -> PlannedRow:
-    return PlannedRow(name, config.hash(), None, plan.add(name, config, seeds))
+    trials = plan.add(name, config, seeds)
+    return PlannedRow(plan.variants[config.hash()].name, config.hash(), None, trials)

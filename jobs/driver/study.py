@@ -11,16 +11,23 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 import optuna
-from optuna.samplers import BaseSampler, PartialFixedSampler
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import PartialFixedSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from jobs.choices import Search
-from jobs.driver.proposals import KEY, PACK, Proposals
+from jobs.driver.proposals import KEY, PACK, WARM, Proposals
 from jobs.driver.samplers import make_sampler
 from jobs.packing import choose_size
 from jobs.packs import Pack
-from search_spaces.document import Choice, Range, Scalar, Space
+from search_spaces.document import Choice, Knob, Range, Scalar, Space
 from search_spaces.expand import active, locate
+from search_spaces.objectives import front
 from search_spaces.plan import Plan
 from tass_core.config import TrialConfig, known_fields
 from tass_core.errors import ConfigError
@@ -40,7 +47,7 @@ class PackStudy:
         plan: gets every proposed trial.
         search: budget and halving.
         size: most members of a pack; None follows the packs that run at once.
-        known: best validation accuracies of the trials that MLflow holds, by key.
+        known: metrics of the finished trials that MLflow holds, by key.
         grown: called when the plan has got more trials.
     """
 
@@ -51,15 +58,17 @@ class PackStudy:
         plan: Plan,
         search: Search,
         size: int | None,
-        known: Mapping[str, float],
+        known: Mapping[str, Mapping[str, float]],
         grown: Callable[[], None],
     ) -> None:
         self.proposals, self.space, self.plan, self.search = proposals, space, plan, search
         self._fields = known_fields(plan.base.system)
         self._size, self._known, self._grown = size, known, grown
-        self._sampler: BaseSampler | None = None
         self._wanted: set[str] = set()
-        self._asked = len(proposals)
+        self._asked = sum(
+            trial.state is not TrialState.WAITING and WARM not in trial.user_attrs
+            for trial in proposals.trials()
+        )
         self._packs: list[int] = []
         self._left = self._leftovers()
         proposals.post()
@@ -93,15 +102,31 @@ class PackStudy:
                 if isinstance(event, EpochDone):
                     self.proposals.report(number, event.epoch, event.metrics[METRIC])
                 else:
-                    values = [event.metrics[METRIC]] if event.status == "finished" else []
-                    self.proposals.tell(number, event.status, values)
+                    self._tell(number, event.status, event.metrics)
         self.proposals.post()
 
-    def best(self, count: int) -> list[TrialConfig]:
-        """Return the configs of the best finished trials but the base, the best first."""
-        finished = [it for it in self.proposals.trials() if it.state is TrialState.COMPLETE]
-        ranked = sorted(finished, key=lambda trial: (-(trial.value or 0.0), trial.number))
-        found = {config.hash(): config for config in map(self.config, ranked)}
+    def best(self, count: int) -> list[tuple[str, TrialConfig]]:
+        """Return names and configs of the best finished trials but the base, the best first.
+
+        Those that break a constraint are left out. With several objectives the best are those
+        that no other is better than in all, by the first objective.
+        """
+        kept = [
+            trial
+            for trial in self.proposals.trials()
+            if trial.state is TrialState.COMPLETE
+            and all(value <= 0 for value in trial.constraints.values())
+        ]
+        if len(self.search.objectives) > 1:
+            kept = [
+                kept[place] for place in front([it.values for it in kept], self.search.objectives)
+            ]
+        sign = -1 if self.search.directions[0] == "maximize" else 1
+        ranked = sorted(kept, key=lambda trial: (sign * trial.values[0], trial.number))
+        found: dict[str, tuple[str, TrialConfig]] = {}
+        for trial in ranked:
+            config = self.config(trial)
+            found.setdefault(config.hash(), (_name(trial.number), config))
         found.pop(self.plan.base.canonical().hash(), None)
         return list(found.values())[:count]
 
@@ -112,9 +137,6 @@ class PackStudy:
     def _ask_new(self, slots: int) -> Pack | None:
         """Return a new pack, or None when the budget is spent."""
         size = self._size or choose_size(self.search.trials, slots)
-        if self._sampler is None:
-            name, seed, budget = self.search.sampler, self.plan.seeds[0], self.search.trials
-            self._sampler = make_sampler(name, seed, len(self.proposals), size, budget)
         while self._asked < self.search.trials:
             pack = self._ask_pack(size)
             if pack is not None:
@@ -127,7 +149,7 @@ class PackStudy:
         fixed: dict[str, Scalar] = {}
         name: int | None = None
         while len(members) < size and self._asked < self.search.trials:
-            asked, values = self._ask(fixed)
+            asked, values = self._ask(fixed, size)
             self._asked += 1
             fixed = fixed or {n: v for n, v in values.items() if not self._fields[n].free}
             config = self._member_config(asked, values)
@@ -137,7 +159,7 @@ class PackStudy:
             key = trial_key(trial, self.plan.fingerprint)
             if self._is_repeat(key, asked.number):
                 continue
-            self.plan.add(f"trial {asked.number}", config, self.plan.seeds[:1])
+            self.plan.add(_name(asked.number), config, self.plan.seeds[:1])
             if members and structure_key(config) != structure_key(_first(members).config):
                 # The knobs fixed for a pack do not decide every shape: this one trains alone.
                 self.proposals.name_trial(asked.number, key, asked.number)
@@ -155,9 +177,12 @@ class PackStudy:
         epochs = self.plan.base.optimiser.epochs
         return Pack(members, self.search.pruner_of(sorted(self._packs).index(name), epochs))
 
-    def _ask(self, fixed: Mapping[str, Scalar]) -> tuple[optuna.Trial, dict[str, Scalar]]:
-        assert self._sampler is not None
-        asked = self.proposals.ask(PartialFixedSampler(dict(fixed), self._sampler))
+    def _ask(
+        self, fixed: Mapping[str, Scalar], size: int
+    ) -> tuple[optuna.Trial, dict[str, Scalar]]:
+        search, number = self.search, len(self.proposals)
+        sampler = make_sampler(search.sampler, self.plan.seeds[0], number, size, search.trials)
+        asked = self.proposals.ask(PartialFixedSampler(dict(fixed), sampler))
         values: dict[str, Scalar] = {}
         for knob in self.space:
             if not active(knob, values):
@@ -192,22 +217,33 @@ class PackStudy:
         if twins:
             self.proposals.repeat(number, twins[0])
         else:
-            self.proposals.tell(number, "finished", [self._known[key]])
+            self._tell(number, "finished", self._known[key])
         return True
+
+    def _tell(self, number: int, status: str, metrics: Mapping[str, float]) -> None:
+        search = self.search
+        if status == "finished":
+            values, violations = search.values(metrics), search.violations(metrics)
+            self.proposals.tell(number, status, values, violations)
+        else:
+            self.proposals.tell(number, status)
 
     def _leftovers(self) -> list[Pack]:
         """Return the packs that were running when an earlier driver died."""
         members: dict[int, dict[str, Trial]] = defaultdict(dict)
         running: set[int] = set()
         for frozen in self.proposals.trials():
+            if frozen.state is TrialState.WAITING:
+                continue
             key, pack = frozen.user_attrs.get(KEY), frozen.user_attrs.get(PACK)
             if not key:
                 self.proposals.tell(frozen.number, "failed")
+            if not key or WARM in frozen.user_attrs:
                 continue
             trial = Trial(self.config(frozen), self.plan.seeds[0])
-            self.plan.add(f"trial {frozen.number}", trial.config, self.plan.seeds[:1])
+            self.plan.add(_name(frozen.number), trial.config, self.plan.seeds[:1])
             if frozen.state is TrialState.RUNNING and key in self._known:
-                self.proposals.tell(frozen.number, "finished", [self._known[key]])
+                self._tell(frozen.number, "finished", self._known[key])
             elif pack is not None and frozen.state is TrialState.RUNNING:
                 running.add(pack)
             if pack is not None:
@@ -216,10 +252,28 @@ class PackStudy:
         return [pack for name, pack in zip(sorted(members), packs, strict=True) if name in running]
 
 
+def distribution(knob: Knob, *, whole: bool) -> BaseDistribution:
+    """Return what a knob's values are drawn from.
+
+    Args:
+        knob: of a space.
+        whole: whether its field holds whole numbers.
+    """
+    if isinstance(knob, Choice):
+        return CategoricalDistribution(knob.values)
+    if whole:
+        return IntDistribution(int(knob.low), int(knob.high), log=knob.log)
+    return FloatDistribution(knob.low, knob.high, log=knob.log)
+
+
 def _suggest_number(asked: optuna.Trial, knob: Range, *, whole: bool) -> int | float:
     if whole:
         return asked.suggest_int(knob.field, int(knob.low), int(knob.high), log=knob.log)
     return asked.suggest_float(knob.field, knob.low, knob.high, log=knob.log)
+
+
+def _name(number: int) -> str:
+    return f"trial {number}"
 
 
 def _first(members: Mapping[str, Trial]) -> Trial:

@@ -11,18 +11,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from optuna.distributions import json_to_distribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search_spaces.objectives import Direction
 from tass_core.errors import SweepError
 from tracking.connect import first_line, shown, sqlite_path
 from tracking.events import Event, Origin, ProposalTold
 from tracking.writer import AwayError, OrphanError
 
-Direction = Literal["maximize", "minimize"]
 NUMBER = "number"
 """A proposal's number, in the attributes of its trial."""
 

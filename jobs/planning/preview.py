@@ -95,6 +95,8 @@ class Preview:
                 "pruner": search.pruner,
                 "eta": search.eta,
                 "min_epochs": search.min_epochs,
+                "objectives": [it.metric for it in search.objectives],
+                "constraints": list(map(str, search.constraints)),
                 "confirm": search.confirm,
             },
         }

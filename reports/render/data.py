@@ -13,7 +13,7 @@ from typing import Any
 from evidence.claims import ClaimResult, ClaimsReport, ContrastResult
 from evidence.estimates import Estimate, Interval
 from evidence.power import detectable, floor
-from evidence.ranking import Ranking
+from evidence.ranking import Front, Ranking
 from evidence.results import Cell, ResultRow, ResultTable
 
 FORMAT = 2
@@ -104,6 +104,25 @@ def ranking_json(ranking: Ranking) -> str:
     ]
     head = _fields(ranking, "metric", "seeds") | _fields(ranking.sweep, "dataset", "fingerprint")
     return _dump({**head, "incomplete": ranking.incomplete, "ranking": rows})
+
+
+def front_json(front: Front) -> str:
+    """Return a front of several objectives as JSON."""
+    names = [objective.metric for objective in front.objectives]
+    points = [
+        {
+            "variant": point.variant,
+            "config_hash": point.config_hash,
+            "values": dict(zip(names, point.values, strict=True)),
+            "keeps_constraints": point.kept,
+            "on_front": point.best,
+        }
+        for point in front.points
+    ]
+    head = _fields(front, "seeds") | _fields(front.sweep, "dataset", "fingerprint")
+    goals = {it.metric: it.direction for it in front.objectives}
+    bounds = list(map(str, front.constraints))
+    return _dump({**head, "objectives": goals, "constraints": bounds, "points": points})
 
 
 def tables_csv(tables: Sequence[ResultTable]) -> str:

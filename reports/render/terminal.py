@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evidence.claims import ClaimResult, ClaimsReport
-from evidence.ranking import Ranking
+from evidence.ranking import Front, Ranking
 from evidence.results import Cell, ResultTable
 from evidence.summary import Standing, differences
 from reports.render import words
@@ -126,6 +126,27 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
     if ranking.incomplete:
         remarks.append(f"{ranking.incomplete} variants without all the seeds not ranked")
     console.print(Text("; ".join(remarks)))
+
+
+def show_front(front: Front, console: Console) -> None:
+    """Print the variants that no other is better than in every objective, then the others."""
+    names = [f"{it.metric} ({it.direction})" for it in front.objectives]
+    table = Table("", "variant", *names, "constraints", box=None, padding=(0, 2))
+    for point in front.points[:_RANKED]:
+        values = [f"{value:.2f}" for value in point.values]
+        mark, kept = "*" if point.best else "", "kept" if point.kept else "broken"
+        table.add_row(mark, escape(point.variant), *values, kept if front.constraints else "-")
+    console.print(table)
+    best, left = sum(point.best for point in front.points), len(front.points) - _RANKED
+    bounds = "; ".join(map(str, front.constraints)) or "none"
+    more = f"; {left} more variants not shown" if left > 0 else ""
+    console.print(
+        Text(
+            f"*: no other variant is better in every objective ({best} of {len(front.points)}). "
+            f"Seeds {list(front.seeds)} on dataset '{front.sweep.dataset}'; "
+            f"constraints: {bounds}{more}"
+        )
+    )
 
 
 def _plain(show: Callable[[Console], None]) -> str:

@@ -79,7 +79,7 @@ def test_pack_size_is_obeyed(shell):
 def test_search_shows_its_budget(shell):
     out, _ = shell("plan", "joint", "--data", "world", "--trials", "40", "--eta", "2")
 
-    assert "up to 40 trials, sampler tpe, halving eta 2 from epoch 2" in out
+    assert "up to 40 trials; maximize val/all; sampler tpe, halving eta 2 from epoch 2" in out
     assert "the best 5 on seeds [1, 2, 3]" in out
 
 

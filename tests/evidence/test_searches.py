@@ -5,11 +5,13 @@ import pytest
 
 from benchmarks.search_verdict import World, rates
 from evidence.estimates import estimates
-from evidence.ranking import rank
+from evidence.ranking import pareto, rank
 from evidence.searches import SearchVerdict, judge, judge_search
 from evidence.selection import judged_seeds
 from evidence.tables import collect
 from reports.render.searches import search_words
+from search_spaces.objectives import parse_objectives
+from tass_core.errors import SweepError
 from tests.reports.runs import write_sweep
 from tracking import schema
 from tracking.connect import connect
@@ -82,6 +84,32 @@ def searched(tmp_path):
     plan["tables"] = [{**table, "key": f"{schema.SEARCH_TABLE}tau", "rows": rows}]
     connect(sweep.uri).log_dict(sweep.parent, plan, schema.PLAN)
     return sweep.snapshot()
+
+
+def test_a_front_shows_what_no_other_variant_is_better_than(searched):
+    goals = parse_objectives(["val/all", "params_m"])
+    found = pareto(searched, objectives=goals)
+
+    assert found.seeds == (0,)
+    assert len(found.points) == 5
+    best = [point for point in found.points if point.best]
+    assert best == [it for it in found.points if it in found.points[: len(best)]]
+    highest = max(point.values[0] for point in found.points)
+    assert highest in {point.values[0] for point in best}
+    for point in found.points:
+        beaten = [
+            other
+            for other in found.points
+            if other.values[0] >= point.values[0]
+            and other.values[1] <= point.values[1]
+            and other.values != point.values
+        ]
+        assert point.best is not bool(beaten)
+
+
+def test_a_front_needs_two_objectives(searched):
+    with pytest.raises(SweepError, match="name others with --objective"):
+        pareto(searched)
 
 
 def test_the_seed_that_a_search_used_counts_neither_for_its_verdict_nor_for_the_ranking(searched):

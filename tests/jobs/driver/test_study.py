@@ -6,15 +6,18 @@ from optuna.trial import TrialState
 
 from jobs.choices import SAMPLERS, Search
 from jobs.driver.proposals import Proposals
-from jobs.driver.search import study_name
+from jobs.driver.search import known_metrics, study_name, warm_up
 from jobs.driver.study import PackStudy
 from jobs.driver.study_writer import Past, StudyWriter
 from search_spaces.document import Choice, Range, Sweep
 from search_spaces.load import load
+from search_spaces.objectives import parse_constraint, parse_objectives
 from search_spaces.plan import empty_plan
+from tass_core.errors import SweepError
 from tass_core.training.pruning import Halving
-from tass_core.trial import structure_key
+from tass_core.trial import Trial, structure_key, trial_key
 from tracking.events import EpochDone, Origin, TrialEnded
+from tracking.reader import TrialRun
 
 ORIGIN = Origin("tiny", "f", "/runs")
 
@@ -31,11 +34,11 @@ def searcher(world, base, url=None, space="joint", trials=24, size=4, known=None
     search = Search(trials, eta=2, min_epochs=1, confirm=2, storage=url, **more)
     name = study_name(plan, plan.document.space, search)
     if url is None:
-        proposals = Proposals(name, ["maximize"], Past((), {}), lambda _: None)
+        proposals = Proposals(name, search.directions, Past((), {}), lambda _: None)
     else:
-        writer = StudyWriter(url, name, ["maximize"])
+        writer = StudyWriter(url, name, search.directions)
         proposals = Proposals(
-            name, ["maximize"], writer.past(), lambda news: writer.apply(ORIGIN, news)
+            name, search.directions, writer.past(), lambda news: writer.apply(ORIGIN, news)
         )
     return PackStudy(proposals, plan.document.space, plan, search, size, known or {}, lambda: None)
 
@@ -152,7 +155,7 @@ def test_pack_interrupted_between_two_tells_is_completed(world, base, url):
 def test_trial_that_mlflow_holds_is_told_and_not_trained(world, base, url):
     (key,) = searcher(world, base, trials=1, size=1).next(1).members
 
-    source = searcher(world, base, url, trials=1, size=1, known={key: 62.5})
+    source = searcher(world, base, url, trials=1, size=1, known={key: {"val/all": 62.5}})
 
     assert source.next(1) is None
     (trial,) = told(source)
@@ -223,6 +226,114 @@ def test_hyperbands_brackets_take_turns_and_are_kept_over_a_crash(world, base, u
     assert [again.next(1).key for _ in packs] == [pack.key for pack in packs]
 
 
+WIDTHS = (Choice("model.width", (16, 32, 64)), Range("model.tau", 0.0, 0.05))
+
+
+def finish_by_size(source, pack):
+    """Tell of trials whose accuracy and size grow with their width."""
+    for key, trial in pack.members.items():
+        config = trial.config
+        metrics = {
+            "val/all": 50 + config.model.width - 100 * config.model.tau,
+            "params_m": config.model.width / 10,
+        }
+        source.observe(
+            [
+                TrialEnded(
+                    key=key, attempt=0, status="finished", reason=None, metrics=metrics, at=0.0
+                )
+            ]
+        )
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "qmc", "random"])
+def test_several_objectives_with_a_constraint(world, base, url, sampler):
+    goals = parse_objectives(["val/all", "params_m"])
+    small = (parse_constraint("params_m <= 4"),)
+    options = {"sampler": sampler, "pruner": "none", "objectives": goals, "constraints": small}
+    source = searcher(world, base, url, space=WIDTHS, trials=16, size=2, **options)
+    while (pack := source.next(1)) is not None:
+        finish_by_size(source, pack)
+
+    for trial in told(source):
+        assert trial.state is TrialState.COMPLETE
+        assert trial.values[1] == trial.params["model.width"] / 10
+        assert trial.constraints == {"params_m <= 4": pytest.approx(trial.values[1] - 4)}
+    best = [config for _, config in source.best(16)]
+    widths = [config.model.width for config in best]
+    assert set(widths) <= {16, 32}
+    for config in best:
+        rivals = [
+            t.params["model.tau"]
+            for t in told(source)
+            if t.params["model.width"] == config.model.width
+        ]
+        assert config.model.tau == min(rivals)
+
+
+def test_what_compares_accuracies_alone_is_refused_with_several_objectives():
+    goals = parse_objectives(["val/all", "params_m"])
+    with pytest.raises(SweepError, match="--pruner halving compares accuracies alone"):
+        Search(objectives=goals)
+    with pytest.raises(SweepError, match="--sampler cmaes knows one objective"):
+        Search(objectives=goals, pruner="none", sampler="cmaes")
+
+
+def held_run(config, seed=0, value=70.0, fingerprint="f", **metrics):
+    """A finished trial as MLflow holds it."""
+    return TrialRun(
+        run_id="r",
+        experiment_id="1",
+        key=trial_key(Trial(config, seed), fingerprint),
+        variant="v",
+        config_hash=config.hash(),
+        seed=seed,
+        dataset="tiny",
+        fingerprint=fingerprint,
+        training_version="4",
+        state="finished",
+        reason=None,
+        metrics={"best_val": value, "val/all": value - 1, **metrics},
+        params={name: str(item) for name, item in config.flat().items()},
+        checkpoint=None,
+        seconds_per_epoch=None,
+        parent="",
+        started=0,
+        artifact_uri="",
+    )
+
+
+def test_trials_that_mlflow_holds_enter_the_study_before_its_first_proposal(world, base, url):
+    source = searcher(world, base, url, space=FLAT, trials=4, size=2)
+    plan, proposals, search = source.plan, source.proposals, source.search
+    inside = base.vary({"model.tau": 0.01, "optimiser.learning_rate": 0.01}).canonical()
+    outside = base.vary({"model.tau": 0.2}).canonical()
+    other = base.vary({"optimiser.batch_size": 16}).canonical()
+    runs = [
+        held_run(inside, fingerprint=plan.fingerprint),
+        held_run(inside, seed=1, fingerprint=plan.fingerprint),
+        held_run(outside, fingerprint=plan.fingerprint),
+        held_run(other, fingerprint=plan.fingerprint),
+    ]
+    held = {run.key: run for run in runs}
+    known = known_metrics(held, search)
+
+    assert warm_up(proposals, plan, search, known, held) == 1
+    assert warm_up(proposals, plan, search, known, held) == 0
+    (trial,) = told(source)
+    assert trial.state is TrialState.COMPLETE
+    assert trial.value == 70.0
+    assert trial.params == {
+        "model.tau": 0.01,
+        "optimiser.learning_rate": 0.01,
+        "model.merge": "add",
+    }
+    again = searcher(world, base, url, space=FLAT, trials=4, size=2)
+    packs = run_all(again)
+    assert sum(len(pack.members) for pack in packs) == 4
+    assert len(told(again)) == 5
+
+
 def test_packs_are_as_large_as_the_slots_leave_trials_for(world, base):
     source = searcher(world, base, trials=32, size=None)
 
@@ -283,7 +394,7 @@ def test_best_are_different_variants_in_order_and_not_the_base(world, base):
     run_all(source)
     values = {source.config(trial).hash(): trial.value for trial in told(source)}
 
-    best = [config.hash() for config in source.best(5)]
+    best = [config.hash() for _, config in source.best(5)]
 
     assert len(set(best)) == 5
     assert base.canonical().hash() not in best
