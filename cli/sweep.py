@@ -33,12 +33,13 @@ from jobs.driver.search import searching
 from jobs.driver.session import Setting
 from reports.render import FORMATS, OVER_DATASETS, format_of, render
 from reports.render.data import sweep_json
+from reports.render.note import sweep_note
 from reports.render.searches import search_words
 from reports.render.terminal import show_tables
 from tass_core.errors import ReportError, SweepError, TrackingError
 from tracking.reader import Reader
 from tracking.schema import SEARCH_TABLE, TABLES
-from tracking.writer import attach_text
+from tracking.writer import attach_text, describe
 
 HOUR = 3600.0
 DECLINED = 3
@@ -173,4 +174,7 @@ def _results(
         click.echo(f"The tables cannot be rendered: {error}", err=True)
         return (), ()
     attach_text(request.tracking_uri, outcome.sweep_run, TABLES, text)
+    document = request.plan.document
+    note = sweep_note(document.name, document.purpose, tables)
+    describe(request.tracking_uri, outcome.sweep_run, note)
     return tables, [it for it in claims if any(found.estimate for found in it.contrasts)]

@@ -48,13 +48,14 @@ def differences(tables: Sequence[ResultTable]) -> list[Difference]:
             table.number, row.name, row.reference, column, table.dataset, estimate, table.margin
         )
         for table in tables
-        if (column := _column(table)) is not None
+        if (column := column_of(table)) is not None
         for row in table.rows
         if row.reference is not None and (estimate := row.cells[column].difference) is not None
     ]
 
 
-def _column(table: ResultTable) -> str | None:
+def column_of(table: ResultTable) -> str | None:
+    """Return the column that sums a table up; None where it has no accuracy."""
     if OVERALL in table.columns:
         return OVERALL
     return next((column for column in table.columns if COLUMNS[column].types), None)

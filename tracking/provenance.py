@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -38,6 +39,14 @@ def describe_environment() -> str:
         device = f"{here['gpu']}, CUDA {torch.version.cuda}"
     libraries = ", ".join(f"{name} {here[name]}" for name in ("tass-lab", "torch", "numpy"))
     return f"{platform.node()}: {device}; Python {here['python']}, {libraries}"
+
+
+def user() -> str:
+    """Return the name of who runs this process; containers may know none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def _version(name: str) -> str:

@@ -17,6 +17,12 @@ EXPERIMENT = "tass/"
 PARENT = "mlflow.parentRunId"
 """Run id of a trial's sweep; MLflow's own tag."""
 
+NOTE = "mlflow.note.content"
+"""A run's description, in Markdown."""
+USER, SOURCE, SOURCE_TYPE = "mlflow.user", "mlflow.source.name", "mlflow.source.type"
+"""Who ran a trial or sweep, and by which command: the columns of MLflow's pages."""
+DATASET_CONTEXT = "mlflow.data.context"
+
 KIND = "tass.kind"
 """``sweep`` or ``trial``."""
 
@@ -31,7 +37,7 @@ ENVIRONMENT = "tass.environment"
 
 # Of sweeps
 SWEEP = "tass.sweep"
-"""The sweep's name."""
+"""The sweep's name; a trial has ``tass.sweep.NAME``, the rows that it fills, for each sweep."""
 SWEEP_KEY = "tass.sweep_key"
 STATUS = "tass.status"
 """``running``, ``finished``, ``failed`` or ``stopped``."""

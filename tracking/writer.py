@@ -12,17 +12,17 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException, RestException
 from requests import RequestException
 
 from tass_core.errors import DataError, TrackingError
 from tass_core.evaluation.predictions import read_predictions
 from tracking import schema
-from tracking.connect import PAGE, connect, cure, first_line, ping, shown, sqlite_path
+from tracking.connect import PAGE, connect, cure, first_line, ping, run_pages, shown, sqlite_path
 from tracking.events import (
     EpochDone,
     Event,
@@ -38,6 +38,8 @@ from tracking.events import (
 
 _FINAL_CODES = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 
+TAG = 8000
+"""Characters that MLflow keeps of a tag."""
 CHECKPOINT_FILES = ("config.json", "metrics.json", "model.safetensors")
 """What a checkpoint's folder has to hold; see ``tass_core.checkpoints``."""
 
@@ -137,6 +139,7 @@ class Writer:
             case PlanGrew():
                 run_id = self._run(origin, schema.SWEEP_KEY, event.sweep)
                 self._client.log_dict(run_id, dict(event.plan), schema.PLAN)
+                self._name_rows(origin, event.plan)
             case SweepClosed():
                 self._close_sweep(origin, event)
             case TrialOpened():
@@ -154,12 +157,42 @@ class Writer:
         if run_id is None:
             tags = {schema.KIND: "sweep", schema.SWEEP_KEY: event.sweep, **event.tags}
             run_id = self._create(origin, event.name, event.at, tags)
+            self._log_dataset(run_id, origin, event.tags)
         self._runs[event.sweep] = run_id
         self._client.log_dict(run_id, dict(event.plan), schema.PLAN)
         if event.plan.get("text"):
             self._client.log_text(run_id, event.plan["text"], schema.DOCUMENT)
         self._set_tags(run_id, event.tags)
         self._client.update_run(run_id, status="RUNNING")
+
+    def _name_rows(self, origin: Origin, plan: Mapping[str, Any]) -> None:
+        """Tag each trial of a plan with the rows that it fills, whichever sweep trained it."""
+        rows: dict[str, list[str]] = {}
+        for table in plan.get("tables", ()):
+            for row in table["rows"]:
+                for key in row["trials"].values():
+                    rows.setdefault(key, []).append(f"{table['key']}: {row['name']}")
+        if not rows:
+            return
+        tag = f"{schema.SWEEP}.{plan['sweep']}"
+        texts = dict.fromkeys(plan["trials"], "searched")
+        texts |= {key: "; ".join(names)[:TAG] for key, names in rows.items()}
+        condition = f"tags.`{schema.KIND}` = 'trial'"
+        for run in run_pages(self._client, [self.open(origin.dataset)], condition):
+            text = texts.get(run.data.tags.get(schema.TRIAL_KEY, ""))
+            if text is not None and run.data.tags.get(tag) != text:
+                self._client.set_tag(run.info.run_id, tag, text)
+
+    def _log_dataset(self, run_id: str, origin: Origin, tags: Mapping[str, str]) -> None:
+        """Log the dataset as MLflow's pages show it; its content's hash is the digest."""
+        dataset = Dataset(
+            name=origin.dataset,
+            digest=origin.fingerprint,
+            source_type="tass",
+            source=json.dumps({"provenance": tags.get(schema.PROVENANCE, "")}),
+        )
+        context = [InputTag(schema.DATASET_CONTEXT, "training")]
+        self._client.log_inputs(run_id, [DatasetInput(dataset, context)])
 
     def _close_sweep(self, origin: Origin, event: SweepClosed) -> None:
         run_id = self._run(origin, schema.SWEEP_KEY, event.sweep)
@@ -180,6 +213,7 @@ class Writer:
                 **event.tags,
             }
             run_id = self._create(origin, event.name, event.at, tags)
+            self._log_dataset(run_id, origin, event.tags)
             self._points[run_id] = {}
         else:
             self._points.pop(run_id, None)
@@ -372,6 +406,16 @@ def attach_text(uri: str, run_id: str, name: str, text: str) -> None:
     """
     with _attaching(uri) as client:
         client.log_text(run_id, text, name)
+
+
+def describe(uri: str, run_id: str, text: str) -> None:
+    """Give a run its description, in Markdown.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    with _attaching(uri) as client:
+        client.set_tag(run_id, schema.NOTE, text)
 
 
 def attach_folder(uri: str, run_id: str, folder: Path, path: str) -> None:

@@ -40,7 +40,7 @@ from tracking.events import (
     TrialStopped,
 )
 from tracking.outbox import Outbox
-from tracking.provenance import environment
+from tracking.provenance import environment, user
 from tracking.reader import Reader, TrialRun
 from tracking.writer import Writer
 
@@ -274,6 +274,9 @@ class Session:
             schema.TRAINING_VERSION: str(TRAINING_VERSION),
             schema.DATASET: str(self.plan.dataset["name"]),
             schema.PROVENANCE: str(self.plan.dataset["provenance"]),
+            schema.USER: user(),
+            schema.SOURCE: shown(self.setting.command),
+            schema.SOURCE_TYPE: "LOCAL",
         }
 
 

@@ -83,6 +83,22 @@ def test_table_of_one_sweep_is_found_by_its_file_and_by_its_name(mine):
     )
 
 
+def test_run_says_what_it_is_and_leads_to_its_trials(mine):
+    client = MlflowClient(f"sqlite:///{mine.folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("tass/tiny").experiment_id
+    (sweep,) = client.search_runs([experiment], "tags.`tass.sweep` = 'my'")
+    trials = client.search_runs([experiment], "tags.`tass.sweep.my` LIKE 'mine: %'")
+
+    note = sweep.data.tags["mlflow.note.content"]
+    assert note.startswith("Whether a higher threshold is better.")
+    assert len(trials) == 4
+    for run in trials:
+        assert f"#/experiments/{experiment}/runs/{run.info.run_id}" in note
+    for run in (sweep, *trials):
+        assert run.data.tags["mlflow.source.name"].startswith("tass-cli sweep ")
+        assert run.data.tags["mlflow.user"]
+
+
 def test_document_is_kept_with_its_run_as_it_was_written(mine):
     client = MlflowClient(f"sqlite:///{mine.folder / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("tass/tiny")

@@ -308,3 +308,36 @@ def test_only_the_servers_own_answer_is_final(storage, monkeypatch, code, body, 
         proxy.shutdown()
 
     assert isinstance(raised.value, RefusedError) == (error is RefusedError)
+
+
+PLAN = {
+    "sweep": "mine",
+    "trials": {"k1": {}, "k2": {}},
+    "tables": [
+        {"key": "t", "rows": [{"name": "w/o T-A", "trials": {"0": "k1"}}]},
+        {"key": "u", "rows": [{"name": "TASS", "trials": {"0": "k1"}}]},
+    ],
+}
+
+
+def test_trial_names_the_rows_it_fills_in_every_sweep_whoever_trained_it(uri, writer):
+    writer.apply(ORIGIN, STORY)
+    writer.apply(ORIGIN, [opened("s2"), PlanGrew(sweep="s2", plan=PLAN, at=110.0)])
+
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("tass/tiny").experiment_id
+    (run,) = client.search_runs([experiment], "tags.`tass.sweep.mine` LIKE '%w/o T-A%'")
+    assert run.data.tags["tass.trial_key"] == "k1"
+    assert run.data.tags["tass.sweep.mine"] == "t: w/o T-A; u: TASS"
+
+
+def test_dataset_stands_in_its_column_once_for_sweep_and_trial(uri, writer):
+    writer.apply(ORIGIN, STORY)
+    writer.apply(ORIGIN, STORY)
+
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("tass/tiny").experiment_id
+    for run in client.search_runs([experiment]):
+        (found,) = run.inputs.dataset_inputs
+        assert (found.dataset.name, found.dataset.digest) == ("tiny", "f1")
+        assert [(tag.key, tag.value) for tag in found.tags] == [("mlflow.data.context", "training")]
