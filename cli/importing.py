@@ -9,6 +9,7 @@ import click
 
 from cli.command import Command, option
 from cli.options import (
+    OUTPUT,
     WHAT,
     base_config,
     console,
@@ -68,3 +69,38 @@ def predictions(
     right = ", ".join(f"{100 * float(found.correct.mean()):.2f}" for found in answers)
     console.print(f"{name}: {right}% of {len(answers[0].question_id)} test questions.")
     console.print(f"See it beside the full model with: tass-cli tables {sweep}")
+
+
+@importing.command("checkpoint", cls=Command)
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    group=OUTPUT,
+    help="The checkpoint folder to write.",
+)
+@set_option
+@data_option
+def checkpoint(
+    file: Path, output: Path, overrides: tuple[str, ...], data_path: Path | None
+) -> None:
+    """Take released weights of AVST as a checkpoint of ours.
+
+    FILE is the public code's file of weights; it is read with weights alone and can run no code.
+    The dataset must have ResNet-18's features, and words and answers in the public order.
+
+    \b
+    Example:
+      tass-cli import checkpoint avst.pt --data data/avqa --output checkpoints/avst
+      tass-cli evaluate checkpoints/avst --data data/avqa
+    """
+    # Here, not above: torch is wanted only now.
+    from tass_core.released import import_released
+
+    dataset = resolve_dataset(data_path)
+    public = ("system=avst", "model.encoder=resnet18-glove", "model.width=512")
+    config = base_config(dataset, (*public, *overrides))
+    import_released(file, config, dataset, output)
+    console.print(f"Wrote {output}.")

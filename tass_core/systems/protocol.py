@@ -295,6 +295,8 @@ class System(Generic[M, L]):
     gradient_free: Callable[[M, L], tuple[str, ...]] = _nothing
     """Modules or parameters that no gradient reaches, by the beginning of their names: a choice
     that is hard, as published, leaves what it chooses by as it was drawn."""
+    released: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
+    """Name the public code's weights as the network does; None where none were released."""
     fidelity: Fidelity | None = None
     """How near the published network it is; None where none is published."""
     differs: str = ""

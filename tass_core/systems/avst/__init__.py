@@ -27,7 +27,7 @@ from tass_core.systems.protocol import (
 )
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,13 @@ def losses(
     return found
 
 
+def released(public: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the public code's weights by our names."""
+    from tass_core.systems.avst.released import read_released
+
+    return read_released(public)
+
+
 AVST = System(
     name="avst",
     model=AvstModel,
@@ -118,6 +125,7 @@ AVST = System(
     check=check,
     pretraining=pretraining,
     word_vectors="question.embedding.weight",
+    released=released,
     fidelity="exact",
     differs="the question's LSTM stops at the last word; with CLIP a layer on the regions",
     sees_time=False,
