@@ -1,16 +1,14 @@
-"""What every system costs: parameters, arithmetic, pace and memory of a step, in one run.
+"""What every system costs: parameters, arithmetic and the pace of a step, in one run.
 
 All of them have ResNet-18's 7 x 7 x 512 maps, ten segments and tokens, a question for each video.
 ``published`` are the parameters that a system's authors or public code name, on their own inputs.
 
-Run ``python -m benchmarks.systems``. Linux only: it reads ``/proc``.
+Run ``python -m benchmarks.systems``, on a quiet machine.
 """
 
 from __future__ import annotations
 
-import gc
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -52,20 +50,6 @@ def forward_flop(config: TrialConfig) -> float:
     return float(counter.get_total_flops()) / size
 
 
-def peak_megabytes(data: Data) -> tuple[float, float]:
-    """Return seconds of a training step, and megabytes that it takes at most."""
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = _status("VmRSS")
-    seconds = step_seconds(data, "cpu", repeats=1)
-    return seconds, _status("VmHWM") - before
-
-
-def _status(name: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
-
-
 def main() -> None:
     """Print the table."""
     parser = options(__doc__)
@@ -76,7 +60,7 @@ def main() -> None:
         config = GLOVE.with_values({"system": name, "optimiser.batch_size": given.batch_size})
         with torch.device("meta"):
             parameters = parameter_counts(build_network(config, SHAPES))["total"]
-        seconds, megabytes = peak_megabytes(Data.random(config, SHAPES))
+        seconds = step_seconds(Data.random(config, SHAPES), "cpu")
         tass = tass or seconds
         published, why = PUBLISHED.get(name, ("", ""))
         rows.append(
@@ -89,13 +73,12 @@ def main() -> None:
                 f"{step_flop(config, SHAPES) / 1e9 / given.batch_size:.2f}",
                 f"{given.batch_size / seconds:.0f}",
                 f"{seconds / tass:.1f}x",
-                f"{megabytes:.0f}",
             ]
         )
     print_table(
         [
             *("system", "M parameters", "published", "why others", "GFLOP an answer"),
-            *("GFLOP a question trained", "questions/s", "a step against TASS", "MB of a step"),
+            *("GFLOP a question trained", "questions/s", "a step against TASS"),
         ],
         rows,
     )
