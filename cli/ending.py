@@ -13,9 +13,10 @@ from cli.display import duration, look
 from cli.options import console, results
 from cli.request import SweepRequest
 from evidence.claims import ClaimResult
+from evidence.decisions import Decision
 from evidence.results import ResultTable
 from jobs.driver.run import Outcome
-from reports.render.terminal import show_summary
+from reports.render.terminal import show_decision, show_summary
 
 INTERRUPTED = 130
 
@@ -31,6 +32,8 @@ class Ending:
     """Those that its rows can say something about."""
     verdict: str | None
     """A search's, in words."""
+    decision: Decision | None = None
+    """Of a sweep that adds seeds until it is decided."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema that docs/sweeps.md describes."""
@@ -65,6 +68,8 @@ def show(ending: Ending, source: str) -> None:
     """
     outcome, request, printer = ending.outcome, ending.request, results()
     show_summary(ending.tables, ending.claims, printer)
+    if ending.decision is not None:
+        show_decision(ending.decision, printer)
     if ending.verdict is not None:
         printer.print(ending.verdict, highlight=False, markup=False)
     if ending.tables:

@@ -63,7 +63,15 @@ def show(found: Preview, console: Console) -> None:
     else:
         console.print(_rows(found))
         held = len(found.held)
-        console.print(f"  variants      {len(plan.variants)}, seeds {list(plan.seeds)}")
+        if plan.until is not None:
+            most = len(plan.variants) * plan.until.last
+            console.print(
+                f"  until decided from {len(plan.trials)} trials, if all is decided by the first "
+                f"{plan.until.first} seeds, to {most}, if nothing is by {plan.until.last}; "
+                f"margin {plan.until.margin:g} points"
+            )
+        seeds = plan.seeds if plan.until is None else plan.seeds[: plan.until.first]
+        console.print(f"  variants      {len(plan.variants)}, seeds {list(seeds)}")
         console.print(
             f"  trials        {len(plan.trials)}, {found.shared} of them in several table rows"
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.command import option, typed
+from cli.command import option, refuse_typed, typed
 from cli.options import (
     DEFAULT_SEEDS,
     WHAT,
@@ -32,7 +32,7 @@ from jobs.storage import Storage, open_storage
 from search_spaces.document import Sweep
 from search_spaces.expand import expand, narrow
 from search_spaces.load import BUILT_IN, load
-from search_spaces.plan import Plan, empty_plan, make_plan
+from search_spaces.plan import Plan, UntilDecided, empty_plan, make_growing_plan, make_plan
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
@@ -57,10 +57,14 @@ class SweepRequest:
     checkpoint_every: int
     """Epochs from one save of a pack's state to the next."""
     tracking_uri: str
+    max_hours: float | None
+    """Of a sweep that adds seeds: no seed is given after so many."""
 
 
-RESOURCES = "Processes and machines"
-"""Group of options."""
+UNTIL, RESOURCES = "Until decided", "Processes and machines"
+"""Groups of options."""
+FIRST, LAST = 3, 30
+"""Seeds of every row at the first look, and the most of any row, unless somebody says so."""
 
 
 def _list(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -100,6 +104,33 @@ _OPTIONS = (
     set_option,
     option("--tables", metavar="LIST", group=WHAT, help="Only these tables, such as 2,5."),
     *SEARCH_OPTIONS,
+    option(
+        "--until-decided",
+        is_flag=True,
+        group=UNTIL,
+        help="Add seeds where they decide something, and stop when they have.",
+    ),
+    option(
+        "--max-seeds",
+        type=click.IntRange(min=FIRST),
+        metavar="N",
+        group=UNTIL,
+        help=f"Most seeds of a row, fixed for the plan. Default: those of --seeds, or {LAST}.",
+    ),
+    option(
+        "--max-hours",
+        type=click.FloatRange(min=0.0, min_open=True),
+        metavar="H",
+        group=UNTIL,
+        help="Give no seed after so many hours; the same command goes on.",
+    ),
+    option(
+        "--margin",
+        type=click.FloatRange(min=0.0, min_open=True),
+        metavar="M",
+        group=UNTIL,
+        help="Smallest difference worth naming, in points. Default: the document's, or 1.",
+    ),
     option(
         "--pack-size",
         type=int,
@@ -192,11 +223,16 @@ def _requests(given: dict[str, Any]) -> list[SweepRequest]:
     )
     source = take("sweep")
     sweep = load(source)
+    until, max_hours = _until(sweep, given)
     keep = Keep.parse(take("keep"))
     storage = open_storage(take("storage"), resources.workers_per_pack)
     search = take_search(sweep, given)
     default = sweep.seeds or (DEFAULT_SEEDS if search is None else SEARCH_SEEDS)
+    if until is not None and len(default) < until.last:
+        default = tuple(range(until.last))
     seeds = parse_seeds(take("seeds"), take("num_seeds"), default)
+    if search is not None and until is not None:
+        raise SweepError("--until-decided adds seeds to the rows of a grid; a search has none")
     changes = (*take("overrides"), *_epochs(take("epochs")))
     tables, tracking_uri = take("tables"), resolve_uri(take("tracking_uri"))
     measured = read_bench(bench_path())
@@ -209,7 +245,7 @@ def _requests(given: dict[str, Any]) -> list[SweepRequest]:
             SweepRequest(
                 source=source,
                 dataset=dataset,
-                plan=_plan(sweep, base, seeds, dataset, tables, search),
+                plan=_plan(sweep, base, seeds, dataset, tables, search, until),
                 search=search,
                 resources=shared,
                 sharing=sharing,
@@ -217,6 +253,7 @@ def _requests(given: dict[str, Any]) -> list[SweepRequest]:
                 keep=keep,
                 checkpoint_every=checkpoint_every,
                 tracking_uri=tracking_uri,
+                max_hours=max_hours,
             )
         )
     return requests
@@ -227,6 +264,22 @@ def _folders(sweep: Sweep, given: Path | None) -> Sequence[Path | None]:
     if sweep.datasets and not typed("data_path"):
         return [Path(folder) for folder in sweep.datasets]
     return [given]
+
+
+def _until(sweep: Sweep, given: dict[str, Any]) -> tuple[UntilDecided | None, float | None]:
+    """Take what belongs to a sweep that adds seeds out of the given options."""
+    take = given.pop
+    wanted, last, hours = take("until_decided"), take("max_seeds"), take("max_hours")
+    margin = take("margin")
+    if not wanted:
+        refuse_typed("it is about --until-decided, which is not given", group=UNTIL)
+        return None, None
+    if last is None:
+        listed = given["seeds"].count(",") + 1 if given["seeds"] else given["num_seeds"]
+        last = listed or LAST
+    if last < FIRST:
+        raise SweepError(f"--until-decided looks first at {FIRST} seeds; give {FIRST} or more")
+    return UntilDecided(margin=margin or sweep.margin, first=FIRST, last=last), hours
 
 
 def _epochs(epochs: int | None) -> tuple[str, ...]:
@@ -240,6 +293,7 @@ def _plan(
     dataset: Dataset,
     tables: str | None,
     search: Search | None,
+    until: UntilDecided | None,
 ) -> Plan:
     numbers = [part.strip() for part in (tables or "").split(",") if part.strip()]
     if search is not None:
@@ -247,4 +301,9 @@ def _plan(
             raise SweepError("--tables chooses among the tables of a grid; a search has none")
         asked = replace(sweep, objectives=search.objectives, constraints=search.constraints)
         return empty_plan(asked, dataset, base, seeds)
-    return make_plan(narrow(expand(sweep, dataset.segments), numbers), dataset, base, seeds)
+    narrowed = narrow(expand(sweep, dataset.segments), numbers)
+    if until is None:
+        return make_plan(narrowed, dataset, base, seeds)
+    if len(seeds) < until.last:
+        raise SweepError(f"--max-seeds {until.last} needs as many seeds; --seeds has {len(seeds)}")
+    return make_growing_plan(narrowed, dataset, base, seeds, until)

@@ -15,6 +15,7 @@ from cli.options import console, format_option, results, storage_option, trackin
 from jobs.storage import open_storage
 from jobs.storage.lease import holder
 from tracking.connect import resolve_uri
+from tracking.reader import Reader
 from tracking.status import OutboxStatus, SweepStatus, list_sweeps, read_outbox
 
 
@@ -49,6 +50,9 @@ def status(storage: str, resend: bool, tracking_uri: str | None, output_format: 
         click.echo(json.dumps({"sweeps": listed, "outbox": outbox.to_dict()}, indent=2))
     else:
         results().print(_table(sweeps))
+        for sweep in sweeps:
+            if sweep.until_decided:
+                _show_decision(uri, sweep)
         _show(outbox)
     if resend and (outbox.waiting or outbox.dead_letters):
         sys.exit(1)
@@ -64,6 +68,20 @@ def _resend(uri: str, home: Path) -> None:
     count = send_again(home, uri)
     left = len(read_outbox(home, uri).dead_letters)
     console.print(f"Sent {count} refused events again; {left} of them were refused once more.")
+
+
+def _show_decision(uri: str, sweep: SweepStatus) -> None:
+    """Print what is decided in a sweep that adds seeds, and what is still being paid for."""
+    # Here, not above: who has no such sweep starts without scipy.
+    from evidence.decisions import decide_sweep
+    from reports.render.words import stand_line
+
+    snapshot = Reader(uri).snapshot(sweep.dataset)
+    found = decide_sweep(snapshot, snapshot.sweep(sweep.run_id))
+    text = f"{sweep.name} ({sweep.run_id[:8]}): {stand_line(found)}"
+    if found.open:
+        text += f"; still paid for: {', '.join(found.names[it] for it in found.open)}"
+    results().print(text, soft_wrap=True, highlight=False)
 
 
 def _show(outbox: OutboxStatus) -> None:

@@ -25,17 +25,20 @@ from cli.plan import preview_request
 from cli.request import RESOURCES, SweepRequest, sweep_options
 from evidence.beside import beside
 from evidence.claims import ClaimResult, check
+from evidence.decisions import Decision, decide_sweep
 from evidence.results import ResultTable
 from evidence.searches import SearchVerdict, judge_search
 from evidence.tables import collect
 from jobs.driver.run import Begin, Outcome, grid, run_sweep
 from jobs.driver.search import searching
 from jobs.driver.session import Setting
+from jobs.driver.until_decided import deciding
 from reports.render import FORMATS, OVER_DATASETS, format_of, render
 from reports.render.data import sweep_json
 from reports.render.note import sweep_note
 from reports.render.searches import search_words
 from reports.render.terminal import show_tables
+from reports.render.words import stand_line
 from tass_core.errors import ReportError, SweepError, TrackingError
 from tracking.reader import Reader
 from tracking.schema import SEARCH_TABLE, TABLES
@@ -131,12 +134,14 @@ def _run(request: SweepRequest, max_failures: int) -> Ending:
         begin: Begin = grid
         if request.search is not None:
             begin = searching(request.plan, request.search, request.tracking_uri, display.note)
+        elif request.plan.until is not None:
+            begin = deciding(lambda it: display.note(stand_line(it)), request.max_hours)
         outcome = run_sweep(request.plan, begin, setting, display)
     tables, claims = _results(request, outcome)
     verdict = None
     if request.search is not None and outcome.behind is None and not outcome.interrupted:
         verdict = _verdict(request, tables)
-    return Ending(request, outcome, tables, claims, verdict)
+    return Ending(request, outcome, tables, claims, verdict, _decision(request, outcome))
 
 
 def _verdict(request: SweepRequest, tables: Sequence[ResultTable]) -> str:
@@ -144,6 +149,14 @@ def _verdict(request: SweepRequest, tables: Sequence[ResultTable]) -> str:
     own = [table for table in tables if table.key == f"{SEARCH_TABLE}{request.plan.sweep}"]
     fresh = len(request.plan.seeds) - 1
     return search_words(judge_search(own[0]) if own else SearchVerdict((), fresh))
+
+
+def _decision(request: SweepRequest, outcome: Outcome) -> Decision | None:
+    """Return where the rows of a sweep stand that adds seeds."""
+    if request.plan.until is None or outcome.sweep_run is None:
+        return None
+    snapshot = Reader(request.tracking_uri).snapshot(str(request.plan.dataset["name"]))
+    return decide_sweep(snapshot, snapshot.sweep(outcome.sweep_run))
 
 
 def _ask(requests: Sequence[SweepRequest]) -> None:

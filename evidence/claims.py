@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 from evidence.calibration import Calibration, calibrate
 from evidence.estimates import LEVEL, Estimate
-from evidence.families import Family, contrast, read_tables
+from evidence.families import Family, read_tables, shared_seeds
 from evidence.multiplicity import benjamini_hochberg
 from evidence.results import origin
 from evidence.rows import Sample, Samples, same_questions
 from evidence.selection import Chosen, choose, conflict
 from evidence.slips import TableSlip, table_slips
-from evidence.verdicts import Decision, Finding, Verdict, combine, decide, read
+from evidence.verdicts import Decision, Finding, Verdict, combine, decide, known, read
 from search_spaces.columns import COLUMNS, PAPER_COUNTS
 from search_spaces.document import Claim, Contrast, Place, Slip
 from search_spaces.load import paper_claims
@@ -138,7 +138,7 @@ def judge(
 ) -> ClaimResult:
     """Return a claim's verdict on the given rows: it holds when all its contrasts do."""
     found = [estimate(item, samples, families) for item in claim.contrasts]
-    known = dict.fromkeys(it for it in found if isinstance(it, Estimate) and not it.identical)
+    distinct = dict.fromkeys(it for it in found if isinstance(it, Estimate) and not it.identical)
     margin = claim.margin if margin is None else margin
     results = []
     for item, tested in zip(claim.contrasts, found, strict=True):
@@ -148,7 +148,7 @@ def judge(
             continue
         counted = not COLUMNS[item.column].types
         verdict = decide(
-            claim.expects, tested, margin=margin, contrasts=max(len(known), 1), counted=counted
+            claim.expects, tested, margin=margin, contrasts=max(len(distinct), 1), counted=counted
         )
         results.append(
             ContrastResult(
@@ -156,9 +156,7 @@ def judge(
                 published=item.published,
                 published_error=_published_error(item, tested),
                 estimate=tested,
-                finding=read(tested.interval, margin)
-                if tested.p is not None and tested.interval
-                else None,
+                finding=_finding(tested, margin),
                 verdict=verdict,
                 runs=_runs(item, samples),
             )
@@ -178,10 +176,14 @@ def estimate(item: Contrast, samples: Samples, families: Mapping[Place, Family])
     if reasons:
         return "; ".join(dict.fromkeys(reasons))
     terms = [(term.weight, samples[term.place]) for term in item.terms]
-    parts = contrast(terms, _shared_seeds(rows), item.column)
-    found = families[places[0]].estimate(parts, item.column)
+    found = families[places[0]].estimate(terms, shared_seeds(rows), item.column)
     counted = not COLUMNS[item.column].types
     return replace(found, p=None, interval=None, variance=None) if counted else found
+
+
+def _finding(found: Estimate, margin: float) -> Finding | None:
+    interval = known(found)
+    return None if found.p is None or interval is None else read(interval, margin)
 
 
 def _claimed(chosen: Sequence[Chosen]) -> tuple[Sequence[Claim], tuple[Slip, ...]]:
@@ -203,7 +205,7 @@ def _obstacles(rows: Sequence[Sample], column: str) -> list[str]:
     ]
     if holes or apart:
         return holes + apart
-    seeds = _shared_seeds(rows)
+    seeds = shared_seeds(rows)
     if not seeds:
         return ["its rows have no seed in common"]
     answers = [row.answers[seeds[0]] for row in rows]
@@ -212,14 +214,10 @@ def _obstacles(rows: Sequence[Sample], column: str) -> list[str]:
     return []
 
 
-def _shared_seeds(rows: Sequence[Sample]) -> list[int]:
-    return sorted(set.intersection(*(set(row.runs) for row in rows)))
-
-
 def _runs(item: Contrast, samples: Samples) -> tuple[str, ...]:
     """Return the runs behind an estimate, each once."""
     rows = [samples[term.place] for term in item.terms]
-    seeds = _shared_seeds(rows)
+    seeds = shared_seeds(rows)
     return tuple(dict.fromkeys(row.runs[seed].run_id for row in rows for seed in seeds))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from scipy import optimize, special
 
 from evidence.moderation import Numbers, Scale, moderate, pool
 from evidence.multiplicity import holm
+from evidence.sequential import Path
 from evidence.variance import Matrix, Parts, split
 
 LEVEL = 0.05
@@ -68,6 +69,8 @@ class Estimate:
     """Every answer was right or wrong in both rows alike."""
     unsteady: bool = False
     """It varies far more over seeds than the other rows: its interval covers less than stated."""
+    path: Path | None = field(default=None, repr=False)
+    """Its looks, where seeds were added until it was decided."""
 
     @property
     def significant(self) -> bool:
@@ -76,6 +79,8 @@ class Estimate:
 
     def at(self, level: float) -> Interval | None:
         """Return the interval at another error rate; None where there is none."""
+        if self.path is not None:
+            return Interval(*self.path.interval(level))
         if self.interval is None or self.variance is None:
             return None
         return _around(self.mean, _half(self, level))
@@ -112,6 +117,27 @@ def estimate(parts: Parts, scale: Scale) -> Estimate:
         known,
         interval=_around(parts.mean, _half(known, LEVEL)),
         p=_p(known) if parts.seeds >= FIRST else None,
+    )
+
+
+def estimate_path(parts: Parts, path: Path) -> Estimate:
+    """Return what is known of a contrast that was looked at after every seed.
+
+    Its interval holds whenever one stopped; it is wider than that of seeds fixed beforehand.
+    """
+    look = path.looks[-1]
+    return replace(
+        estimate(replace(parts, seeds=1), Scale(1.0, 0)),
+        seeds=parts.seeds,
+        seed_sd=math.sqrt(parts.spread),
+        standard_error=math.sqrt(look.variance / look.seeds + look.question),
+        question_se=math.sqrt(look.question),
+        interval=Interval(*path.interval(LEVEL)),
+        p=path.p(),
+        variance=look.variance,
+        degrees=look.degrees,
+        residual=parts.residual,
+        path=path,
     )
 
 

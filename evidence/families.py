@@ -6,16 +6,17 @@ variance, so that a row has the same interval wherever it is printed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from evidence.estimates import Estimate, estimate, unsteady
+from evidence.estimates import Estimate, estimate, estimate_path, unsteady
 from evidence.moderation import Scale, pool
 from evidence.rows import Sample, sample_rows
-from evidence.selection import Chosen, conflict, documented
+from evidence.selection import Chosen, conflict, designed, documented
+from evidence.sequential import Design, follow
 from evidence.variance import Parts, split, split_metric
 from search_spaces.columns import COLUMNS
 from tass_core.config import TrialConfig
@@ -24,13 +25,18 @@ from tracking.reader import Snapshot, SweepRun
 
 
 class Family:
-    """The rows that may be compared with one another, and their scales by column."""
+    """The rows that may be compared with one another, and their scales by column.
 
-    def __init__(self) -> None:
+    Args:
+        design: when its plan looks; None where the seeds were fixed beforehand.
+    """
+
+    def __init__(self, design: Design | None = None) -> None:
+        self.design = design
         self._samples: dict[str, Sample] = {}
         self._pairs: dict[tuple[str | None, str | None], tuple[Sample, Sample]] = {}
-        self._contrasts: dict[str, list[Parts]] = {}
-        self._scales: dict[str, Scale] = {}
+        self._contrasts: dict[tuple[str, int | None], list[Parts]] = {}
+        self._scales: dict[tuple[str, int | None], Scale] = {}
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -47,35 +53,81 @@ class Family:
                 key = (sample.config_hash, reference.config_hash)
                 self._pairs.setdefault(key, (sample, reference))
 
-    def contrasts(self, column: str) -> list[Parts]:
-        """Return the parts of every row minus its reference, each contrast once."""
-        if column not in self._contrasts:
-            found = (difference(row, reference, column) for row, reference in self._pairs.values())
-            self._contrasts[column] = list(dict.fromkeys(it for it in found if it is not None))
-        return self._contrasts[column]
-
     def pairing(self, column: str) -> float | None:
         """Return the variance over seeds of paired differences, as a share of unpaired ones."""
         paired = apart = 0.0
-        for row, reference in self._pairs.values():
-            found = difference(row, reference, column)
-            if found is not None and found.seeds > 1:
-                paired += found.spread
-                apart += sum(_parts([(1.0, it)], column).spread for it in (row, reference))
+        for pair in self._pairs.values():
+            seeds = self.comparable(pair, column)
+            if len(seeds) > 1:
+                paired += contrast(_minus(*pair), seeds, column).spread
+                apart += sum(contrast([(1.0, it)], seeds, column).spread for it in pair)
         return paired / apart if apart else None
 
-    def estimate(self, parts: Parts, column: str) -> Estimate:
-        """Return the estimate of a contrast of the family's rows."""
-        contrasts = self.contrasts(column)
-        found = estimate(parts, pool(contrasts))
-        return replace(found, unsteady=unsteady(parts, contrasts))
+    def comparable(self, rows: Sequence[Sample], column: str) -> list[int]:
+        """Return the seeds over which rows may be compared; none where a run is missing.
+
+        With seeds fixed beforehand all rows need the same. Where they are added, rows are compared
+        over those that all of them have, the first of the plan.
+        """
+        if not all(_complete(row, column) for row in rows):
+            return []
+        if self.design is None and len({frozenset(row.runs) for row in rows}) > 1:
+            return []
+        return shared_seeds(rows)
+
+    def estimate(
+        self, terms: Sequence[tuple[float, Sample]], seeds: Sequence[int], column: str
+    ) -> Estimate:
+        """Return the estimate of a weighted sum of the family's rows over the given seeds."""
+        parts = contrast(terms, seeds, column)
+        if self.design is not None:
+            return self._sequential(terms, seeds, column, self._scale)
+        found = estimate(parts, self._scale(column))
+        return replace(found, unsteady=unsteady(parts, self._parts(column)))
 
     def row(self, sample: Sample, column: str) -> Estimate:
         """Return the estimate of one row by itself."""
-        if column not in self._scales:
+        seeds = shared_seeds([sample])
+        if self.design is not None:
+            return self._sequential([(1.0, sample)], seeds, column, self._row_scale)
+        return estimate(contrast([(1.0, sample)], seeds, column), self._row_scale(column))
+
+    def _sequential(
+        self,
+        terms: Sequence[tuple[float, Sample]],
+        seeds: Sequence[int],
+        column: str,
+        scale: Callable[[str, int | None], Scale],
+    ) -> Estimate:
+        """Return an estimate that holds although one looked after every seed."""
+        assert self.design is not None
+        looks = range(self.design.first, min(len(seeds), self.design.last) + 1)
+        parts = [contrast(terms, seeds[:look], column) for look in looks]
+        path = follow(parts, [scale(column, look) for look in looks], self.design)
+        if path is None:
+            return estimate(contrast(terms, seeds[:1], column), Scale(1.0, 0))
+        return estimate_path(parts[-1], path)
+
+    def _scale(self, column: str, look: int | None = None) -> Scale:
+        return pool(self._parts(column, look))
+
+    def _parts(self, column: str, look: int | None = None) -> list[Parts]:
+        """Return the parts of every row minus its reference, each once, at a look or at the end."""
+        if (column, look) not in self._contrasts:
+            pairs = [(pair, self.comparable(pair, column)) for pair in self._pairs.values()]
+            found = [
+                contrast(_minus(*pair), seeds[:look], column) for pair, seeds in pairs if seeds
+            ]
+            self._contrasts[column, look] = list(dict.fromkeys(found))
+        return self._contrasts[column, look]
+
+    def _row_scale(self, column: str, look: int | None = None) -> Scale:
+        if (column, look) not in self._scales:
             rows = [it for it in self.samples if _complete(it, column)]
-            self._scales[column] = pool(_parts([(1.0, it)], column) for it in rows)
-        return estimate(_parts([(1.0, sample)], column), self._scales[column])
+            self._scales[column, look] = pool(
+                contrast([(1.0, it)], shared_seeds([it])[:look], column) for it in rows
+            )
+        return self._scales[column, look]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +146,17 @@ def read_tables(snapshot: Snapshot, chosen: Sequence[Chosen]) -> list[Reading]:
     families: list[tuple[SweepRun, Family]] = []
     readings = []
     for found in chosen:
-        family = next((f for sweep, f in families if conflict(sweep, found.sweep) is None), None)
+        design = designed(found.sweep.plan)
+        family = next(
+            (
+                family
+                for sweep, family in families
+                if family.design == design and conflict(sweep, found.sweep) is None
+            ),
+            None,
+        )
         if family is None:
-            family = Family()
+            family = Family(design)
             families.append((found.sweep, family))
         reading = read_table(snapshot, found, family)
         family.add(reading)
@@ -141,13 +201,10 @@ def reference_rows(
     return found
 
 
-def difference(row: Sample, reference: Sample, column: str) -> Parts | None:
-    """Return the parts of a row minus its reference; None where a seed of either is missing."""
-    if not (_complete(row, column) and _complete(reference, column)):
-        return None
-    if sorted(row.runs) != sorted(reference.runs):
-        return None
-    return _parts([(1.0, row), (-1.0, reference)], column)
+def shared_seeds(rows: Sequence[Sample]) -> list[int]:
+    """Return the seeds that all rows have, in the order of the plan."""
+    known = set.intersection(*(set(row.runs) for row in rows))
+    return [seed for seed in rows[0].sweep.seeds if seed in known]
 
 
 def contrast(terms: Sequence[tuple[float, Sample]], seeds: Sequence[int], column: str) -> Parts:
@@ -159,8 +216,8 @@ def contrast(terms: Sequence[tuple[float, Sample]], seeds: Sequence[int], column
     return split(np.sum(matrices, axis=0), terms[0][1].videos(column, seeds[0]))
 
 
-def _parts(terms: Sequence[tuple[float, Sample]], column: str) -> Parts:
-    return contrast(terms, sorted(terms[0][1].runs), column)
+def _minus(row: Sample, reference: Sample) -> list[tuple[float, Sample]]:
+    return [(1.0, row), (-1.0, reference)]
 
 
 def _complete(sample: Sample, column: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evidence.sequential import Design
 from search_spaces.columns import COLUMNS
 from search_spaces.document import Scalar, Sweep, Table
 from search_spaces.load import built_in_tables
@@ -110,6 +111,14 @@ def documented(chosen: Chosen) -> Table:
 def same_data(one: SweepRun, other: SweepRun) -> bool:
     """Whether two sweeps were run on the same dataset."""
     return (one.dataset, one.fingerprint) == (other.dataset, other.fingerprint)
+
+
+def designed(plan: Mapping[str, Any]) -> Design | None:
+    """Return when a plan looks; None for one whose seeds were fixed beforehand."""
+    until = plan.get("until_decided")
+    if until is None:
+        return None
+    return Design(first=int(until["first"]), last=int(until["last"]), margin=float(until["margin"]))
 
 
 def is_search(sweep: SweepRun) -> bool:

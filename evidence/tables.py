@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from evidence.estimates import Estimate, Interval, correct
-from evidence.families import Family, Reading, difference, read_table, read_tables
+from evidence.families import Family, Reading, read_table, read_tables
 from evidence.multiplicity import benjamini_hochberg
 from evidence.results import Cell, ResultRow, ResultTable
 from evidence.rows import Hole, Sample
@@ -197,11 +197,11 @@ def _difference(
     sample: Sample, reference: Sample, name: str, family: Family
 ) -> tuple[Estimate | None, tuple[Hole, ...]]:
     """Return the difference to the reference, or why there is none."""
-    parts = difference(sample, reference, name)
-    if parts is None:
+    seeds = family.comparable([sample, reference], name)
+    if not seeds:
         holes = reference.missing(name)
         return None, holes or (Hole(reference.name, None, "has other seeds"),)
-    found = family.estimate(parts, name)
+    found = family.estimate([(1.0, sample), (-1.0, reference)], seeds, name)
     counted = COLUMNS[name].counted
     return replace(found, interval=None, p=None, variance=None) if counted else found, ()
 

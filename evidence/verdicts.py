@@ -77,14 +77,25 @@ def decide(
         return Verdict("holds" if found.mean > 0 else "does not hold", "counted, not sampled")
     if found.p is None or found.interval is None:
         return Verdict("undecided", _untested(found))
-    interval, corrected = found.interval, found.at(LEVEL / contrasts)
-    if found.identical:
-        bound = _RULE_OF_THREE / found.videos if found.videos else 0.0
-        interval = corrected = Interval(-bound, bound)
+    interval, corrected = known(found), known(found, LEVEL / contrasts)
+    assert interval is not None
     assert corrected is not None
     if expects == "same":
         return _same(interval, corrected, margin)
     return _greater(interval, corrected, margin)
+
+
+def known(found: Estimate, level: float = LEVEL) -> Interval | None:
+    """Return the interval of a contrast; of one without any differing answer what that says."""
+    if found.identical and found.interval is not None:
+        return same_answers(found.videos)
+    return found.at(level)
+
+
+def same_answers(videos: int) -> Interval:
+    """Return what is known of a difference when all answers to questions of K videos agree."""
+    bound = _RULE_OF_THREE / videos if videos else 0.0
+    return Interval(-bound, bound)
 
 
 def combine(decisions: Sequence[Decision]) -> Decision:

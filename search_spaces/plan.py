@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.describe import describe
@@ -62,6 +62,22 @@ class Variant:
         return {"name": self.name, "config": self.config.flat()} | (told if rival else {})
 
 
+@dataclass(frozen=True, slots=True)
+class UntilDecided:
+    """What a sweep that adds seeds until it is decided fixes before its first trial.
+
+    Its contrasts are every row minus its reference, its seeds the plan's, in their order.
+    """
+
+    margin: float
+    """Differences below it are not worth naming, in points."""
+    first: int
+    """Seeds of every row at the first look."""
+    last: int
+    """Seeds that no row goes beyond."""
+    column: str = "all"
+
+
 @dataclass(slots=True)
 class Plan:
     """What a sweep wants: unique trials, and the table rows that use them."""
@@ -77,7 +93,11 @@ class Plan:
     variants: dict[str, Variant] = field(default_factory=dict)
     trials: dict[str, Trial] = field(default_factory=dict)
     address: str | None = None
-    """The key of a plan that grows as it runs: a search's."""
+    """The key of a plan that grows as it runs: a search's, or one with ``until``."""
+    until: UntilDecided | None = None
+    """Set where seeds are added until it is decided."""
+    looks: list[dict[str, Any]] = field(default_factory=list)
+    """What such a plan saw at each look, for the record: verdicts are recomputed without it."""
 
     @property
     def sweep(self) -> str:
@@ -95,6 +115,22 @@ class Plan:
             keys[seed] = trial_key(trial, self.fingerprint)
             self.trials.setdefault(keys[seed], trial)
         return keys
+
+    def grow(self, variant: str, seed: int) -> str:
+        """Add one seed to a variant in every row that has it; return the trial's key."""
+        known = self.variants[variant]
+        [key] = self.add(known.name, known.config, [seed]).values()
+        for place, table in enumerate(self.tables):
+            rows = [
+                replace(row, trials={**row.trials, seed: key}) if row.variant == variant else row
+                for row in table.rows
+            ]
+            self.tables[place] = replace(table, rows=tuple(rows))
+        return key
+
+    def key_of(self, variant: str, seed: int) -> str:
+        """Return the key of a variant's trial with a seed."""
+        return trial_key(Trial(self.variants[variant].config, seed), self.fingerprint)
 
     def name(self, key: str) -> str:
         """Return the name of a trial's variant."""
@@ -135,7 +171,12 @@ class Plan:
                 key: {"variant": trial.config.hash(), "seed": trial.seed}
                 for key, trial in self.trials.items()
             },
+            **({} if self.until is None else {"until_decided": self._until()}),
         }
+
+    def _until(self) -> dict[str, Any]:
+        assert self.until is not None
+        return {**asdict(self.until), "looks": list(self.looks)}
 
 
 def make_plan(sweep: Sweep, dataset: Dataset, base: TrialConfig, seeds: Sequence[int]) -> Plan:
@@ -158,6 +199,29 @@ def make_plan(sweep: Sweep, dataset: Dataset, base: TrialConfig, seeds: Sequence
             f"sweep '{plan.sweep}': no row can be trained on {dataset.name}"
             + (f"; the first reason: {reasons[0]}" if reasons else "")
         )
+    return plan
+
+
+def make_growing_plan(
+    sweep: Sweep, dataset: Dataset, base: TrialConfig, seeds: Sequence[int], until: UntilDecided
+) -> Plan:
+    """Return the plan of a sweep that adds seeds until it is decided, with its first ones.
+
+    Args:
+        sweep: the document.
+        dataset: what to train on.
+        base: the config that rows change.
+        seeds: the whole list, in the order in which they are used.
+        until: what is fixed beforehand.
+
+    Raises:
+        ConfigError: nothing of a grid or a space fits the dataset.
+        DataError: the base config cannot run on the dataset.
+        SweepError: no row can be trained.
+    """
+    plan = make_plan(sweep, dataset, base, seeds[: until.first])
+    plan.address = digest([plan.key, asdict(until), list(seeds)])[:16]
+    plan.seeds, plan.until = tuple(seeds), until
     return plan
 
 

@@ -34,6 +34,8 @@ class SweepStatus:
     running: int
     missing: int
     command: str
+    until_decided: bool
+    """Whether it adds seeds until it is decided."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema that docs/sweeps.md describes."""
@@ -129,4 +131,5 @@ def _status(snapshot: Snapshot, sweep: SweepRun, alive: bool) -> SweepStatus:
         running=unended if status == "running" else 0,
         missing=missing + (0 if status == "running" else unended),
         command=sweep.command,
+        until_decided="until_decided" in sweep.plan,
     )

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evidence.claims import ClaimResult, ClaimsReport
+from evidence.decisions import Decision
 from evidence.ranking import Front, Ranking
 from evidence.results import Cell, ResultTable
 from evidence.summary import Standing, differences
@@ -86,6 +87,18 @@ def show_summary(
             if keys:
                 line = Text(f"  {verdict} ", style=_VERDICTS[verdict])
                 console.print(line.append(f"({len(keys)}): {', '.join(keys)}", style="default"))
+
+
+def show_decision(decision: Decision, console: Console) -> None:
+    """Print where the rows stand of a sweep that adds seeds until it is decided."""
+    grid = Table(title="What is decided", title_justify="left", pad_edge=False)
+    for place, name in enumerate(words.STANDING_HEADER):
+        grid.add_column(name, justify="right" if place in (2, 3, 4) else "left", overflow="fold")
+    for line in words.standings(decision):
+        grid.add_row(*map(escape, line))
+    console.print(grid)
+    for note in words.standings_notes(decision):
+        console.print(Text(note), style="dim")
 
 
 def show_claims(report: ClaimsReport, console: Console) -> None:

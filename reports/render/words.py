@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from evidence.claims import ClaimResult, ClaimsReport, ContrastResult
+from evidence.decisions import Decision
 from evidence.estimates import FIRST, LEVEL, Estimate, Interval
 from evidence.power import detectable, floor
 from evidence.results import Cell, ResultRow, ResultTable
 from evidence.rows import Hole
 from evidence.summary import Difference
-from evidence.verdicts import read
+from evidence.verdicts import known, read
 from search_spaces.columns import COLUMNS
 
 MINUS = "\u2212"
@@ -207,7 +208,7 @@ def reach(estimate: Estimate) -> str:
 
 
 def _comparison(row: ResultRow, estimate: Estimate, margin: float) -> tuple[str, ...]:
-    tested = estimate.p_adjusted is not None or estimate.p is not None
+    interval = known(estimate) if estimate.p is not None else None
     remark = " (identical)" if estimate.identical else " (unsteady)" if estimate.unsteady else ""
     return (
         row.name,
@@ -218,9 +219,51 @@ def _comparison(row: ResultRow, estimate: Estimate, margin: float) -> tuple[str,
         bounds(estimate.interval),
         p_value(estimate.p),
         p_value(estimate.p_adjusted),
-        read(estimate.interval, margin) if estimate.interval and tested else "–",
+        "–" if interval is None else read(interval, margin),
         reach(estimate),
     )
+
+
+STANDING_HEADER = ("Row", "Verdict", "seeds", "Δ", "interval", "")
+
+
+def standings(decision: Decision) -> list[tuple[str, ...]]:
+    """Return one line for each row of a sweep that adds seeds until it is decided."""
+    lines: list[tuple[str, ...]] = []
+    for variant, name in decision.names.items():
+        found = decision.standings.get(variant)
+        if found is None:
+            waiting = f"verdicts need {decision.design.first} seeds"
+            lines.append((name, "–", str(decision.seeds[variant]), "–", "–", waiting))
+            continue
+        interval = bounds(found.interval)
+        reason = found.reason or ("goes on" if found.state == "open" else "")
+        line = (name, found.finding, str(found.seeds), signed(found.mean), interval, reason)
+        lines.append(line)
+    return lines
+
+
+def stand_line(decision: Decision) -> str:
+    """Return in one line how far a sweep is that adds seeds until it is decided."""
+    states = [standing.state for standing in decision.standings.values()]
+    decided = states.count("decided") + states.count("identical")
+    given_up = len(states) - decided - states.count("open")
+    return (
+        f"After {decision.trials} trials: {decided} of {len(states)} rows decided, "
+        f"{states.count('open')} open, {given_up} given up"
+    )
+
+
+def standings_notes(decision: Decision) -> list[str]:
+    """Return what must be read with the rows of a sweep that adds seeds."""
+    design = decision.design
+    return [
+        f"{decision.trials} trials; as many seeds for every row as the longest has would have "
+        f"taken {decision.equal_trials}.",
+        f"Looked at after every seed from {design.first} to {design.last}; intervals hold for all "
+        f"rows and looks at once ({1 - LEVEL:.0%}), margin {design.margin:g} points. The Δ of a "
+        "row that stopped early is too large on average.",
+    ]
 
 
 class Finding(NamedTuple):
