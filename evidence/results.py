@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evidence.estimates import Estimate, Interval
+from evidence.factorial import Effect
 from evidence.rows import Hole
 from search_spaces.document import Scalar
 
@@ -80,6 +81,8 @@ class ResultTable:
     """Videos that they are about; None where the predictions do not say."""
     margin: float
     """Differences below it are not worth naming, in points."""
+    effects: tuple[Effect, ...] = ()
+    """Of a factorial table without holes: what each module is worth on all questions."""
 
     @property
     def complete(self) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from evidence.estimates import Estimate, Interval, correct
+from evidence.factorial import Effect, analyse, factorial
 from evidence.families import Family, Reading, read_table, read_tables
 from evidence.multiplicity import benjamini_hochberg
 from evidence.results import Cell, ResultRow, ResultTable
@@ -87,7 +88,21 @@ def build_table(snapshot: Snapshot, reading: Reading, margin: float | None = Non
         questions={} if answers is None else answers.counts(),
         videos=next((sample.videos_asked for sample in samples if sample.answers), None),
         margin=reading.chosen.document.margin if margin is None else margin,
+        effects=tuple(_effects(reading)),
     )
+
+
+def _effects(reading: Reading) -> list[Effect]:
+    """Return the effects of a factorial table whose rows all have the same seeds, fixed before."""
+    samples = {sample.name: sample for sample in reading.samples}
+    design = factorial(list(samples))
+    if design is None or reading.family.design is not None:
+        return []
+    seeds = reading.family.comparable(reading.samples, GATE)
+    if not seeds:
+        return []
+    correct = {cell: samples[row].correct(GATE, seeds) for cell, row in design.rows.items()}
+    return analyse(design, correct, reading.samples[0].videos(GATE, seeds[0]))
 
 
 def _wanted(asked: Sequence[str], known: Sequence[Table], uri: str) -> list[str]:

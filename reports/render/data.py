@@ -162,7 +162,9 @@ def _estimate(found: Estimate | None) -> dict[str, Any] | None:
     if found is None:
         return None
     reach = {"detectable": detectable(found), "floor": floor(found)}
-    return dataclasses.asdict(found) | reach
+    known = {it.name: getattr(found, it.name) for it in dataclasses.fields(found)}
+    del known["path"]
+    return known | {"interval": _plain(found.interval)} | reach
 
 
 def _table(table: ResultTable) -> dict[str, Any]:
@@ -174,6 +176,14 @@ def _table(table: ResultTable) -> dict[str, Any]:
     return {
         **_fields(table, *names),
         "holes": [dataclasses.asdict(hole) for hole in table.holes],
+        "effects": [
+            {
+                **_fields(effect, "name", "kind"),
+                "interval": _plain(effect.interval),
+                "estimate": _estimate(effect.estimate),
+            }
+            for effect in table.effects
+        ],
         "rows": [
             {
                 **_fields(row, "name", "config_hash", "reference", "published_only"),

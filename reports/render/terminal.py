@@ -54,7 +54,11 @@ def show_tables(tables: Sequence[ResultTable], console: Console) -> None:
             console.print(escape(note), style="dim" if words.DAGGER not in note else "yellow")
         lines = words.comparisons(table)
         if lines:
-            console.print(_comparisons(lines))
+            title = f"Differences on {COLUMNS['all'].label}"
+            console.print(_lines(title, words.COMPARISON_HEADER, lines))
+        if table.effects:
+            title, header = words.effects_caption(table), words.EFFECT_HEADER
+            console.print(_lines(title, header, words.effects(table)))
         console.print()
 
 
@@ -91,12 +95,8 @@ def show_summary(
 
 def show_decision(decision: Decision, console: Console) -> None:
     """Print where the rows stand of a sweep that adds seeds until it is decided."""
-    grid = Table(title="What is decided", title_justify="left", pad_edge=False)
-    for place, name in enumerate(words.STANDING_HEADER):
-        grid.add_column(name, justify="right" if place in (2, 3, 4) else "left", overflow="fold")
-    for line in words.standings(decision):
-        grid.add_row(*map(escape, line))
-    console.print(grid)
+    lines = words.standings(decision)
+    console.print(_lines("What is decided", words.STANDING_HEADER, lines))
     for note in words.standings_notes(decision):
         console.print(Text(note), style="dim")
 
@@ -208,11 +208,9 @@ def _cell(cell: Cell, marks: Mapping[str, str]) -> Text:
     return text
 
 
-def _comparisons(lines: Sequence[Sequence[str]]) -> Table:
-    grid = Table(
-        title=f"Differences on {COLUMNS['all'].label}", title_justify="left", pad_edge=False
-    )
-    for place, name in enumerate(words.COMPARISON_HEADER):
+def _lines(title: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
+    grid = Table(title=title, title_justify="left", pad_edge=False)
+    for place, name in enumerate(header):
         grid.add_column(name, justify="left" if place < 2 else "right", overflow="fold")
     for line in lines:
         grid.add_row(*map(escape, line))

@@ -224,6 +224,29 @@ def _comparison(row: ResultRow, estimate: Estimate, margin: float) -> tuple[str,
     )
 
 
+EFFECT_HEADER = ("Effect", "kind", "points", "interval for all", "p for all", "Finds with 80%")
+
+
+def effects(table: ResultTable) -> list[tuple[str, ...]]:
+    """Return one line for each effect of a factorial table."""
+    return [
+        (
+            effect.name,
+            effect.kind,
+            signed(effect.estimate.mean) + ("*" if effect.estimate.significant else ""),
+            bounds(effect.interval),
+            p_value(effect.estimate.p_adjusted),
+            reach(effect.estimate),
+        )
+        for effect in table.effects
+    ]
+
+
+def effects_caption(table: ResultTable) -> str:
+    """Return the heading of a factorial table's effects."""
+    return f"What each module is worth on {COLUMNS['all'].label}, {heading(table.number)}"
+
+
 STANDING_HEADER = ("Row", "Verdict", "seeds", "Δ", "interval", "")
 
 
