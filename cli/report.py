@@ -67,9 +67,9 @@ def report(
     page = build(reader.snapshot(wanted=EVERYTHING), sweep=sweep, margin=margin)
     html = page_html(page)
     write_text(output / "index.html", html)
-    for drawing in page.drawings:
+    for drawing in page.pictures:
         save(drawing.figure, output / "figures", drawing.name)
-    click.echo(f"Wrote {output / 'index.html'} and {len(page.drawings)} figures")
+    click.echo(f"Wrote {output / 'index.html'} and {len(page.pictures)} figures")
     if log:
         with tempfile.TemporaryDirectory() as folder:
             write_text(Path(folder) / "index.html", html)

@@ -11,13 +11,14 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from evidence.estimates import Interval
 from evidence.results import ResultTable
 from reports.render import words
 from search_spaces.columns import COLUMNS
@@ -67,6 +68,24 @@ def table_drawings(
             yield _draw_learning_curves(snapshot, table)
 
 
+def draw_forest(tables: Sequence[ResultTable]) -> Drawing | None:
+    """Return the picture of every row's difference to the full model; None without any."""
+    lines = [line for line in forest_lines(tables) if line.interval is not None]
+    if not lines:
+        return None
+    said = "; ".join(
+        f"{line.name} {words.signed(line.mean)} {words.bounds(line.interval)}" for line in lines
+    )
+    return Drawing(
+        "forest",
+        forest(lines, tables[0].origin, tables[0].margin),
+        f"Paired differences to the full model on all questions with 95% intervals "
+        f"({tables[0].origin}); squares: the paper's differences on MUSIC-AVQA, one run to a row. "
+        "Grey: closer than the margin.",
+        f"Forest plot of differences to the full model: {said}.",
+    )
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write a figure as ``name.png`` and ``name.svg`` into ``folder``; return both paths."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,6 +95,69 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
         metadata = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(path, dpi=150, metadata=metadata)
     return paths
+
+
+class ForestLine(NamedTuple):
+    """One row of a forest plot."""
+
+    name: str
+    mean: float
+    interval: Interval | None
+    published: float | None
+    """The paper's difference."""
+
+
+def forest_lines(tables: Sequence[ResultTable]) -> list[ForestLine]:
+    """Return every trained row's difference on all questions, each variant once."""
+    found: dict[str | None, ForestLine] = {}
+    for table in tables:
+        rows = {row.name: row for row in table.rows if "all" in row.cells}
+        for row in rows.values():
+            cell = row.cells["all"]
+            if cell.difference is None or row.reference is None:
+                continue
+            full = rows[row.reference].cells["all"].published
+            known = cell.published is not None and full is not None
+            paper = (cell.published or 0.0) - (full or 0.0) if known else None
+            line = ForestLine(row.name, cell.difference.mean, cell.difference.interval, paper)
+            found.setdefault(row.config_hash, line)
+    return list(found.values())
+
+
+def forest(lines: Sequence[ForestLine], origin: str, margin: float) -> Figure:
+    """Draw differences with their intervals, one below the other, the paper's beside them."""
+    figure = Figure(figsize=(8.0, 1.2 + 0.27 * len(lines)), layout="constrained")
+    axis = figure.subplots()
+    places = range(len(lines))
+    axis.axvspan(-margin, margin, color="#e8e8e8", linewidth=0)
+    axis.axvline(0.0, color="#444444", linewidth=0.8)
+    reach = [
+        max(line.mean - line.interval.low, line.interval.high - line.mean) if line.interval else 0.0
+        for line in lines
+    ]
+    axis.errorbar(
+        *([line.mean for line in lines], places),
+        xerr=reach,
+        fmt="o",
+        color=_OURS,
+        capsize=3,
+        markersize=5,
+        label=f"ours ({origin})",
+    )
+    paper = [
+        (line.published, place) for place, line in enumerate(lines) if line.published is not None
+    ]
+    if paper:
+        x, y = zip(*paper, strict=True)
+        axis.plot(x, y, "s", color=_PAPER, markersize=4, label="paper (MUSIC-AVQA)")
+    axis.set_yticks(places, [line.name for line in lines], fontsize=8)
+    axis.invert_yaxis()
+    axis.margins(y=0.02)
+    _label(axis, "Difference to the full model, All (points)", "")
+    figure.legend(
+        *axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8
+    )
+    return figure
 
 
 def curve(table: ResultTable, values: Mapping[str, float], name: str) -> Figure:

@@ -17,7 +17,8 @@ from evidence.claims import ClaimsReport, check
 from evidence.results import ResultTable
 from evidence.selection import Chosen, base, canonical, choose
 from evidence.tables import collect
-from reports.figures import Drawing, table_drawings
+from reports.figures import Drawing, draw_forest, table_drawings
+from reports.render import words
 from reports.searches import search_drawings
 from tracking import schema
 from tracking.reader import Snapshot, SweepRun, TrialRun
@@ -48,6 +49,8 @@ class Page:
     """What each sweep planned, by name of the fact."""
     tables: tuple[ResultTable, ...]
     claims: ClaimsReport
+    forest: Drawing | None
+    """Every difference with its interval; None where there is none."""
     drawings: tuple[Drawing, ...]
     variants: tuple[VariantRuns, ...]
     commands: str
@@ -56,17 +59,24 @@ class Page:
     made_with: Mapping[str, str]
     address: str
     """The tracking URI as it may be shown."""
+    cost: str
+    """What the trials took, in words."""
+
+    @property
+    def finding(self) -> str:
+        """What the runs say, in one sentence."""
+        return words.headline(self.claims, self.tables)
 
     @property
     def summary(self) -> str:
-        """How many tables, holes and verdicts there are."""
+        """How many tables and holes there are."""
         holes = sum(len(table.holes) for table in self.tables)
-        found = [result.decision for result in self.claims.results]
-        counts = ", ".join(f"{found.count(word)} {word}" for word in dict.fromkeys(found))
-        return (
-            f"{len(self.tables)} tables with {holes} {'hole' if holes == 1 else 'holes'}; "
-            f"{len(found)} claims: {counts}."
-        )
+        return f"{len(self.tables)} tables with {holes} {'hole' if holes == 1 else 'holes'}."
+
+    @property
+    def pictures(self) -> tuple[Drawing, ...]:
+        """All its drawings, the forest plot first."""
+        return self.drawings if self.forest is None else (self.forest, *self.drawings)
 
 
 def build(snapshot: Snapshot, *, sweep: str | None = None, margin: float | None = None) -> Page:
@@ -91,6 +101,7 @@ def build(snapshot: Snapshot, *, sweep: str | None = None, margin: float | None 
         plans=tuple(_plan(found) for found in sweeps),
         tables=tuple(tables),
         claims=check(snapshot, sweep=sweep, margin=margin),
+        forest=draw_forest(tables),
         drawings=tuple(drawings),
         variants=tuple(_variants(snapshot, sweeps)),
         commands="\n".join(found.command for found in reversed(sweeps) if found.command),
@@ -101,6 +112,7 @@ def build(snapshot: Snapshot, *, sweep: str | None = None, margin: float | None 
             **{name: _version(name) for name in PACKAGES},
         },
         address=snapshot.address,
+        cost=_cost(snapshot, sweeps),
     )
 
 
@@ -128,6 +140,17 @@ def _plan(sweep: SweepRun) -> dict[str, str]:
         "Training version": sweep.training_version,
         "MLflow run": sweep.run_id,
     }
+
+
+def _cost(snapshot: Snapshot, sweeps: Sequence[SweepRun]) -> str:
+    """Return how many trials there are and what training them took."""
+    keys = dict.fromkeys(key for sweep in sweeps for key in sorted(sweep.keys))
+    runs = [run for key in keys for run in snapshot.trials.get(key, ())[:1]]
+    epochs = {sweep.run_id: int(base(sweep)["optimiser.epochs"]) for sweep in sweeps}
+    most = max(epochs.values(), default=0)
+    spent = sum((run.seconds_per_epoch or 0.0) * epochs.get(run.parent, most) for run in runs)
+    took = f", about {spent / 3600:.1f} hours of training" if spent >= 360 else ""
+    return f"{len(runs)} trials{took}"
 
 
 def _variants(snapshot: Snapshot, sweeps: Sequence[SweepRun]) -> list[VariantRuns]:

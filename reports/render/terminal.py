@@ -48,7 +48,7 @@ def show_tables(tables: Sequence[ResultTable], console: Console) -> None:
     """Print all tables on a console; a wide table is split into blocks of columns."""
     for table in tables:
         console.print(Text(words.caption(table), style="bold"))
-        for columns in _blocks(table.columns, console.width):
+        for columns in _blocks(words.shown(table.columns), console.width):
             console.print(_grid(table, columns))
         for note in words.notes(table):
             console.print(escape(note), style="dim" if words.DAGGER not in note else "yellow")

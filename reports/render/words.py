@@ -21,6 +21,13 @@ _SEEDS = (5, 10, 20)
 DAGGER = "†"
 CLAIMS = "The paper's claims (section 4.3)"
 SLIPS = "Where the paper's text and tables disagree"
+_DECISIONS = {
+    "holds": "hold",
+    "does not hold": "do not",
+    "not by more than the margin": "hold by less than the margin, if at all",
+    "undecided": "are undecided",
+}
+"""Verdict -> what is said of several claims."""
 _BASE = {
     "optimiser.epochs": "epochs",
     "model.width": "width",
@@ -115,6 +122,58 @@ def mark(holes: tuple[Hole, ...], marks: Mapping[str, str]) -> str:
     return ",".join(dict.fromkeys(marks[str(hole)] for hole in holes))
 
 
+def headline(report: ClaimsReport, tables: Sequence[ResultTable]) -> str:
+    """Return in one sentence what the runs say."""
+    found = [result.decision for result in report.results]
+    counts = [f"{found.count(word)} {said}" for word, said in _DECISIONS.items() if word in found]
+    clear = _clearest(tables)
+    said = f"Of {len(found)} claims: {', '.join(counts) or 'none'}"
+    if clear is not None:
+        row, estimate = clear
+        said += (
+            f"; the clearest difference to {row.reference} is {row.name} with "
+            f"{signed(estimate.mean)} {bounds(estimate.interval)} points"
+        )
+    return f"{said}."
+
+
+def _clearest(tables: Sequence[ResultTable]) -> tuple[ResultRow, Estimate] | None:
+    """Return the significant difference on all questions with the smallest p, if there is one."""
+    found = [
+        (cell.difference.p or 0.0, place, row, cell.difference)
+        for place, row in enumerate(row for table in tables for row in table.rows)
+        if (cell := row.cells.get("all")) and cell.difference and cell.difference.significant
+    ]
+    return min(found, key=lambda it: it[:2])[2:] if found else None
+
+
+def reach_line(tables: Sequence[ResultTable]) -> str:
+    """Return which differences the rows of the tables can find, from the best to the worst."""
+    known = [
+        value
+        for table in tables
+        for row in table.rows
+        if (cell := row.cells.get("all")) and cell.difference and not cell.difference.identical
+        if (value := detectable(cell.difference)) is not None
+    ]
+    if not known:
+        return "Differences can be found from two seeds on."
+    return (
+        f"A row finds a true difference of {min(known):.1f} to {max(known):.1f} points with 80%; "
+        "what is smaller is undecided more often than not."
+    )
+
+
+def verdict_class(decision: str) -> str:
+    """Return the style of a verdict."""
+    return {"holds": "holds", "does not hold": "fails"}.get(decision, "undecided")
+
+
+def shown(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return a table's columns as they are shown: all questions first."""
+    return tuple(sorted(columns, key=lambda column: column != "all"))
+
+
 def caption(table: ResultTable) -> str:
     """Return a table's title, such as ``Table 2. Ablation of the modules``."""
     return f"{heading(table.number)}. {table.title}"
@@ -204,7 +263,8 @@ def reach(estimate: Estimate) -> str:
     known = [f"{seeds} seeds {value:.1f}" for seeds, value in found if value is not None]
     if not known or estimate.identical:
         return "–"
-    return f"{', '.join(known)}; at best {floor(estimate):.1f}"
+    least = floor(estimate)
+    return ", ".join(known) + (f"; at best {least:.1f}" if least >= 0.05 else "")
 
 
 def _comparison(row: ResultRow, estimate: Estimate, margin: float) -> tuple[str, ...]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from html import unescape
 from pathlib import Path
 
+import pytest
+
+from evidence.tables import collect
+from reports.figures import forest_lines
 from reports.page import build
+from reports.render import words
 from reports.render.templates import page_html
 from tests.reports.render.test_formats import Checker
 from tests.reports.runs import Sweep, write_sweep
@@ -54,3 +60,35 @@ def test_the_page_belongs_to_the_sweep_with_most_of_its_tables(tmp_path: Path) -
     page = build(later.snapshot())
     assert page.sweep.run_id == first.parent
     assert [plan["Sweep"] for plan in page.plans] == ["ablations (finished)", "tau (finished)"]
+
+
+def test_the_first_screen_says_what_was_found(finished: Sweep) -> None:
+    page = build(finished.snapshot())
+    html = page_html(page)
+    first = html[: html.index('<nav aria-label="Contents">')]
+    assert "Of 16 claims: " in page.finding
+    assert "w/o JTG" in page.finding
+    assert page.finding in unescape(first)
+    for result in page.claims.results:
+        assert result.claim.sentence in unescape(first)
+    assert page.forest is not None
+    assert page.forest.alternative in unescape(first)
+    assert "finds a true difference of" in first
+    assert page.cost in first
+
+
+def test_the_forest_plot_has_every_variant_once_with_the_papers_difference(
+    finished: Sweep,
+) -> None:
+    lines = {line.name: line for line in forest_lines(collect(finished.snapshot()))}
+    assert lines["w/o JTG"].published == pytest.approx(73.64 - 74.98)
+    assert lines["λ = 0"].published is None
+    assert "τ = 0.025" not in lines
+    assert all(line.interval is not None for line in lines.values())
+
+
+def test_all_questions_stand_first_in_every_table(finished: Sweep) -> None:
+    for table in collect(finished.snapshot()):
+        shown = words.shown(table.columns)
+        assert set(shown) == set(table.columns)
+        assert shown[0] == ("all" if "all" in table.columns else table.columns[0])

@@ -8,7 +8,7 @@ from evidence.decisions import decide_sweep
 from tests.system.conftest import Desk, ray_workers, wait_until_gone
 from tracking.reader import Reader
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
 DOCUMENT = """
 epochs = 1
