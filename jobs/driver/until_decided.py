@@ -142,7 +142,7 @@ class UntilDecided:
         return Queue(
             trials,
             lambda slots: choose_packs(
-                trials, trials, setting.storage, setting.resources.pack_size, slots
+                trials, self._plan.trials, setting.storage, setting.resources.pack_size, slots
             ),
         )
 

@@ -82,7 +82,7 @@ def test_the_forest_plot_has_every_variant_once_with_the_papers_difference(
 ) -> None:
     lines = {line.name: line for line in forest_lines(collect(finished.snapshot()))}
     assert lines["w/o JTG"].published == pytest.approx(73.64 - 74.98)
-    assert lines["λ = 0"].published is None
+    assert lines["λ = 0.25"].published is None
     assert "τ = 0.025" not in lines
     assert all(line.interval is not None for line in lines.values())
 

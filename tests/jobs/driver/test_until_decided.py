@@ -41,7 +41,7 @@ def desk(tiny, base, tmp_path):
     def session():
         plan = make_growing_plan(document, tiny, base, seeds, Until(margin=2.0, first=3, last=8))
         setting = SimpleNamespace(
-            storage=open_storage(str(tmp_path), 1), resources=Resources(), keep=Keep("none")
+            storage=open_storage(str(tmp_path)), resources=Resources(), keep=Keep("none")
         )
         names = {key: plan.name(key) for key in plan.trials}
         return SimpleNamespace(
