@@ -39,6 +39,9 @@ from tass_core.errors import SweepError
 from tass_core.training.fuse import parse_fuse
 from tracking.connect import resolve_uri
 
+PATIENCE = 20.0
+"""Seconds for which a driver waits for a bucket that is away."""
+
 
 @dataclass(frozen=True, slots=True)
 class SweepRequest:
@@ -225,7 +228,7 @@ def _requests(given: dict[str, Any]) -> list[SweepRequest]:
     sweep = load(source)
     until, max_hours = _until(sweep, given)
     keep = Keep.parse(take("keep"))
-    storage = open_storage(take("storage"), resources.workers_per_pack)
+    storage = open_storage(take("storage"), resources.workers_per_pack, PATIENCE)
     search = take_search(sweep, given)
     default = sweep.seeds or (DEFAULT_SEEDS if search is None else SEARCH_SEEDS)
     if until is not None and len(default) < until.last:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from jobs.packs import Pack
 from jobs.storage import Storage
 from jobs.storage.saved import saved_packs
+from tass_core.errors import SweepError
 from tass_core.trial import Trial, structure_key
 
 LARGEST = 8
@@ -42,12 +43,15 @@ def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
     """Return the interrupted packs of wanted trials, with the keys of their open members.
 
     First attempts come first: they tell of the later ones.
+
+    Raises:
+        SweepError: the storage does not answer.
     """
-    found = [
-        it
-        for it in saved_packs(storage)
-        if it.pack.pruner is None and it.pack.members.keys() <= wanted
-    ]
+    try:
+        every = list(saved_packs(storage))
+    except OSError as error:
+        raise SweepError(f"--storage {storage.place}: {error}") from None
+    found = [it for it in every if it.pack.pruner is None and it.pack.members.keys() <= wanted]
     return {
         saved.pack: {key for key, state in saved.states.items() if state == "running"}
         for saved in sorted(found, key=lambda saved: saved.pack.attempt)

@@ -32,6 +32,9 @@ DEFAULT_URI = "sqlite:///mlflow.db"
 PAGE = 1000
 """MLflow's limit on what one call returns, and on the metrics of one call."""
 
+_SECRET = re.compile(r"([?&][^=&\s]*(?:pass|secret|token|key)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+"""A part of a URI's query that has a secret for its value."""
+
 Item = TypeVar("Item")
 
 
@@ -60,7 +63,7 @@ def store_name(uri: str) -> str:
 
 def shown(text: str) -> str:
     """Return a URI, or a text with URIs, as it may be shown: without users and passwords."""
-    return re.sub(r"//[^/\s]*@", "//", text)
+    return _SECRET.sub(r"\1***", re.sub(r"//[^/\s]*@", "//", text))
 
 
 def require_store(uri: str) -> None:

@@ -139,6 +139,22 @@ class Outbox:
         count = "SELECT count(*) FROM events WHERE refused IS NULL AND lane = coalesce(?, lane)"
         return int(self._read(count, (lane,))[0][0])
 
+    def unsent(self) -> list[tuple[str, str]]:
+        """Return origin and event, as they are written down, of all that still has to arrive."""
+        rows = self._read("SELECT origin, event FROM events WHERE refused IS NULL ORDER BY number")
+        return [(origin, event) for origin, event in rows]
+
+    def adopt(self, unsent: Sequence[tuple[str, str]]) -> None:
+        """Add what another outbox still had to send, but for what waits here as well.
+
+        Raises:
+            TrackingError: an event is damaged; none is added.
+        """
+        known = set(self.unsent())
+        new = [(origin, event) for origin, event in unsent if (origin, event) not in known]
+        rows = [(origin, lane(from_json(event)), event) for origin, event in new]
+        self._write("INSERT INTO events (origin, lane, event) VALUES (?, ?, ?)", rows)
+
     def dead_letters(self) -> list[DeadLetter]:
         """Return the events that were refused, the oldest first."""
         rows = self._read(

@@ -17,6 +17,7 @@ from jobs.cluster.preflight import PROBE
 from jobs.cluster.resources import Resources
 from jobs.cluster.session import find_slots
 from jobs.driver.files import Files
+from jobs.driver.outbox_copy import OutboxCopy
 from jobs.driver.progress import Progress
 from jobs.driver.sync import retell, trial_opened
 from jobs.storage import Storage
@@ -88,6 +89,7 @@ class Session:
         self._opened: SweepOpened | None = None
         self._open_before: dict[str, str | None] = {}
         """Trials that an earlier driver left open, with the sweep's run that each is under."""
+        self._copies: list[OutboxCopy] = []
         self._writer = Writer(uri, Files())
         self._writer.open(self.origin.dataset)
         self.reader = Reader(uri)
@@ -100,7 +102,11 @@ class Session:
             sink: takes the events.
             store: tells the store's outbox from others.
         """
-        delivery = Delivery(Outbox(self.setting.storage.home, store), sink)
+        storage = self.setting.storage
+        outbox = Outbox(storage.home, store)
+        if str(storage.home) != storage.place:
+            self._copy(outbox)
+        delivery = Delivery(outbox, sink)
         self._deliveries.append(delivery)
         delivery.start()
         # Whoever has the storage now tells the store; two would tell it two stories.
@@ -224,8 +230,21 @@ class Session:
                     self._delivery.post(self.origin, [*self._stops(), closing])
                     self._delivery.drain(PATIENCE / 4)
         finally:
+            for copy in self._copies if self.lease.lost is None else ():
+                with suppress(OSError):
+                    copy.write() if refused is None else copy.remove()
             for delivery in self._deliveries:
                 delivery.close(without=refused)
+
+    def _copy(self, outbox: Outbox) -> None:
+        """Let what is not sent outlive this machine."""
+        copy = OutboxCopy(self.setting.storage, outbox, self.lease.number)
+        try:
+            copy.take_over()
+        except OSError as error:
+            raise SweepError(f"--storage {self.origin.storage}: {error}") from None
+        self.lease.on_beat(copy.write)
+        self._copies.append(copy)
 
     def _log_plan(self) -> None:
         self._logged = len(self.plan.trials)

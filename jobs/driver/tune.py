@@ -13,6 +13,7 @@ from typing import Any
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, TuneError, Tuner
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
@@ -114,6 +115,11 @@ def run_packs(conductor: Conductor, place: Workplace, slots: Slots) -> None:
 
     Ray must be running; when it goes away, the conductor is told.
     """
+    # Tune hands a bucket's keys to workers in a way that Ray writes to its logs. Workers have them
+    # from where their node was started.
+    ENV_VARS_TO_PROPAGATE.difference_update(
+        [name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")]
+    )
     with (
         on_interrupt(lambda: _stop(conductor)),
         _halting(conductor),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from jobs.storage import Storage
-from jobs.storage.results import finished, settled
+from jobs.storage.results import finished, settled, stored_sweeps
 from jobs.storage.saved import PACKS, newest_claim, newest_saved, read_pack
 from tass_core.errors import TrackingError
 from tracking.events import TrialEnded
@@ -82,7 +82,10 @@ class _Needs:
     def __init__(self, storage: Storage, snapshot: Snapshot) -> None:
         held = {key: chosen(runs) for key, runs in snapshot.trials.items()}
         ended = {key for key, run in held.items() if run.state == "finished"}
-        self.open = {key for sweep in snapshot.sweeps for key in sweep.keys - ended}
+        wanted = [set(sweep.keys) for sweep in snapshot.sweeps]
+        # A store that is new, or not theirs, knows nothing of the sweeps that go on here.
+        wanted += [set(sweep.opened.plan["trials"]) for sweep in stored_sweeps(storage)]
+        self.open = set[str]().union(*wanted) - ended
         """Keys of the trials that a sweep wants and that have not finished."""
         checkpoints = [run.checkpoint or "" for runs in snapshot.trials.values() for run in runs]
         # Whatever stands before it: the storage may have been moved, or be mounted elsewhere.

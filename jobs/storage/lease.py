@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from jobs.storage import Storage
-from tass_core.errors import SweepError
+from tass_core.errors import SweepError, TassError
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ BEAT = 10.0
 """Seconds between two heartbeats."""
 EXPIRES = 60.0
 """Seconds without a heartbeat after which a lease is free."""
+OUTAGE = 1800.0
+"""Seconds without an answer of the storage after which a driver gives up: sooner than its packs,
+so that none of them fails."""
 _FOLDER = "lease"
 
 
@@ -69,17 +72,23 @@ class Lease:
     def __init__(self, storage: Storage, number: int, holder: Holder) -> None:
         self._storage, self.number, self._holder = storage, number, holder
         self.lost: str | None = None
-        """Who has the storage now, when it is not this process any more."""
+        """Why this process has the storage no more, or None."""
         self.trouble: str | None = None
         """Why the last heartbeat could not be written, or None."""
         self._on_lost: list[Callable[[], None]] = []
+        self._on_beat: list[Callable[[], None]] = []
+        self._answered = time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._thread.start()
 
     def on_lost(self, call: Callable[[], None]) -> None:
-        """Have something called when another process has taken the storage."""
+        """Have something called when this process has no storage any more."""
         self._on_lost.append(call)
+
+    def on_beat(self, call: Callable[[], None]) -> None:
+        """Have something called with every heartbeat; it may raise OSError or TassError."""
+        self._on_beat.append(call)
 
     def release(self) -> None:
         """Let the next process have the storage at once."""
@@ -92,18 +101,28 @@ class Lease:
     def _run(self) -> None:
         while not self._ended.wait(BEAT) and self.lost is None:
             try:
-                self._write(self._holder)
-                number, holder = _latest(self._storage)
-                self.trouble = None
-            except OSError as error:
+                self._beat()
+                self.trouble, self._answered = None, time.monotonic()
+            except (OSError, TassError) as error:
                 self.trouble = f"the storage does not answer ({error})"
                 logger.warning("no heartbeat: %s", self.trouble)
-                continue
-            if number > self.number:
-                self.lost = f"{self._storage.place} was taken over by {holder}"
-                logger.error("%s", self.lost)
-                for call in self._on_lost:
-                    call()
+                if time.monotonic() - self._answered > OUTAGE:
+                    self._lose(f"{self._storage.place} has not answered for {OUTAGE / 60:.0f} min")
+
+    def _beat(self) -> None:
+        self._write(self._holder)
+        number, holder = _latest(self._storage)
+        if number > self.number:
+            self._lose(f"{self._storage.place} was taken over by {holder}")
+            return
+        for call in self._on_beat:
+            call()
+
+    def _lose(self, why: str) -> None:
+        self.lost = why
+        logger.error("%s", why)
+        for call in self._on_lost:
+            call()
 
     def _write(self, holder: Holder) -> None:
         self._storage.write(_name(self.number), json.dumps(asdict(holder)))
@@ -135,10 +154,13 @@ def holder(storage: Storage) -> Holder | None:
     """Return who has a storage, or None when it is free.
 
     Raises:
-        OSError: the storage does not answer.
+        SweepError: the storage does not answer.
     """
-    number, found = _latest(storage)
-    alive = found is not None and _age_if_alive(storage, number, found) is not None
+    try:
+        number, found = _latest(storage)
+        alive = found is not None and _age_if_alive(storage, number, found) is not None
+    except OSError as error:
+        raise SweepError(f"--storage {storage.place}: {error}") from None
     return found if alive else None
 
 

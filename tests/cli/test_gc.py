@@ -3,6 +3,7 @@
 import json
 
 from jobs.storage import open_storage
+from tracking.connect import connect
 from tracking.reader import Reader
 
 
@@ -70,3 +71,20 @@ def test_gc_names_packs_of_another_version_and_leaves_them_alone(own):
     for key in ("0123456789abcdef", "0123456789abcdee"):
         assert f"packs/{key} (of another version, or damaged)" in said
         assert storage.names(f"packs/{key}")
+
+
+def test_gc_with_a_store_that_knows_nothing_removes_no_result_and_no_open_pack(own):
+    """A tracking store that is new, or a wrong URI."""
+    connect(f"sqlite:///{own.folder / 'new.db'}")
+    storage = open_storage(str(own.folder / "tass-runs"))
+    name = next(name for name in storage.names("packs") if name.endswith("/pack.json"))
+    index = json.loads(storage.read(f"packs/{name}"))
+    index["records"][0]["status"] = "running"
+    storage.write(f"packs/{name}", json.dumps(index))
+
+    own("gc", "--yes", "--tracking-uri", f"sqlite:///{own.folder / 'new.db'}")
+
+    after = left(own)
+    assert f"packs/{name}" in after
+    for trial in Reader(store(own)).held("tiny").values():
+        assert "packs/" + trial.checkpoint.rpartition("/packs/")[2] + "/model.safetensors" in after

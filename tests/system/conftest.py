@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -164,6 +165,15 @@ def is_zombie(pid):
 @pytest.fixture
 def desk(tmp_path, world, database):
     return Desk(tmp_path, world, database)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A folder for all that is written; Ray's sockets need a short path."""
+    folder = Path(tempfile.mkdtemp(prefix="tass-"))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,14 @@ from tracking.connect import connect, every_page, require_store, run_pages, show
     ("uri", "expected"),
     [
         ("https://me:secret@host:5000/ml", "https://host:5000/ml"),
+        (
+            "postgresql://host/db?sslmode=off&password=secret",
+            "postgresql://host/db?sslmode=off&password=***",
+        ),
+        (
+            "--study-storage 'mysql://h/d?auth_token=secret'",
+            "--study-storage 'mysql://h/d?auth_token=***'",
+        ),
         ("postgresql://u:p%40ss@db/tass", "postgresql://db/tass"),
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
         ("http://u:p@ss@host and ftp://u@h/x", "http://host and ftp://h/x"),

@@ -126,3 +126,18 @@ def test_a_storage_that_goes_away_is_trouble_and_no_end(bucket, object_store, mo
         while taken.trouble is not None:
             pass
         assert taken.lost is None
+
+
+def test_a_storage_that_stays_away_ends_the_driver_and_is_named(bucket, object_store, monkeypatch):
+    monkeypatch.setattr(lease, "BEAT", 0.05)
+    monkeypatch.setattr(lease, "OUTAGE", 0.0)
+    told = threading.Event()
+    with take(open_storage(bucket), "s1", "tau") as taken:
+        taken.on_lost(told.set)
+        object_store.kill()
+        try:
+            assert told.wait(120)
+        finally:
+            object_store.start()
+
+    assert "has not answered" in taken.lost
