@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from jobs.packs import Pack
 from jobs.storage import Storage
@@ -12,8 +12,15 @@ from jobs.storage.saved import saved_packs
 from tass_core.errors import SweepError
 from tass_core.trial import Trial, structure_key
 
+Cost = Callable[[Trial], float]
+"""Returns what a trial takes, in any unit."""
 LARGEST = 8
 """Members of a pack unless ``--pack-size`` says otherwise; their weights share the memory."""
+
+
+def epochs_of(trial: Trial) -> float:
+    """Return a trial's epochs: its cost where nothing else is known."""
+    return float(trial.config.optimiser.epochs)
 
 
 def choose_packs(
@@ -22,8 +29,11 @@ def choose_packs(
     storage: Storage,
     size: int | None,
     slots: int,
+    cost: Cost,
 ) -> list[Pack]:
-    """Return the packs to run: interrupted ones first, then new ones.
+    """Return the packs to run: interrupted ones first, then new ones, the dearest first.
+
+    Without a size, every slot gets about four packs of equal cost, for an even finish.
 
     Args:
         missing: what has to be trained, by key.
@@ -31,12 +41,14 @@ def choose_packs(
         storage: looked at for interrupted packs.
         size: the most members of a pack; None chooses.
         slots: packs that run at once.
+        cost: of a trial.
     """
     adopted = adopt(missing, unfinished(storage, set(wanted)))
     # A member that failed tells so again, and then starts again.
     taken = {key for pack in adopted for key in pack.members}
     rest = {key: trial for key, trial in missing.items() if key not in taken}
-    return [*adopted, *make_packs(rest, size or choose_size(len(wanted), slots))]
+    share = sum(map(cost, rest.values())) / (4 * max(slots, 1)) if size is None else math.inf
+    return [*adopted, *make_packs(rest, size or LARGEST, share, cost)]
 
 
 def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
@@ -58,12 +70,16 @@ def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
     }
 
 
-def make_packs(trials: Mapping[str, Trial], size: int) -> list[Pack]:
-    """Group trials of equal seed and structure, at most ``size`` in a pack, largest first.
+def make_packs(
+    trials: Mapping[str, Trial], size: int, share: float = math.inf, cost: Cost = epochs_of
+) -> list[Pack]:
+    """Group trials of equal seed and structure, the dearest packs first.
 
     Args:
         trials: trial key -> trial.
         size: the most members of a pack.
+        share: what a pack may cost, unless it has one member.
+        cost: of a trial.
     """
     groups: dict[tuple[int, str], list[str]] = {}
     for key, trial in trials.items():
@@ -71,9 +87,9 @@ def make_packs(trials: Mapping[str, Trial], size: int) -> list[Pack]:
     packs = [
         Pack({key: trials[key] for key in part})
         for keys in groups.values()
-        for part in _evenly(keys, size)
+        for part in _evenly(keys, min(size, _affordable(keys, trials, share, cost)))
     ]
-    return sorted(packs, key=lambda pack: -len(pack.members))
+    return sorted(packs, key=lambda pack: -sum(map(cost, pack.members.values())))
 
 
 def choose_size(trials: int, slots: int) -> int:
@@ -95,6 +111,12 @@ def adopt(missing: Mapping[str, Trial], unfinished: Mapping[Pack, set[str]]) -> 
             adopted.append(pack)
             taken |= pack.members.keys()
     return adopted
+
+
+def _affordable(keys: Sequence[str], trials: Mapping[str, Trial], share: float, cost: Cost) -> int:
+    """Return how many of a group's trials a share pays for, at least one."""
+    mean = sum(cost(trials[key]) for key in keys) / len(keys)
+    return len(keys) if math.isinf(share) else max(1, math.ceil(share / mean - 1e-9))
 
 
 def _evenly(keys: Sequence[str], size: int) -> list[Sequence[str]]:

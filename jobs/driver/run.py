@@ -19,6 +19,7 @@ from jobs.driver.session import Session, Setting, Status, open_session
 from jobs.driver.signals import interrupt, on_interrupt
 from jobs.driver.sources import Queue, Source
 from jobs.packing import choose_packs
+from jobs.planning.estimate import costs
 from jobs.worker.train import Workplace
 from search_spaces.plan import Plan
 from tracking.reader import TrialRun
@@ -84,11 +85,10 @@ def grid(session: Session, held: Held) -> Source:
     plan, setting = session.plan, session.setting
     missing = {key: trial for key, trial in plan.trials.items() if key not in held}
     session.progress.held = len(plan.trials) - len(missing)
+    size, cost = setting.resources.pack_size, costs(held)
     return Queue(
         missing,
-        lambda slots: choose_packs(
-            missing, plan.trials, setting.storage, setting.resources.pack_size, slots
-        ),
+        lambda slots: choose_packs(missing, plan.trials, setting.storage, size, slots, cost),
     )
 
 

@@ -13,6 +13,7 @@ from jobs.driver.sources import Queue, Source, Then
 from jobs.driver.study import PackStudy, distribution
 from jobs.driver.study_writer import StudyWriter
 from jobs.packing import choose_packs
+from jobs.planning.estimate import costs
 from search_spaces.describe import describe_space
 from search_spaces.document import Scalar, Space
 from search_spaces.expand import locate
@@ -46,12 +47,11 @@ def searching(plan: Plan, search: Search, tracking_uri: str, note: Callable[[str
         def confirmation() -> Source:
             session.progress.expected = 0
             missing = _plan_confirmation(session, source, search, held)
-            setting = session.setting
+            setting, cost = session.setting, costs(held)
+            size = setting.resources.pack_size
             return Queue(
                 missing,
-                lambda slots: choose_packs(
-                    missing, missing, setting.storage, setting.resources.pack_size, slots
-                ),
+                lambda slots: choose_packs(missing, missing, setting.storage, size, slots, cost),
             )
 
         proposals = _recall(session, name, search, search.storage or default_storage(tracking_uri))

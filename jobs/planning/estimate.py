@@ -66,6 +66,24 @@ def estimate(
     return Estimate(expected, low, high, len(everything), exact, startup=startup)
 
 
+def costs(held: Mapping[str, TrialRun]) -> Callable[[Trial], float]:
+    """Return what tells the seconds of a trial by past ones of its shape, or of any shape.
+
+    Without a past a trial costs its epochs.
+
+    Args:
+        held: trials of the same dataset in MLflow.
+    """
+    paces = {shape: statistics.mean(past) for shape, past in _paces(held.values()).items()}
+    typical = statistics.mean(paces.values()) if paces else 1.0
+
+    def cost(trial: Trial) -> float:
+        pace = paces.get(_shape(trial.config.flat()), typical) if paces else typical
+        return pace * trial.config.optimiser.epochs
+
+    return cost
+
+
 def estimate_by_pace(packs: Sequence[Pack], pace: Pace, slots: int) -> Estimate:
     """Return the expected wall-clock of packs on a machine that was measured.
 

@@ -14,7 +14,14 @@ from jobs.cluster.session import find_slots
 from jobs.machine.bench import bench_path, read_bench
 from jobs.packing import choose_packs
 from jobs.packs import Pack
-from jobs.planning.estimate import Estimate, Pace, checkpoint_bytes, estimate, estimate_by_pace
+from jobs.planning.estimate import (
+    Estimate,
+    Pace,
+    checkpoint_bytes,
+    costs,
+    estimate,
+    estimate_by_pace,
+)
 from jobs.storage import Storage
 from search_spaces.plan import Plan
 from tass_core.config import TrialConfig
@@ -132,7 +139,8 @@ def preview(
     held = frozenset(key for key in plan.trials if key in past and past[key].state == "finished")
     missing = {key: trial for key, trial in plan.trials.items() if key not in held}
     slots = find_slots(resources)
-    packs = choose_packs(missing, plan.trials, storage, resources.pack_size, slots.packs)
+    size, cost = resources.pack_size, costs(past)
+    packs = choose_packs(missing, plan.trials, storage, size, slots.packs, cost)
     time = estimate(packs, past, slots.packs, startup)
     pace = _measured_pace(dataset, resources)
     if time is None and pace is not None:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.packing import LARGEST, adopt, choose_size, make_packs
+from jobs.packing import LARGEST, adopt, choose_packs, choose_size, make_packs
 from jobs.packs import Pack
+from jobs.storage import open_storage
 from tass_core.config import TrialConfig
 from tass_core.trial import Trial, structure_key, trial_key
 
@@ -68,3 +69,27 @@ def test_trial_in_two_interrupted_packs_is_trained_once():
 @pytest.mark.parametrize(("trials", "slots", "size"), [(1, 2, 1), (40, 2, 5), (1000, 2, LARGEST)])
 def test_size_gives_each_slot_several_packs(trials, slots, size):
     assert choose_size(trials, slots) == size
+
+
+def test_the_dearest_packs_come_first_and_have_the_fewest_members(tmp_path):
+    cheap = trials(*TAUS[:8])
+    dear = trials(*({"data.t2": 1, **values} for values in TAUS[:8]))
+    wanted = cheap | dear
+
+    def cost(trial):
+        return 9.0 if trial.config.data.t2 == 1 else 1.0
+
+    packs = choose_packs(wanted, wanted, open_storage(str(tmp_path)), None, 2, cost)
+
+    first = [len(pack.members) for pack in packs if pack.members.keys() <= dear.keys()]
+    assert first == [2, 2, 2, 2]
+    assert [len(pack.members) for pack in packs[len(first) :]] == [8]
+
+
+def test_a_few_missing_trials_of_many_use_every_slot(tmp_path):
+    wanted = trials(*TAUS, seeds=range(20))
+    missing = dict(list(wanted.items())[:8])
+
+    packs = choose_packs(missing, wanted, open_storage(str(tmp_path)), None, 8, lambda _: 1.0)
+
+    assert [len(pack.members) for pack in packs] == [1] * 8

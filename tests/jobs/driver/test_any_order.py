@@ -34,7 +34,7 @@ from jobs.driver.faults import Fault
 from jobs.driver.progress import Progress
 from jobs.driver.retention import Kept, Retention
 from jobs.driver.sources import Queue
-from jobs.packing import choose_packs, make_packs
+from jobs.packing import choose_packs, epochs_of, make_packs
 from jobs.storage import open_storage
 from jobs.storage.claims import claim
 from jobs.storage.results import settle
@@ -237,7 +237,7 @@ class Sweeps(RuleBasedStateMachine):
         def choose(slots):
             if self.proposed is not None:
                 return [pack for pack in self.proposed if self.missing & pack.members.keys()]
-            return choose_packs(missing, self.plan, self.storage, self.size, slots)
+            return choose_packs(missing, self.plan, self.storage, self.size, slots, epochs_of)
 
         self.conductor = Conductor(
             Queue(missing, choose),

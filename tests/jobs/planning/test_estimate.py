@@ -4,7 +4,7 @@ import pytest
 
 from cli.display import duration
 from jobs.packs import Pack
-from jobs.planning.estimate import checkpoint_bytes, estimate, makespan
+from jobs.planning.estimate import checkpoint_bytes, costs, estimate, makespan
 from tass_core.config import TrialConfig
 from tass_core.trial import Trial
 from tracking.reader import TrialRun
@@ -78,6 +78,17 @@ def test_other_shapes_serve_where_nothing_better_is_known():
 def test_without_a_past_nothing_is_claimed():
     assert estimate([pack(BASE)], {}, 1) is None
     assert checkpoint_bytes([Trial(BASE, 0)], {}) is None
+
+
+def test_a_trial_costs_what_its_shape_took_and_else_what_is_typical():
+    wide = BASE.replace("model.width", 2 * BASE.model.width)
+    epochs = BASE.optimiser.epochs
+    cost = costs({"a": past("a", 2.0), "b": past("b", 8.0, wide)})
+
+    assert cost(Trial(BASE, 0)) == 2.0 * epochs
+    assert cost(Trial(wide, 0)) == 8.0 * epochs
+    assert cost(Trial(BASE.replace("data.t2", 1), 0)) == 5.0 * epochs
+    assert costs({})(Trial(wide, 0)) == epochs
 
 
 def test_checkpoints_are_four_bytes_a_parameter():
