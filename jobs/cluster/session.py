@@ -15,6 +15,7 @@ from jobs.cluster.resources import (
     Node,
     Resources,
     Slots,
+    lacks_all,
     plan_slots,
     settle_gpus,
     this_machine,
@@ -84,13 +85,19 @@ def ray_session(resources: Resources, checklist: Checklist) -> Iterator[Fleet]:
 def find_slots(resources: Resources) -> Slots:
     """Return what could run at once, on this machine or on the cluster that is asked for.
 
+    On a cluster that has no nodes yet it is one pack.
+
     Raises:
         SweepError: the cluster cannot be reached, or not even one pack fits.
     """
     if resources.address is None:
         return plan_slots(resources, [this_machine()])
     with connected(resources.address):
-        return plan_slots(resources, _nodes())
+        nodes = _nodes()
+        if lacks_all(resources, nodes):
+            cpus, gpus = resources.cpus_per_worker or 1.0, resources.gpus_per_worker or 0.0
+            return Slots(cpus, gpus, resources.workers_per_pack, packs=1)
+        return plan_slots(resources, nodes)
 
 
 @contextlib.contextmanager
