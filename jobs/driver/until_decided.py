@@ -16,6 +16,7 @@ from jobs.driver.run import Begin, Held
 from jobs.driver.session import Session
 from jobs.driver.sources import Queue, Source
 from jobs.packing import choose_packs
+from jobs.planning.estimate import costs
 from jobs.packs import Pack
 from tass_core.errors import DataError
 from tass_core.evaluation.predictions import Predictions, read_predictions
@@ -138,12 +139,11 @@ class UntilDecided:
             return read_predictions(path)
 
     def _queue(self, trials: dict[str, Trial]) -> Queue:
-        setting = self._session.setting
+        plan, setting, cost = self._plan, self._session.setting, costs(self._held)
+        size = setting.resources.pack_size
         return Queue(
             trials,
-            lambda slots: choose_packs(
-                trials, self._plan.trials, setting.storage, setting.resources.pack_size, slots
-            ),
+            lambda slots: choose_packs(trials, plan.trials, setting.storage, size, slots, cost),
         )
 
     def _record(self, decision: Decision) -> None:
