@@ -16,8 +16,8 @@ from jobs.driver.run import Begin, Held
 from jobs.driver.session import Session
 from jobs.driver.sources import Queue, Source
 from jobs.packing import choose_packs
-from jobs.planning.estimate import costs
 from jobs.packs import Pack
+from jobs.planning.estimate import costs
 from tass_core.errors import DataError
 from tass_core.evaluation.predictions import Predictions, read_predictions
 from tass_core.trial import Trial
