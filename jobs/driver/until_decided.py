@@ -15,9 +15,8 @@ from evidence.decisions import Decision, judge_plan
 from jobs.driver.run import Begin, Held
 from jobs.driver.session import Session
 from jobs.driver.sources import Queue, Source
-from jobs.packing import choose_packs
+from jobs.packing import choose_packs, epochs_of
 from jobs.packs import Pack
-from jobs.planning.estimate import costs
 from tass_core.errors import DataError
 from tass_core.evaluation.predictions import Predictions, read_predictions
 from tass_core.trial import Trial
@@ -139,11 +138,13 @@ class UntilDecided:
             return read_predictions(path)
 
     def _queue(self, trials: dict[str, Trial]) -> Queue:
-        plan, setting, cost = self._plan, self._session.setting, costs(self._held)
+        plan, setting = self._plan, self._session.setting
         size = setting.resources.pack_size
         return Queue(
             trials,
-            lambda slots: choose_packs(trials, plan.trials, setting.storage, size, slots, cost),
+            lambda slots: choose_packs(
+                trials, plan.trials, setting.storage, size, slots, epochs_of
+            ),
         )
 
     def _record(self, decision: Decision) -> None:
