@@ -14,6 +14,7 @@ from rich.text import Text
 
 from cli.options import console
 from jobs.driver.progress import Progress
+from tracking.connect import shown
 from tracking.events import TrialEnded
 
 
@@ -100,10 +101,12 @@ def trial_line(progress: Progress, event: TrialEnded) -> str:
 
 
 def look(uri: str) -> str:
-    """Return where to see more."""
+    """Return where to see more, without passwords."""
     if uri == "sqlite:///mlflow.db":
         return "look: mlflow ui"
-    return f"look: mlflow ui --backend-store-uri {uri}" if "sqlite" in uri else f"look: {uri}"
+    return (
+        f"look: mlflow ui --backend-store-uri {uri}" if "sqlite" in uri else f"look: {shown(uri)}"
+    )
 
 
 def duration(seconds: float) -> str:

@@ -262,6 +262,8 @@ class Snapshot:
         self.trials = trials
         """Trial key -> its runs, the most recent first."""
         self._predictions: dict[str, Predictions | None] = {}
+        self._asked: dict[str, Predictions] = {}
+        """Fingerprint -> the first predictions on a dataset, whose questions the others share."""
 
     def sweep(self, name: str) -> SweepRun:
         """Return one sweep by its run id, by a unique beginning of it, or by its name.
@@ -311,7 +313,10 @@ class Snapshot:
 
     def _read(self, run: TrialRun) -> Predictions | None:
         if run.run_id not in self._predictions:
-            self._predictions[run.run_id] = self._reader.predictions(run)
+            found = self._reader.predictions(run)
+            if found is not None:
+                found = found.sharing(self._asked.setdefault(run.fingerprint, found))
+            self._predictions[run.run_id] = found
         return self._predictions[run.run_id]
 
     def _latest(self, fingerprint: str) -> TrialRun | None:

@@ -264,6 +264,7 @@ class Writer:
             tags[schema.ENVIRONMENT] = event.environment
         self._set_tags(run_id, tags)
         self._client.set_terminated(run_id, schema.ENDS[event.status], at)
+        self._points.pop(run_id, None)
 
     def _stop_trial(self, origin: Origin, event: TrialStopped) -> None:
         """Leave no run that MLflow shows as running when nobody trains it."""

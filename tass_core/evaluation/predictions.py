@@ -40,6 +40,12 @@ class Predictions:
             return self
         return replace(self, video=other.video)
 
+    def sharing(self, other: Predictions) -> Predictions:
+        """Return the same predictions, holding the other's questions where they are equal."""
+        asked = ("question_id", "type", "answer", "video")
+        same = [it for it in asked if np.array_equal(getattr(self, it), getattr(other, it))]
+        return replace(self, **{name: getattr(other, name) for name in same})
+
     def counts(self) -> dict[str, int]:
         """Return question type -> questions."""
         names, counts = np.unique(self.type, return_counts=True)
@@ -64,21 +70,24 @@ def read_predictions(path: Path) -> Predictions:
     """
     try:
         table = pq.read_table(path).sort_by("question_id")
-        table.select(COLUMNS)
+        texts = {name: _texts(table[name]) for name in ("type", "answer", "predicted")}
+        video = _texts(table["video"]) if "video" in table.column_names else None
+        correct = table["correct"].to_numpy().astype(np.bool_)
         split = str(table["split"][0])
     except (OSError, IndexError, KeyError, pa.ArrowException) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: no predictions can be read ({reason}); fetch it again") from None
     return Predictions(
         question_id=table["question_id"].to_numpy().astype(np.int64),
-        type=_texts(table, "type"),
-        answer=_texts(table, "answer"),
-        predicted=_texts(table, "predicted"),
-        correct=np.asarray(table["correct"].to_pylist(), dtype=np.bool_),
+        **texts,
+        correct=correct,
         split=split,
-        video=_texts(table, "video") if "video" in table.column_names else None,
+        video=video,
     )
 
 
-def _texts(table: pa.Table, column: str) -> npt.NDArray[np.str_]:
-    return np.asarray(table[column].to_pylist(), dtype=np.str_)
+def _texts(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
+    """Return a column of few different texts: each of them is made once."""
+    encoded = column.combine_chunks().dictionary_encode()
+    places: npt.NDArray[np.int64] = encoded.indices.to_numpy()
+    return np.asarray(encoded.dictionary.to_pylist(), dtype=np.str_)[places]

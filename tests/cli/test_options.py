@@ -2,6 +2,7 @@
 
 import pytest
 
+from cli.display import look
 from cli.options import parse_seeds
 from tass_core.errors import SweepError
 
@@ -18,3 +19,8 @@ def test_seeds_are_listed_or_counted(text, count, expected):
 def test_malformed_seeds_are_refused(text, count):
     with pytest.raises(SweepError, match="seeds"):
         parse_seeds(text, count)
+
+
+def test_where_to_look_is_said_without_a_password():
+    assert look("http://me:secret@host:5000") == "look: http://host:5000"
+    assert look("postgresql+psycopg://me:secret@db/tass") == "look: postgresql+psycopg://db/tass"

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -46,6 +46,19 @@ def test_a_file_that_holds_something_else_is_refused(found, tmp_path):
     path.write_bytes(b"PAR1")
     with pytest.raises(DataError, match="no predictions can be read"):
         read_predictions(path)
+
+
+def test_trials_that_answer_the_same_questions_share_them(found, tmp_path):
+    write_predictions(tmp_path / "it.parquet", found)
+    one, other = (read_predictions(tmp_path / "it.parquet") for _ in range(2))
+    elsewhere = replace(one, question_id=one.question_id + 1)
+
+    shared = other.sharing(one)
+
+    assert shared.question_id is one.question_id
+    assert shared.answer is one.answer
+    assert shared.predicted is not one.predicted
+    assert other.sharing(elsewhere).question_id is other.question_id
 
 
 def test_reading_predictions_needs_no_torch():
