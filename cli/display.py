@@ -101,12 +101,11 @@ def trial_line(progress: Progress, event: TrialEnded) -> str:
 
 
 def look(uri: str) -> str:
-    """Return where to see more, without passwords."""
+    """Return where to see more."""
     if uri == "sqlite:///mlflow.db":
         return "look: mlflow ui"
-    return (
-        f"look: mlflow ui --backend-store-uri {uri}" if "sqlite" in uri else f"look: {shown(uri)}"
-    )
+    place = shown(uri)
+    return f"look: mlflow ui --backend-store-uri {place}" if "sqlite" in uri else f"look: {place}"
 
 
 def duration(seconds: float) -> str:
