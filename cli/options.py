@@ -205,7 +205,7 @@ def refuse_existing(paths: Iterable[Path], force: bool) -> None:
     """
     for path in paths:
         if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
-            raise ReportError(f"--output {path} exists; choose another path or give --force")
+            raise ReportError(f"{path} exists; choose another path or give --force")
 
 
 def write_text(path: Path, text: str) -> None:

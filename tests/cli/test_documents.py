@@ -165,5 +165,5 @@ def test_file_is_not_replaced_unless_forced(shell):
 
     _, err = shell("new", "kept.toml", code=2)
 
-    assert "--force" in err
+    assert "Error: kept.toml exists; choose another path or give --force" in err
     assert (shell.folder / "kept.toml").read_text() == "mine"
