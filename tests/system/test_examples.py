@@ -32,7 +32,7 @@ def run(tmp_path_factory):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=500,
+            timeout=580,
             check=False,
         )
         assert done.returncode == 0, done.stderr + done.stdout
