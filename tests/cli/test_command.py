@@ -94,8 +94,8 @@ def test_documents_name_no_command_or_option_that_is_not_there(path):
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
     for line in re.findall(r"tass-cli ([^`#\n]*)", text):
         words = line.split()
-        name = " ".join(words[: 2 if words[:1] == ["data"] else 1])
-        if re.fullmatch(r"[a-z]+( [a-z]+)?", name) and name != "data":
+        name = " ".join(words[: 2 if words[:1] in (["data"], ["import"]) else 1])
+        if re.fullmatch(r"[a-z]+( [a-z]+)?", name) and name not in ("data", "import"):
             assert name in COMMANDS, line
             assert named(line) <= options(name), line
 
