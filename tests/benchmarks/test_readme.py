@@ -11,7 +11,8 @@ TEXT = README.read_text()
 
 
 def figures(text, name):
-    return text.partition(f"<!-- begin: {name} -->\n")[2].partition(f"\n<!-- end: {name} -->")[0]
+    place = text.partition(f"<!-- begin: {name} -->\n")[2].partition(f"<!-- end: {name} -->")[0]
+    return place.removesuffix("\n")
 
 
 MEASURED = [name for name in marks(TEXT) if "`" in figures(TEXT, name)]
