@@ -35,6 +35,15 @@ class Ending:
     decision: Decision | None = None
     """Of a sweep that adds seeds until it is decided."""
 
+    def sentence(self) -> str:
+        """Return what a message to a person far away says."""
+        outcome = self.outcome
+        counts = (
+            f"{outcome.trained} trained, {outcome.held} held already, {outcome.pruned} pruned, "
+            f"{len(outcome.failed)} failed, {outcome.missing} missing."
+        )
+        return counts if self.verdict is None else f"{counts} {self.verdict}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the schema that docs/sweeps.md describes."""
         outcome = self.outcome

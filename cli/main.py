@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": Place("cli.train", "evaluate_command", "Evaluate a checkpoint on a dataset."),
     "bench": Place("cli.bench", "bench", "Measure this machine, for the estimates of plan."),
     "status": Place("cli.status", "status", "Show running and past sweeps."),
+    "stop": Place("cli.stop", "stop", "Ask a running sweep to stop, from any machine."),
     "sync": Place("cli.sync", "sync", "Tell MLflow again what a storage knows."),
     "gc": Place("cli.gc", "gc", "Show what of a storage no sweep needs, or remove it."),
     "best": Place("cli.best", "best", "Rank the variants and export the best checkpoint."),

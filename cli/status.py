@@ -8,15 +8,19 @@ import time
 from pathlib import Path
 
 import click
+from rich.live import Live
 from rich.table import Table
 
-from cli.command import Command, option
+from cli.command import Command, option, refuse_typed
 from cli.options import console, format_option, results, storage_option, tracking_option
-from jobs.storage import open_storage
+from jobs.storage import Storage, open_storage
 from jobs.storage.lease import holder
 from tracking.connect import resolve_uri
 from tracking.reader import Reader
 from tracking.status import OutboxStatus, SweepStatus, list_sweeps, read_outbox
+
+PAUSE = 3.0
+"""Seconds between two looks of --watch."""
 
 
 @click.command(cls=Command)
@@ -26,12 +30,16 @@ from tracking.status import OutboxStatus, SweepStatus, list_sweeps, read_outbox
     is_flag=True,
     help="First send again what MLflow refused, once its reason is mended.",
 )
+@option("--watch", is_flag=True, help="Show them again every few seconds while one is running.")
 @tracking_option
 @format_option
-def status(storage: str, resend: bool, tracking_uri: str | None, output_format: str) -> None:
+def status(
+    storage: str, resend: bool, watch: bool, tracking_uri: str | None, output_format: str
+) -> None:
     """Show running and past sweeps, and how many of their trials are done or missing.
 
-    The storage's lease tells a running sweep from an interrupted one. Results that did not reach
+    The storage's lease tells a running sweep from an interrupted one; of a driver on another host,
+    its heartbeat in MLflow does. Results that did not reach
     MLflow are in the storage's outbox, and shown as well.
 
     \b
@@ -42,8 +50,11 @@ def status(storage: str, resend: bool, tracking_uri: str | None, output_format: 
     uri, home = resolve_uri(tracking_uri), place.home
     if resend:
         _resend(uri, home)
-    driver = holder(place)
-    sweeps = list_sweeps(uri, {driver.sweep} if driver else ())
+    if watch:
+        if output_format == "json":
+            refuse_typed("--format json is printed once; leave one of them out", "watch")
+        _watch(place, uri)
+    sweeps = _sweeps(place, uri)
     outbox = read_outbox(home, uri)
     if output_format == "json":
         listed = [sweep.to_dict() for sweep in sweeps]
@@ -56,6 +67,21 @@ def status(storage: str, resend: bool, tracking_uri: str | None, output_format: 
         _show(outbox)
     if resend and (outbox.waiting or outbox.dead_letters):
         sys.exit(1)
+
+
+def _sweeps(place: Storage, uri: str) -> list[SweepStatus]:
+    driver = holder(place)
+    return list_sweeps(uri, {driver.sweep} if driver else ())
+
+
+def _watch(place: Storage, uri: str) -> None:
+    """Show the sweeps until none is running."""
+    with Live(console=results(), auto_refresh=False, transient=True) as live:
+        sweeps = _sweeps(place, uri)
+        while any(sweep.status == "running" for sweep in sweeps):
+            live.update(_table(sweeps), refresh=True)
+            time.sleep(PAUSE)
+            sweeps = _sweeps(place, uri)
 
 
 def _resend(uri: str, home: Path) -> None:

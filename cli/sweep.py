@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from evidence.decisions import Decision, decide_sweep
 from evidence.results import ResultTable
 from evidence.searches import SearchVerdict, judge_search
 from evidence.tables import collect
+from jobs.driver.overseer import Limits, send
 from jobs.driver.run import Begin, Outcome, grid, run_sweep
 from jobs.driver.search import searching
 from jobs.driver.session import Setting
@@ -60,6 +62,33 @@ DECLINED = 3
     help="How often a failed trial starts again.",
 )
 @option(
+    "--max-hours",
+    type=float,
+    metavar="H",
+    group=RESOURCES,
+    help="Stop after so many hours; the same command goes on.",
+)
+@option(
+    "--max-gpu-hours",
+    type=float,
+    metavar="H",
+    group=RESOURCES,
+    help="Stop when packs have held GPUs for so many hours in all.",
+)
+@option(
+    "--max-failed",
+    type=int,
+    metavar="N",
+    group=RESOURCES,
+    help="Stop when more than N trials have failed.",
+)
+@option(
+    "--notify",
+    metavar="URL",
+    group=OUTPUT,
+    help="Tell it of the first failure and of the end: a webhook, or any URL of apprise.",
+)
+@option(
     "--output",
     type=click.Path(path_type=Path),
     default=None,
@@ -73,6 +102,10 @@ DECLINED = 3
 def sweep(
     requests: Sequence[SweepRequest],
     max_failures: int,
+    max_hours: float | None,
+    max_gpu_hours: float | None,
+    max_failed: int | None,
+    notify: str | None,
     output: Path | None,
     force: bool,
     yes: bool,
@@ -82,7 +115,7 @@ def sweep(
 
     SWEEP is a built-in sweep (see --list) or a TOML file. Running the same command again goes on
     where it stopped. Exit codes: 0 done, 1 trials failed or MLflow is behind, 2 a mistake, 3 you
-    answered no, 130 Ctrl-C.
+    answered no, 130 stopped: by Ctrl-C, a limit or `tass-cli stop`.
 
     \b
     Example:
@@ -96,9 +129,11 @@ def sweep(
     table_format = format_of(output, None, FORMATS)
     if not yes:
         _ask(requests)
+    limits = Limits(max_hours, max_gpu_hours, max_failed)
+    began = time.monotonic()
     endings: list[Ending] = []
     for request in requests:
-        endings.append(_run(request, max_failures))
+        endings.append(_run(request, max_failures, limits, notify, began))
         if output_format == "text":
             show(endings[-1], request.source)
         if endings[-1].outcome.interrupted:
@@ -116,7 +151,9 @@ def sweep(
     leave(endings)
 
 
-def _run(request: SweepRequest, max_failures: int) -> Ending:
+def _run(
+    request: SweepRequest, max_failures: int, limits: Limits, notify: str | None, began: float
+) -> Ending:
     """Run a sweep on one dataset."""
     setting = Setting(
         dataset=request.dataset,
@@ -127,6 +164,9 @@ def _run(request: SweepRequest, max_failures: int) -> Ending:
         max_failures=max_failures,
         checkpoint_every=request.checkpoint_every,
         command=shlex.join(["tass-cli", *sys.argv[1:]]),
+        limits=limits,
+        notify=notify,
+        began=began,
     )
     if request.sharing is not None:
         console.print(request.sharing, highlight=False)
@@ -141,7 +181,12 @@ def _run(request: SweepRequest, max_failures: int) -> Ending:
     verdict = None
     if request.search is not None and outcome.behind is None and not outcome.interrupted:
         verdict = _verdict(request, tables)
-    return Ending(request, outcome, tables, claims, verdict, _decision(request, outcome))
+    ending = Ending(request, outcome, tables, claims, verdict, _decision(request, outcome))
+    if notify is not None:
+        failure = send(notify, f"Sweep {request.plan.sweep} {outcome.status}", ending.sentence())
+        if failure is not None:
+            console.print(failure, highlight=False)
+    return ending
 
 
 def _verdict(request: SweepRequest, tables: Sequence[ResultTable]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,9 @@ from tracking.connect import store_name
 from tracking.outbox import DeadLetter, Outbox, outbox_path
 from tracking.reader import Reader, Snapshot, SweepRun, chosen
 from tracking.rows import Wanted
+
+LATE = 120.0
+"""Seconds without a heartbeat after which a driver on another host counts as dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class SweepStatus:
     command: str
     until_decided: bool
     """Whether it adds seeds until it is decided."""
+    driver: str
+    """User, host and process of the last driver; empty when it told none."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema that docs/sweeps.md describes."""
@@ -56,6 +63,7 @@ class SweepStatus:
                 "missing": self.missing,
             },
             "command": self.command,
+            "driver": self.driver,
         }
 
 
@@ -64,17 +72,23 @@ def list_sweeps(uri: str, running: Collection[str] | None = None) -> list[SweepS
 
     Args:
         uri: the tracking URI.
-        running: keys of the sweeps that a driver works on, to tell them from interrupted ones;
-            None when that is not known.
+        running: keys of the sweeps that a driver works on in a storage that was looked at. A
+            driver elsewhere is known by its heartbeat. None when nothing is known.
 
     Raises:
         TrackingError: the store is not there or cannot be reached.
     """
     snapshot = Reader(uri).snapshot(wanted=Wanted())
-    return [
-        _status(snapshot, sweep, running is None or sweep.tags.get(schema.SWEEP_KEY) in running)
-        for sweep in snapshot.sweeps
-    ]
+    return [_status(snapshot, sweep, _lives(sweep, running)) for sweep in snapshot.sweeps]
+
+
+def _lives(sweep: SweepRun, running: Collection[str] | None) -> bool:
+    """Whether a driver works on a sweep: a lease or, on another host, a heartbeat tells."""
+    if running is None or sweep.tags.get(schema.SWEEP_KEY) in running:
+        return True
+    elsewhere = f"@{socket.gethostname()} " not in sweep.tags.get(schema.DRIVER, "")
+    beat = float(sweep.tags.get(schema.HEARTBEAT) or 0.0)
+    return elsewhere and time.time() - beat < LATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +146,5 @@ def _status(snapshot: Snapshot, sweep: SweepRun, alive: bool) -> SweepStatus:
         missing=missing + (0 if status == "running" else unended),
         command=sweep.command,
         until_decided="until_decided" in sweep.plan,
+        driver=sweep.tags.get(schema.DRIVER, ""),
     )

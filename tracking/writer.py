@@ -10,6 +10,7 @@ import contextlib
 import filecmp
 import json
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -397,6 +398,27 @@ class Writer:
         ):
             return False
         return getattr(error, "error_code", "") in _FINAL_CODES
+
+
+def beat(uri: str, run_id: str) -> bool:
+    """Note that a sweep's driver lives; return whether somebody asked it to stop.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    with _attaching(uri) as client:
+        client.set_tag(run_id, schema.HEARTBEAT, f"{time.time():.0f}")
+        return bool(client.get_run(run_id).data.tags.get(schema.STOP))
+
+
+def ask_to_stop(uri: str, run_id: str) -> None:
+    """Ask a sweep's driver to stop, wherever it runs.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    with _attaching(uri) as client:
+        client.set_tag(run_id, schema.STOP, f"{time.time():.0f}")
 
 
 def attach_text(uri: str, run_id: str, name: str, text: str) -> None:

@@ -13,6 +13,7 @@ from jobs.cluster.resources import Slots
 from jobs.cluster.session import quiet_log, ray_session
 from jobs.driver.attempts import Attempts
 from jobs.driver.conductor import Conductor
+from jobs.driver.overseer import Overseer, overseeing, send
 from jobs.driver.progress import Watcher
 from jobs.driver.retention import Kept, Retention, kept_before
 from jobs.driver.session import Session, Setting, Status, open_session
@@ -123,7 +124,8 @@ def _train(
         # Not before: what Ray reads at its import is set by its session.
         from jobs.driver.tune import run_packs
 
-        run_packs(conductor, _workplace(session, slots), slots)
+        with overseeing(_overseer(session, conductor, watcher, slots)):
+            run_packs(conductor, _workplace(session, slots), slots)
     return conductor
 
 
@@ -131,6 +133,30 @@ def _kept(session: Session, held: Held) -> dict[str, Kept]:
     """Return the checkpoints that earlier runs of the sweep kept."""
     own = [trial for key, trial in held.items() if key in session.plan.trials]
     return kept_before(own, session.sweep_run, session.setting.storage.place)
+
+
+def _overseer(session: Session, conductor: Conductor, watcher: Watcher, slots: Slots) -> Overseer:
+    setting = session.setting
+
+    def stop(reason: str) -> None:
+        if not conductor.stopping:
+            watcher.note(f"Stopping after what is saved: {reason}.")
+            conductor.stopping = True
+
+    def notify(title: str, body: str) -> None:
+        failure = setting.notify and send(setting.notify, title, body)
+        if failure:
+            watcher.note(failure)
+
+    return Overseer(
+        progress=session.progress,
+        limits=setting.limits,
+        gpus=slots.gpus * slots.workers,
+        store=session,
+        stop=stop,
+        notify=notify if setting.notify else None,
+        began=setting.began,
+    )
 
 
 def _workplace(session: Session, slots: Slots) -> Workplace:

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from jobs.cluster.resources import Resources
 from jobs.cluster.session import find_slots
 from jobs.driver.files import Files
 from jobs.driver.outbox_copy import OutboxCopy
+from jobs.driver.overseer import Limits, describe_driver
 from jobs.driver.progress import Progress
 from jobs.driver.sync import retell, trial_opened
 from jobs.storage import Storage
@@ -43,7 +44,7 @@ from tracking.events import (
 from tracking.outbox import Outbox
 from tracking.provenance import environment, user
 from tracking.reader import Reader, TrialRun
-from tracking.writer import Writer
+from tracking.writer import Writer, beat
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,11 @@ class Setting:
     """The command line, to be found again in MLflow."""
     checkpoint_every: int = 1
     """Epochs from one save of a pack's state to the next."""
+    limits: Limits = field(default_factory=Limits)
+    notify: str | None = None
+    """URL that is told of the first failure."""
+    began: float = field(default_factory=time.monotonic)
+    """When the command started: limits count from there."""
 
 
 class Session:
@@ -194,6 +200,15 @@ class Session:
         self._delivery.post(self.origin, events)
         self.progress.trouble = self._delivery.trouble or self.lease.trouble
 
+    def beat(self) -> bool:
+        """Tell the tracking store that this driver lives; return whether it is to stop.
+
+        Raises:
+            TrackingError: the store does not answer.
+        """
+        assert self.sweep_run is not None
+        return beat(self.setting.tracking_uri, self.sweep_run)
+
     def grow(self) -> None:
         """Log the plan when it has grown by a tenth: all loggings cost as much as a few."""
         if len(self.plan.trials) >= 1.1 * self._logged:
@@ -266,6 +281,9 @@ class Session:
             schema.SWEEP: self.plan.sweep,
             schema.COMMAND: shown(self.setting.command),
             schema.STATUS: "running",
+            schema.STOP: "",
+            schema.DRIVER: describe_driver(),
+            schema.HEARTBEAT: f"{time.time():.0f}",
             **self._tags(),
             **{f"{schema.ENVIRONMENT}.{name}": text for name, text in environment().items()},
         }
