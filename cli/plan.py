@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from cli.command import Command
+from cli.command import Command, option
 from cli.display import duration
 from cli.options import format_option, results
-from cli.request import SweepRequest, sweep_options
+from cli.request import RESOURCES, SweepRequest, sweep_options
 from jobs.choices import Search
 from jobs.planning.preview import Preview, preview
 
 
 @click.command(cls=Command)
 @sweep_options
+@option(
+    "--max-hours",
+    type=click.FloatRange(min=0.0, min_open=True),
+    metavar="H",
+    group=RESOURCES,
+    help="Say what so many hours buy.",
+)
 @format_option
-def plan(requests: Sequence[SweepRequest], output_format: str) -> None:
+def plan(requests: Sequence[SweepRequest], max_hours: float | None, output_format: str) -> None:
     """Show what a sweep would run: variants, seeds, unique trials, packs, time and disk.
 
     SWEEP is a built-in sweep (see --list) or a TOML file.
@@ -31,11 +39,13 @@ def plan(requests: Sequence[SweepRequest], output_format: str) -> None:
     """
     found = [preview_request(request) for request in requests]
     if output_format == "json":
-        plans = [plan.to_dict() for plan in found]
+        plans = [plan.to_dict() | {"budget": budget(plan, max_hours)} for plan in found]
         click.echo(json.dumps({"plans": plans} if len(plans) > 1 else plans[0], indent=2))
         return
     for request, planned in zip(requests, found, strict=True):
         show(planned, results())
+        if max_hours is not None:
+            results().print(f"  budget        {budget_words(planned, max_hours)}", highlight=False)
         if request.sharing is not None:
             results().print(f"  machine       {request.sharing}", highlight=False)
 
@@ -51,6 +61,29 @@ def preview_request(request: SweepRequest) -> Preview:
         request.keep,
         request.search,
     )
+
+
+def budget(found: Preview, hours: float | None) -> dict[str, Any] | None:
+    """Return what a budget of hours buys: ``hours`` and ``trials``, None where nothing tells."""
+    if hours is None:
+        return None
+    missing = len(found.plan.trials) - len(found.held)
+    if found.search is not None or found.time is None:
+        return {"hours": hours, "trials": 0 if not missing and not found.search else None}
+    training = max(hours * 3600 - (found.time.startup or 0.0), 0.0)
+    whole = max(found.time.seconds - (found.time.startup or 0.0), 1e-9)
+    return {"hours": hours, "trials": min(missing, int(missing * training / whole))}
+
+
+def budget_words(found: Preview, hours: float) -> str:
+    """Return in words what a budget of hours buys."""
+    bought = budget(found, hours)
+    missing = len(found.plan.trials) - len(found.held)
+    if bought is None or bought["trials"] is None:
+        return f"what {hours:g} h buy is unknown, as the time is"
+    if bought["trials"] >= missing:
+        return f"{hours:g} h buy all that is missing"
+    return f"{hours:g} h buy about {bought['trials']} of the {missing} missing trials"
 
 
 def show(found: Preview, console: Console) -> None:

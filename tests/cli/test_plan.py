@@ -1,8 +1,18 @@
 """`tass-cli plan`: what would run, each trial once, without running it."""
 
 import json
+from dataclasses import replace
 
 import pytest
+
+from cli.plan import budget, budget_words
+from jobs.packs import Pack
+from jobs.planning.estimate import Estimate
+from jobs.planning.preview import Preview
+from search_spaces.document import Sweep
+from search_spaces.plan import Plan
+from tass_core.config import TrialConfig
+from tass_core.trial import Trial
 
 
 def plan(shell, name="ablations", *more):
@@ -88,3 +98,18 @@ def test_a_budget_of_nothing_is_refused(shell, sweep):
     _, err = shell("plan", sweep, "--data", "world", "--trials", "0", code=2)
 
     assert "--trials 0 is out of range; allowed: 1 or more" in err
+
+
+def test_a_budget_says_what_it_buys():
+    packs = (Pack({"k": Trial(TrialConfig(), 0)}),)
+    time = Estimate(7300.0, 7000.0, 8000.0, 4, True, startup=100.0)
+    plan = Plan(Sweep("tau", ""), {}, "f", TrialConfig(), (0,))
+    plan.trials = {str(seed): Trial(TrialConfig(), seed) for seed in range(10)}
+    found = Preview(plan, frozenset({"0", "1"}), packs, 1, time, None, None)
+
+    assert budget(found, None) is None
+    assert budget(found, 1.5) == {"hours": 1.5, "trials": 5}
+    assert budget_words(found, 100.0) == "100 h buy all that is missing"
+    assert budget_words(found, 0.01) == "0.01 h buy about 0 of the 8 missing trials"
+    untold = replace(found, time=None)
+    assert "unknown" in budget_words(untold, 1.0)

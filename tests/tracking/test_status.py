@@ -1,11 +1,15 @@
 """How many trials of a sweep are done, and whether anybody works on the others."""
 
+import socket
+import time
+from dataclasses import replace
+
 import pytest
 
 from tests.tracking.stories import ORIGIN, STORY, closed, ended, opened, trial
 from tracking.events import PlanGrew
 from tracking.status import list_sweeps
-from tracking.writer import Writer
+from tracking.writer import Writer, ask_to_stop, beat
 
 KEYS = ("k1", "k2", "k3", "k4", "k5")
 
@@ -56,3 +60,29 @@ def test_the_latest_sweep_comes_first(uri, writer):
     writer.apply(ORIGIN, [opened("s2", at=50.0), opened("s3", at=300.0)])
 
     assert [sweep.started for sweep in list_sweeps(uri)] == [300.0, 100.0, 50.0]
+
+
+def test_a_driver_on_another_host_is_known_by_its_heartbeat(uri, writer):
+    fresh = {"tass.driver": "me@elsewhere (process 7)", "tass.heartbeat": f"{time.time():.0f}"}
+    writer.apply(ORIGIN, [replace(STORY[0], tags={**STORY[0].tags, **fresh})])
+    [sweep] = list_sweeps(uri, ())
+    assert sweep.status == "running"
+    assert sweep.driver == "me@elsewhere (process 7)"
+
+    late = {**fresh, "tass.heartbeat": f"{time.time() - 600:.0f}"}
+    writer.apply(ORIGIN, [replace(STORY[0], tags={**STORY[0].tags, **late})])
+    assert [sweep.status for sweep in list_sweeps(uri, ())] == ["interrupted"]
+
+    here = {**fresh, "tass.driver": f"me@{socket.gethostname()} (process 7)"}
+    writer.apply(ORIGIN, [replace(STORY[0], tags={**STORY[0].tags, **here})])
+    assert [sweep.status for sweep in list_sweeps(uri, ())] == ["interrupted"]
+
+
+def test_a_driver_hears_that_somebody_asked_it_to_stop(uri, writer):
+    writer.apply(ORIGIN, STORY[:1])
+    [sweep] = list_sweeps(uri)
+    assert not beat(uri, sweep.run_id)
+
+    ask_to_stop(uri, sweep.run_id)
+
+    assert beat(uri, sweep.run_id)
