@@ -10,25 +10,18 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cli.command import Command, option
+from cli.command import Command
 from cli.display import duration
 from cli.options import format_option, results
-from cli.request import RESOURCES, SweepRequest, sweep_options
+from cli.request import SweepRequest, sweep_options
 from jobs.choices import Search
 from jobs.planning.preview import Preview, preview
 
 
 @click.command(cls=Command)
 @sweep_options
-@option(
-    "--max-hours",
-    type=click.FloatRange(min=0.0, min_open=True),
-    metavar="H",
-    group=RESOURCES,
-    help="Say what so many hours buy.",
-)
 @format_option
-def plan(requests: Sequence[SweepRequest], max_hours: float | None, output_format: str) -> None:
+def plan(requests: Sequence[SweepRequest], output_format: str) -> None:
     """Show what a sweep would run: variants, seeds, unique trials, packs, time and disk.
 
     SWEEP is a built-in sweep (see --list) or a TOML file.
@@ -38,6 +31,7 @@ def plan(requests: Sequence[SweepRequest], max_hours: float | None, output_forma
       tass-cli plan ablations --num-seeds 3
     """
     found = [preview_request(request) for request in requests]
+    max_hours = requests[0].max_hours
     if output_format == "json":
         plans = [plan.to_dict() | {"budget": budget(plan, max_hours)} for plan in found]
         click.echo(json.dumps({"plans": plans} if len(plans) > 1 else plans[0], indent=2))

@@ -61,7 +61,7 @@ class SweepRequest:
     """Epochs from one save of a pack's state to the next."""
     tracking_uri: str
     max_hours: float | None
-    """Of a sweep that adds seeds: no seed is given after so many."""
+    """After which a sweep stops, or one that adds seeds gives none any more."""
 
 
 UNTIL, RESOURCES = "Until decided", "Processes and machines"
@@ -124,8 +124,9 @@ _OPTIONS = (
         "--max-hours",
         type=click.FloatRange(min=0.0, min_open=True),
         metavar="H",
-        group=UNTIL,
-        help="Give no seed after so many hours; the same command goes on.",
+        group=RESOURCES,
+        help="Stop after so many hours, or, with --until-decided, give no seed any more; the same "
+        "command goes on.",
     ),
     option(
         "--margin",
@@ -226,7 +227,7 @@ def _requests(given: dict[str, Any]) -> list[SweepRequest]:
     )
     source = take("sweep")
     sweep = load(source)
-    until, max_hours = _until(sweep, given)
+    until, max_hours = _until(sweep, given), take("max_hours")
     keep = Keep.parse(take("keep"))
     storage = open_storage(take("storage"), resources.workers_per_pack, PATIENCE)
     search = take_search(sweep, given)
@@ -269,20 +270,20 @@ def _folders(sweep: Sweep, given: Path | None) -> Sequence[Path | None]:
     return [given]
 
 
-def _until(sweep: Sweep, given: dict[str, Any]) -> tuple[UntilDecided | None, float | None]:
+def _until(sweep: Sweep, given: dict[str, Any]) -> UntilDecided | None:
     """Take what belongs to a sweep that adds seeds out of the given options."""
     take = given.pop
-    wanted, last, hours = take("until_decided"), take("max_seeds"), take("max_hours")
+    wanted, last = take("until_decided"), take("max_seeds")
     margin = take("margin")
     if not wanted:
         refuse_typed("it is about --until-decided, which is not given", group=UNTIL)
-        return None, None
+        return None
     if last is None:
         listed = given["seeds"].count(",") + 1 if given["seeds"] else given["num_seeds"]
         last = listed or LAST
     if last < FIRST:
         raise SweepError(f"--until-decided looks first at {FIRST} seeds; give {FIRST} or more")
-    return UntilDecided(margin=margin or sweep.margin, first=FIRST, last=last), hours
+    return UntilDecided(margin=margin or sweep.margin, first=FIRST, last=last)
 
 
 def _epochs(epochs: int | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -62,13 +63,6 @@ DECLINED = 3
     help="How often a failed trial starts again.",
 )
 @option(
-    "--max-hours",
-    type=float,
-    metavar="H",
-    group=RESOURCES,
-    help="Stop after so many hours; the same command goes on.",
-)
-@option(
     "--max-gpu-hours",
     type=float,
     metavar="H",
@@ -102,7 +96,6 @@ DECLINED = 3
 def sweep(
     requests: Sequence[SweepRequest],
     max_failures: int,
-    max_hours: float | None,
     max_gpu_hours: float | None,
     max_failed: int | None,
     notify: str | None,
@@ -129,7 +122,7 @@ def sweep(
     table_format = format_of(output, None, FORMATS)
     if not yes:
         _ask(requests)
-    limits = Limits(max_hours, max_gpu_hours, max_failed)
+    limits = Limits(None, max_gpu_hours, max_failed)
     began = time.monotonic()
     endings: list[Ending] = []
     for request in requests:
@@ -164,7 +157,7 @@ def _run(
         max_failures=max_failures,
         checkpoint_every=request.checkpoint_every,
         command=shlex.join(["tass-cli", *sys.argv[1:]]),
-        limits=limits,
+        limits=limits if request.plan.until else replace(limits, hours=request.max_hours),
         notify=notify,
         began=began,
     )
