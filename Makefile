@@ -19,7 +19,8 @@ test: setup
 	$(BIN)/python -m pytest -m system
 
 # The numeric tests as processors without AVX-512, and without AVX2, would run them, on two cores:
-# two processes of one thread, or one of two. Not those of kills: they fork, and OpenMP's second thread does not survive a fork.
+# two processes of one thread, or one of two. Not those of kills: they fork, and OpenMP's
+# second thread does not survive a fork.
 processors: setup
 	for threads in 1 2; do \
 	  for isa in "ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2" ATEN_CPU_CAPABILITY=default; do \

@@ -16,13 +16,15 @@ words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 numbers = st.floats(allow_nan=False)
 plain = st.dictionaries(words, st.none() | words | numbers | st.lists(st.integers()), max_size=3)
 FIELDS = {
-    **dict.fromkeys(("sweep", "key", "name", "environment"), words),
+    **dict.fromkeys(("sweep", "key", "name", "environment", "study"), words),
     **dict.fromkeys(("reason", "weights", "predictions"), st.none() | words),
-    **dict.fromkeys(("plan", "params"), plain),
-    **dict.fromkeys(("attempt", "epoch", "best_epoch", "fused"), st.integers()),
+    **dict.fromkeys(("plan", "params", "attrs", "system_attrs", "shared"), plain),
+    **dict.fromkeys(("attempt", "epoch", "best_epoch", "fused", "number"), st.integers()),
     **dict.fromkeys(("startup", "seconds", "seconds_per_epoch"), st.none() | numbers),
-    "tags": st.dictionaries(words, words, max_size=3),
-    "metrics": st.dictionaries(words, numbers, max_size=3),
+    **dict.fromkeys(("tags", "distributions"), st.dictionaries(words, words, max_size=3)),
+    **dict.fromkeys(("metrics", "steps"), st.dictionaries(words, numbers, max_size=3)),
+    "values": st.lists(numbers, max_size=3),
+    "state": st.sampled_from(["running", "complete"]),
     "status": st.sampled_from(["finished", "failed"]),
     "at": numbers,
 }
