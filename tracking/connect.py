@@ -46,8 +46,11 @@ def resolve_uri(uri: str | None) -> str:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """Return the database file of a SQLite URI, or None for another kind of store."""
-    if not uri.startswith("sqlite:///"):
+    """Return the database file of a SQLite URI, or None for another kind of store.
+
+    SQLite's own ``file:`` URIs say more than a path, and stay as they are.
+    """
+    if not uri.startswith("sqlite:///") or uri.startswith("sqlite:///file:"):
         return None
     return Path(unquote(uri.removeprefix("sqlite:///").split("?")[0])).absolute()
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,8 +143,11 @@ def _keep_to_this_machine() -> None:
 
     Ray would write the token into the home, where it turns a later ``ray start --head`` into a
     cluster that asks its nodes for it. The variable of other systems' clusters is read when Ray is
-    imported: without a cluster, Ray's address is loopback.
+    imported: without a cluster, Ray's address is loopback. A process that has used Ray before keeps
+    to what it began with, since Ray reads both once.
     """
+    if "ray" in sys.modules:
+        return
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     if "RAY_AUTH_TOKEN_PATH" not in os.environ:

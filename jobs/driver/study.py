@@ -65,8 +65,11 @@ class PackStudy:
         self._fields = known_fields(plan.base.system)
         self._size, self._known, self._grown = size, known, grown
         self._wanted: set[str] = set()
+        # A number that the database lacks has no params: what it stood for was never told.
         self._asked = sum(
-            trial.state is not TrialState.WAITING and WARM not in trial.user_attrs
+            trial.state is not TrialState.WAITING
+            and bool(trial.params)
+            and WARM not in trial.user_attrs
             for trial in proposals.trials()
         )
         self._packs: list[int] = []

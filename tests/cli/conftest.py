@@ -18,7 +18,7 @@ PLACES = (
     *(f"TASS_{name}" for name in ("TRACKING_URI", "STORAGE", "DATA", "ADDRESS")),
 )
 """Variables of whoever runs the tests, which must not reach the commands."""
-SMALL = ("--set", "data.t2=4", "--set", "model.width=16", "--epochs", "2")
+SMALL = ("--set", "data.t2=4", "--set", "model.width=16", "--epochs", "2", "--seeds", "0,1")
 
 
 class Shell:

@@ -9,7 +9,7 @@ from tass_core.errors import SweepError
 
 @pytest.mark.parametrize(
     ("text", "count", "expected"),
-    [(None, None, (0, 1)), ("3,1", None, (3, 1)), (None, 3, (0, 1, 2))],
+    [(None, None, (0, 1, 2)), ("3,1", None, (3, 1)), (None, 3, (0, 1, 2))],
 )
 def test_seeds_are_listed_or_counted(text, count, expected):
     assert parse_seeds(text, count) == expected

@@ -108,10 +108,12 @@ def test_a_sweep_takes_the_threads_that_were_found_best(bench):
     ],
 )
 def test_nothing_is_chosen_for_who_decided_or_works_elsewhere(bench, resources):
-    assert share_machine(resources, bench, CONFIG, SMALL) == (resources, None)
+    found, sentence = share_machine(resources, bench, CONFIG, SMALL)
+    assert (found.cpus_per_worker, sentence) == (resources.cpus_per_worker, None)
 
 
 def test_figures_of_no_or_another_machine_are_not_used(bench):
     others = [None, replace(bench, device="abacus"), replace(bench, cores=bench.cores + 1)]
     for other in others:
-        assert share_machine(Resources(), other, CONFIG, SMALL) == (Resources(), None)
+        found, sentence = share_machine(Resources(), other, CONFIG, SMALL)
+        assert (found.cpus_per_worker, sentence) == (None, None)

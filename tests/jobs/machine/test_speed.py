@@ -28,14 +28,18 @@ def by_hand(config, shapes):
         # Scores of audio and target, sums of mean and attended regions: a product each with the
         # map, and two backward, for the rows and for the map.
         total += 3 * 2.0 * maps * d * (4 + 3 if match else 2 + 2)
-        total += linear(pairs, 2 * d, d)
+        # Each half of a joined layer on its own rows: the frame's once, the target's for each pair.
+        total += linear(frames, d, d) + linear(pairs, d, d)
     if match:
-        for inputs, outputs in ((2 * d, d), (d, d // 2), (d // 2, d // 4), (d // 4, 2)):
-            total += linear(pairs, inputs, outputs)  # Eq. 7
+        total += linear(frames, d, d)  # Eq. 7: the sound's half of the first layer
+        for inputs, outputs in ((d, d), (d, d // 2), (d // 2, d // 4), (d // 4, 2)):
+            total += linear(pairs, inputs, outputs)
     if model.temporal_grounding:
-        # Two bi-directional LSTMs of d / 2 a direction; keys and values of 2T segments.
+        # Two bi-directional LSTMs of d / 2 a direction; one query, which needs no keys and values
+        # of the 2T segments: a layer's work each for the query's key, the sum's value and four
+        # more, and scores and sums of every head.
         total += 2 * 2 * (linear(frames, d, 2 * d) + linear(frames, d // 2, 2 * d))
-        total += 2 * linear(2 * b * t, d, d) + 4 * linear(b, d, d)
+        total += 6 * linear(b, d, d) + 2 * 3 * 2.0 * b * 2 * t * model.heads * d
     return total
 
 
