@@ -154,7 +154,7 @@ class ObjectStore(Service):
                 *(f"-{kind}.port.grpc={port + GRPC}" for kind, port in ports.items()),
                 *("-filer", f"-filer.localSocket={self.folder}/filer.sock", "-s3"),
                 *(f"-s3.localSocket={self.folder}/s3.sock", f"-s3.config={self.folder}/s3.json"),
-                *("-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=20"),
+                *("-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=300"),
                 *("-master.volumeSizeLimitMB=64", "-master.telemetry=false"),
                 "-master.electionTimeout=1s",
             ],

@@ -23,7 +23,7 @@ def test_killed_search_continues_its_study_and_confirms_the_best(desk, killed):
     driver.wait()
     wait_until_gone(workers)
 
-    _, said = desk.run(*command)
+    out, _ = desk.run(*command)
 
     storage = f"sqlite:///{desk.folder / 'optuna.db'}"
     (name,) = optuna.get_all_study_names(storage)
@@ -36,7 +36,7 @@ def test_killed_search_continues_its_study_and_confirms_the_best(desk, killed):
         if trial.state is TrialState.COMPLETE:
             assert len(steps) == 6
             assert trial.value == max(trial.intermediate_values.values())
-    assert "Not tested: a verdict needs 3 seeds" in " ".join(said.split())
+    assert "Not tested: a verdict needs 3 seeds" in " ".join(out.split())
     out, _ = desk.run("tables", "--tracking-uri", desk.tracking, "--format", "csv")
     assert "\nsearch-joint,TASS,all," in out
 
