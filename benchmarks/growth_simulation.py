@@ -18,7 +18,7 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,8 @@ from benchmarks.memory_store import Memory
 from benchmarks.tables import print_machine, print_table
 from evidence.ranking import rank
 from jobs.choices import Keep, Search
+from jobs.cluster.fleet import Fleet, Machine
+from jobs.cluster.preflight import Checklist
 from jobs.cluster.resources import Resources, Slots
 from jobs.driver.conductor import Conductor
 from jobs.driver.progress import Progress
@@ -46,6 +48,7 @@ from tracking.events import EpochDone, Result, TrialEnded
 from tracking.reader import Reader
 from tracking.writer import CHECKPOINT_FILES
 
+NODE = Machine("n1", "n1", {"CPU": 64.0})
 SLOTS = Slots(cpus=1, gpus=0, workers=1, packs=64)
 PACK = 8
 
@@ -66,9 +69,8 @@ class Replay:
         self.pace = (time.perf_counter() - start) / epochs
         self._end = next(it for it in told if isinstance(it, TrialEnded))
 
-    def run_packs(self, conductor: Conductor, _: Workplace, slots: Slots, __: int) -> None:
+    def run_packs(self, conductor: Conductor, _: Workplace, __: Slots) -> None:
         """Hand out packs and report them, in the order in which their epochs end."""
-        conductor.slots = slots.packs
         curves, count, began = list(self.measured.values()), 0, time.time()
         flying: list[tuple[float, int, Pack, int]] = []
         now = 0.0
@@ -87,7 +89,7 @@ class Replay:
             last = isinstance(curve[done + 1], TrialEnded)
             if last:
                 told += [self._again(curve[done + 1], key, at) for key in pack.members]
-            conductor.receive(pack, told)
+            conductor.receive(pack, told, NODE.id)
             if last:
                 conductor.close(pack)
             else:
@@ -125,9 +127,28 @@ class Silent:
         """Show nothing."""
 
 
+class Cluster:
+    """A cluster of one large node that is always there (``jobs.cluster.fleet.Eyes``)."""
+
+    def machines(self) -> Sequence[Machine]:
+        """Return the node."""
+        return [NODE]
+
+    def examine(self, machine: Machine) -> None:
+        """Nothing is to be found out."""
+
+    def verdicts(self) -> Mapping[str, str | None]:
+        """Say that the node has all that it needs."""
+        return {NODE.id: None}
+
+
 @contextmanager
-def _slots(_: Resources) -> Iterator[Slots]:
-    yield SLOTS
+def _session(resources: Resources, _: Checklist) -> Iterator[Fleet]:
+    fleet = Fleet(resources, Cluster())
+    try:
+        yield fleet
+    finally:
+        fleet.close()
 
 
 def simulate(folder: Path, trials: int, sweeps: int, search: bool) -> dict[str, float]:
@@ -152,7 +173,7 @@ def simulate(folder: Path, trials: int, sweeps: int, search: bool) -> dict[str, 
             ("tracking.reader.connect", lambda _: memory),
             ("jobs.driver.session.Files", lambda: replay),
             ("jobs.driver.session.find_slots", lambda _: SLOTS),
-            ("jobs.driver.run.ray_session", _slots),
+            ("jobs.driver.run.ray_session", _session),
             ("jobs.driver.tune.run_packs", replay.run_packs),
         ):
             stack.enter_context(mock.patch(target, value))

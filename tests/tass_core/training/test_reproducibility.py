@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from tass_core.batches import source
 from tass_core.data.folder.dataset import open_dataset
@@ -87,8 +88,8 @@ from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.training.pack import train_pack
 from tass_core.trial import Trial
-torch.set_num_threads(1)
-folder, data, *configs = sys.argv[1:]
+threads, folder, data, *configs = sys.argv[1:]
+torch.set_num_threads(int(threads))  # another number adds up in another order
 trials = [Trial(TrialConfig.from_json(Path(c).read_text()), 0) for c in configs]
 for event in train_pack(trials, open_dataset(Path(data)), folder=Path(folder)):
     print(type(event).__name__, flush=True)
@@ -102,7 +103,8 @@ def test_a_killed_process_costs_nothing_but_time(trials, alone, tiny, tmp_path):
         path.write_text(trial.config.to_json())
         paths.append(str(path))
     folder = tmp_path / "pack"
-    command = [sys.executable, "-c", CHILD, str(folder), str(tiny.folder), *paths]
+    threads = str(torch.get_num_threads())
+    command = [sys.executable, "-c", CHILD, threads, str(folder), str(tiny.folder), *paths]
     root = ROOT
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root)}
