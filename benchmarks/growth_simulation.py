@@ -188,7 +188,7 @@ def simulate(folder: Path, trials: int, sweeps: int, search: bool) -> dict[str, 
                     confirm=1,
                     storage=f"sqlite:///{folder}/optuna.db",
                 )
-                begin = searching(plan, budget, "memory://")
+                begin = searching(plan, budget, "memory://", note=Silent().note)
             outcome = run_sweep(plan, begin, setting, Silent())
             assert outcome.status == "finished", outcome
             assert outcome.behind is None, outcome.behind
