@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.acceptance import CHECKS, Report
+from benchmarks.acceptance import CHECKS
+from benchmarks.figures import Report
 
 
 @pytest.mark.parametrize("name", ["components", "verdicts", "claims", "factorial"])
