@@ -7,6 +7,7 @@ is recomputed, never remembered. Looks beyond the plan's last seed are not cover
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ MAX_SHARE = 0.3
 """Most that questions may have of a seed's variance, for the boundary: a larger share is safe."""
 FUTILE = 0.1
 """Chance of a decision below which a contrast stops."""
+_LEAST = 1e-12
+"""Stands for no spread at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,34 @@ class Path:
         reached = max(self._constant(look) for look in self.looks)
         seeds = np.arange(self.design.first, self.design.last + 1, dtype=np.float64)
         return max(crossing(reached, information(seeds, self.share)), 0.0)
+
+    def reach(self, then: int, level: float) -> float:
+        """Return the chance that the sign is settled at ``then`` seeds."""
+        look = self.looks[-1]
+        half, spread = self._ahead(then, level)
+        return _beyond(look.mean, half, spread)
+
+    def equal(self, then: int, level: float) -> float:
+        """Return the chance that the interval lies within the margin at ``then`` seeds."""
+        mean = self.looks[-1].mean
+        half, spread = self._ahead(then, level)
+        room = max(self.design.margin - half, 0.0)
+        return float(special.ndtr((room - mean) / spread) - special.ndtr((-room - mean) / spread))
+
+    def limit(self, level: float) -> float:
+        """Return the chance that the sign would be settled by any number of seeds."""
+        look, design = self.looks[-1], self.design
+        bound = critical(level, self.share, design.last, design.first, design.last)
+        spread = max(math.sqrt(look.variance / look.seeds), _LEAST)
+        return _beyond(look.mean, float(bound) * math.sqrt(look.question), spread)
+
+    def _ahead(self, then: int, level: float) -> tuple[float, float]:
+        """Return the interval's half at ``then`` seeds, and how far the mean may move by then."""
+        look, design = self.looks[-1], self.design
+        bound = critical(level, self.share, then, design.first, design.last)
+        half = width(look.variance, PRIOR_DEGREES + then - 1, then, look.question, bound)
+        spread = math.sqrt(look.variance * (1 / look.seeds - 1 / then))
+        return float(half), max(spread, _LEAST)
 
     def _half(self, look: Look, level: float) -> float:
         design = self.design
@@ -124,67 +155,6 @@ def width(
     return np.asarray(np.sqrt(quantile**2 * variance / seeds + bound**2 * question))
 
 
-def reach(
-    mean: Numbers,
-    variance: Numbers,
-    question: Numbers,
-    now: Numbers,
-    then: Numbers,
-    share: Numbers,
-    design: Design,
-    level: float,
-) -> Numbers:
-    """Return the chance that a contrast's sign is settled at ``then`` seeds."""
-    half, spread = _ahead(variance, question, now, then, share, design, level)
-    return np.asarray(special.ndtr((mean - half) / spread) + special.ndtr((-mean - half) / spread))
-
-
-def equal_reach(
-    mean: Numbers,
-    variance: Numbers,
-    question: Numbers,
-    now: Numbers,
-    then: Numbers,
-    share: Numbers,
-    design: Design,
-    level: float,
-) -> Numbers:
-    """Return the chance that a contrast's interval lies within the margin at ``then`` seeds."""
-    half, spread = _ahead(variance, question, now, then, share, design, level)
-    room = np.maximum(design.margin - half, 0.0)
-    return np.asarray(special.ndtr((room - mean) / spread) - special.ndtr((-room - mean) / spread))
-
-
-def limit(
-    mean: Numbers,
-    variance: Numbers,
-    question: Numbers,
-    now: Numbers,
-    share: Numbers,
-    design: Design,
-    level: float,
-) -> Numbers:
-    """Return the chance that the sign would be settled by any number of seeds."""
-    half = critical(level, share, design.last, design.first, design.last) * np.sqrt(question)
-    spread = _positive(np.sqrt(np.asarray(variance) / now))
-    return np.asarray(special.ndtr((mean - half) / spread) + special.ndtr((-mean - half) / spread))
-
-
-def _ahead(
-    variance: Numbers,
-    question: Numbers,
-    now: Numbers,
-    then: Numbers,
-    share: Numbers,
-    design: Design,
-    level: float,
-) -> tuple[Numbers, Numbers]:
-    """Return the interval's half at ``then`` seeds, and how far the mean may move until then."""
-    bound = critical(level, share, then, design.first, design.last)
-    half = width(variance, PRIOR_DEGREES + np.asarray(then) - 1, then, question, bound)
-    spread = np.sqrt(np.asarray(variance) * (1 / np.asarray(now) - 1 / np.asarray(then)))
-    return half, _positive(spread)
-
-
-def _positive(spread: Numbers) -> Numbers:
-    return np.maximum(spread, 1e-12)
+def _beyond(mean: float, half: float, spread: float) -> float:
+    """Return the chance that a mean that moves by ``spread`` ends more than ``half`` from 0."""
+    return float(special.ndtr((mean - half) / spread) + special.ndtr((-mean - half) / spread))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from evidence.estimates import LEVEL, Interval
 from evidence.moderation import pool
 from evidence.multiplicity import holm
-from evidence.sequential import FUTILE, Design, Path, equal_reach, follow, limit, reach
+from evidence.sequential import FUTILE, Design, Path, follow
 from evidence.variance import Matrix, Parts, split
 from evidence.verdicts import Finding, read, same_answers
 
@@ -154,24 +154,20 @@ def _stand(
 
 
 def _futile(path: Path, level: float, together: float, design: Design, equality: bool) -> State:
-    look = path.looks[-1]
-    known = (look.mean, look.variance, look.question, look.seeds)
-    chance = reach(*known, design.last, path.share, design, level)
-    equal = equal_reach(*known, design.last, path.share, design, together) if equality else 0.0
-    if chance + equal >= FUTILE:
+    equal = path.equal(design.last, together) if equality else 0.0
+    if path.reach(design.last, level) + equal >= FUTILE:
         return "open"
-    if limit(*known, path.share, design, level) + equal < FUTILE:
+    if path.limit(level) + equal < FUTILE:
         return "needs more questions"
     return "needs more seeds"
 
 
 def _score(path: Path, reference: int, level: float, design: Design) -> float:
     look = path.looks[-1]
-    known = (look.mean, look.variance, look.question, look.seeds)
     best = 0.0
     for further in _AHEAD:
         then = min(look.seeds + further, design.last)
-        chance = float(reach(*known, then, path.share, design, level))
+        chance = path.reach(then, level)
         cost = then - look.seeds + max(then - reference, 0)
         best = max(best, chance / cost)
     return best
