@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from tass_core.errors import ConfigError
-from tass_core.systems.protocol import ArrayName, Batch, Needs, Output, Stage, Term
+from tass_core.systems.protocol import (
+    ArrayName,
+    Batch,
+    ModelFields,
+    Needs,
+    Output,
+    Shapes,
+    Stage,
+    Term,
+    refuse_pretraining,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +42,45 @@ def reads(encoder: str, *clip: ArrayName, visual: bool = True) -> Needs:
     """Return the needs of a system that reads a question as ``clip`` has it, or as tokens."""
     text: tuple[ArrayName, ...] = clip if encoder == "clip" else ("tokens",)
     return Needs(encoder, frozenset({*text, *(("visual",) if visual else ())}))
+
+
+def builds(module: str, name: str = "Network") -> Callable[[object, object, Shapes], nn.Module]:
+    """Return what makes a module's network, which is imported then: it needs torch, fields do not.
+
+    Args:
+        module: where the network is, by its whole name.
+        name: of its class, which takes the model's fields and the shapes.
+    """
+
+    def build(model: object, _loss: object, shapes: Shapes) -> nn.Module:
+        network: Callable[[object, Shapes], nn.Module] = getattr(
+            importlib.import_module(module), name
+        )
+        return network(model, shapes)
+
+    return build
+
+
+class _Attends(ModelFields, Protocol):
+    """Fields of a network with heads of attention."""
+
+    @property
+    def width(self) -> int:
+        """D."""
+
+    @property
+    def heads(self) -> int:
+        """Heads of every attention."""
+
+
+def check_heads(model: _Attends, loss: object) -> None:
+    """Refuse pretraining, and a width that the heads cannot share.
+
+    Raises:
+        ConfigError: naming the field.
+    """
+    refuse_pretraining(model, loss)
+    require_heads(model.width, model.heads)
 
 
 def require_heads(width: int, heads: int) -> None:

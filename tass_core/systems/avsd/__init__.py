@@ -7,14 +7,11 @@ part is and by how well it agrees with the parts of all the others.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tass_core.fields import FREE, at_least, with_defaults
-from tass_core.systems.answering import AnswerLoss, answer_losses, reads
-from tass_core.systems.protocol import Encoder, Needs, Shapes, System, drop_pretraining
-
-if TYPE_CHECKING:
-    from torch import nn
+from tass_core.systems.answering import AnswerLoss, answer_losses, builds, reads
+from tass_core.systems.protocol import Encoder, Needs, System, drop_pretraining
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +42,13 @@ def canonical(model: AvsdModel, loss: AnswerLoss) -> tuple[AvsdModel, AnswerLoss
     return drop_pretraining(with_defaults(model, {"frames"} if model.shared else ()), loss)
 
 
-def build(model: AvsdModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:
-    """Return the network; torch is imported here, for whoever only reads the fields."""
-    from tass_core.systems.avsd.network import Network
-
-    return Network(model, shapes)
-
-
 AVSD = System(
     name="avsd",
     model=AvsdModel,
     loss=AnswerLoss,
     terms=("qa",),
     needs=needs,
-    build=build,
+    build=builds("tass_core.systems.avsd.network"),
     losses=answer_losses,
     canonical=canonical,
     word_vectors="words.embedding.weight",

@@ -7,14 +7,11 @@ last state of each.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from tass_core.fields import at_least, with_defaults
-from tass_core.systems.answering import AnswerLoss, answer_losses, reads
-from tass_core.systems.protocol import Encoder, Needs, Shapes, System, drop_pretraining
-
-if TYPE_CHECKING:
-    from torch import nn
+from tass_core.systems.answering import AnswerLoss, answer_losses, builds, reads
+from tass_core.systems.protocol import Encoder, Needs, System, drop_pretraining
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +48,13 @@ def canonical(model: ConvLstmModel, loss: AnswerLoss) -> tuple[ConvLstmModel, An
     return drop_pretraining(with_defaults(model, idle), loss)
 
 
-def build(model: ConvLstmModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:
-    """Return the network; torch is imported here, for whoever only reads the fields."""
-    from tass_core.systems.convlstm.network import Network
-
-    return Network(model, shapes)
-
-
 CONVLSTM = System(
     name="convlstm",
     model=ConvLstmModel,
     loss=AnswerLoss,
     terms=("qa",),
     needs=needs,
-    build=build,
+    build=builds("tass_core.systems.convlstm.network"),
     losses=answer_losses,
     canonical=canonical,
     word_vectors="embedding.weight",

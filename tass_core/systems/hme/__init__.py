@@ -7,14 +7,11 @@ streams of the video, another the words; three steps of reasoning read from both
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from tass_core.fields import FREE, at_least
-from tass_core.systems.answering import AnswerLoss, answer_losses, reads
-from tass_core.systems.protocol import Encoder, Needs, Shapes, System
-
-if TYPE_CHECKING:
-    from torch import nn
+from tass_core.systems.answering import AnswerLoss, answer_losses, builds, reads
+from tass_core.systems.protocol import Encoder, Needs, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +40,13 @@ def needs(model: HmeModel, _loss: AnswerLoss) -> Needs:
     return reads(model.encoder, "words")
 
 
-def build(model: HmeModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:
-    """Return the network; torch is imported here, for whoever only reads the fields."""
-    from tass_core.systems.hme.network import Network
-
-    return Network(model, shapes)
-
-
 HME = System(
     name="hme",
     model=HmeModel,
     loss=AnswerLoss,
     terms=("qa",),
     needs=needs,
-    build=build,
+    build=builds("tass_core.systems.hme.network"),
     losses=answer_losses,
     word_vectors="embedding.weight",
     fidelity="adapted",

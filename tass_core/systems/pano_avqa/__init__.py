@@ -7,14 +7,11 @@ places and places at words, in a ring. Coordinates tell where and when a token i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tass_core.fields import FREE, at_least
-from tass_core.systems.answering import AnswerLoss, answer_losses, reads, require_heads
-from tass_core.systems.protocol import Encoder, Needs, Shapes, System, refuse_pretraining
-
-if TYPE_CHECKING:
-    from torch import nn
+from tass_core.systems.answering import AnswerLoss, answer_losses, builds, check_heads, reads
+from tass_core.systems.protocol import Encoder, Needs, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +47,15 @@ def needs(model: LavitModel, _loss: AnswerLoss) -> Needs:
     return reads(model.encoder, "words")
 
 
-def check(model: LavitModel, loss: AnswerLoss) -> None:
-    """Refuse fields that contradict each other."""
-    refuse_pretraining(model, loss)
-    require_heads(model.width, model.heads)
-
-
-def build(model: LavitModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:
-    """Return the network; torch is imported here, for whoever only reads the fields."""
-    from tass_core.systems.pano_avqa.network import Network
-
-    return Network(model, shapes)
-
-
 PANO_AVQA = System(
     name="pano-avqa",
     model=LavitModel,
     loss=AnswerLoss,
     terms=("qa",),
     needs=needs,
-    build=build,
+    build=builds("tass_core.systems.pano_avqa.network"),
     losses=answer_losses,
-    check=check,
+    check=check_heads,
     word_vectors="embed_words.embedding.weight",
     fidelity="adapted",
     differs="cells of a grid instead of detected objects, mono sound, fewer layers, no pretraining",

@@ -8,21 +8,11 @@ out there, so that one layer on sounds, frames and words alone leads to the answ
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tass_core.fields import FREE, at_least
-from tass_core.systems.answering import AnswerLoss, answer_losses, reads, require_heads
-from tass_core.systems.protocol import (
-    Encoder,
-    Needs,
-    Selection,
-    Shapes,
-    System,
-    refuse_pretraining,
-)
-
-if TYPE_CHECKING:
-    from torch import nn
+from tass_core.systems.answering import AnswerLoss, answer_losses, builds, check_heads, reads
+from tass_core.systems.protocol import Encoder, Needs, Selection, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +58,6 @@ def needs(model: PstpModel | ReleasedModel, _loss: AnswerLoss) -> Needs:
     return reads(model.encoder, "sentence", "words")
 
 
-def check(model: PstpModel, loss: AnswerLoss) -> None:
-    """Refuse fields that contradict each other."""
-    refuse_pretraining(model, loss)
-    require_heads(model.width, model.heads)
-
-
-def build(model: PstpModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:
-    """Return the network; torch is imported here, for whoever only reads the fields."""
-    from tass_core.systems.pstp.network import Network
-
-    return Network(model, shapes)
-
-
-def build_released(model: ReleasedModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:
-    """Return the network of the public code, likewise."""
-    from tass_core.systems.pstp.network import Released
-
-    return Released(model, shapes)
-
-
 def gradient_free(model: PstpModel, _loss: AnswerLoss) -> tuple[str, ...]:
     """Return what selects, or, where the selection learns, what comes after its weights."""
     select = ("select_part", "select_region")
@@ -103,9 +73,9 @@ PSTP = System(
     loss=AnswerLoss,
     terms=("qa",),
     needs=needs,
-    build=build,
+    build=builds("tass_core.systems.pstp.network"),
     losses=answer_losses,
-    check=check,
+    check=check_heads,
     word_vectors="asked.asked.embedding.weight",
     gradient_free=gradient_free,
     fidelity="exact",
@@ -119,7 +89,7 @@ PSTP_RELEASED = System(
     loss=AnswerLoss,
     terms=("qa",),
     needs=needs,
-    build=build_released,
+    build=builds("tass_core.systems.pstp.network", "Released"),
     losses=answer_losses,
     word_vectors="asked.asked.embedding.weight",
     fidelity="exact",

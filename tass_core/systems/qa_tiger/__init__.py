@@ -7,14 +7,11 @@ each with a Gaussian over time of its own, are mixed as the question asks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tass_core.fields import FREE, at_least
-from tass_core.systems.answering import AnswerLoss, answer_losses, reads, require_heads
-from tass_core.systems.protocol import Encoder, Needs, Shapes, System, refuse_pretraining
-
-if TYPE_CHECKING:
-    from torch import nn
+from tass_core.systems.answering import AnswerLoss, answer_losses, builds, check_heads, reads
+from tass_core.systems.protocol import Encoder, Needs, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +37,15 @@ def needs(model: TigerModel, _loss: AnswerLoss) -> Needs:
     return reads(model.encoder, "sentence", "words")
 
 
-def check(model: TigerModel, loss: AnswerLoss) -> None:
-    """Refuse fields that contradict each other."""
-    refuse_pretraining(model, loss)
-    require_heads(model.width, model.heads)
-
-
-def build(model: TigerModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:
-    """Return the network; torch is imported here, for whoever only reads the fields."""
-    from tass_core.systems.qa_tiger.network import Network
-
-    return Network(model, shapes)
-
-
 QA_TIGER = System(
     name="qa-tiger",
     model=TigerModel,
     loss=AnswerLoss,
     terms=("qa",),
     needs=needs,
-    build=build,
+    build=builds("tass_core.systems.qa_tiger.network"),
     losses=answer_losses,
-    check=check,
+    check=check_heads,
     word_vectors="asked.asked.embedding.weight",
     fidelity="adapted",
     differs="regions instead of merged tokens; padding words are masked",

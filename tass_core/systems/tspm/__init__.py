@@ -8,21 +8,11 @@ an untrained projection picks the seconds. ``model.select=soft`` lets it learn.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tass_core.fields import FREE, at_least
-from tass_core.systems.answering import AnswerLoss, answer_losses, reads, require_heads
-from tass_core.systems.protocol import (
-    Encoder,
-    Needs,
-    Selection,
-    Shapes,
-    System,
-    refuse_pretraining,
-)
-
-if TYPE_CHECKING:
-    from torch import nn
+from tass_core.systems.answering import AnswerLoss, answer_losses, builds, check_heads, reads
+from tass_core.systems.protocol import Encoder, Needs, Selection, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +40,6 @@ def needs(model: TspmModel, _loss: AnswerLoss) -> Needs:
     return reads(model.encoder, "sentence")
 
 
-def check(model: TspmModel, loss: AnswerLoss) -> None:
-    """Refuse fields that contradict each other."""
-    refuse_pretraining(model, loss)
-    require_heads(model.width, model.heads)
-
-
-def build(model: TspmModel, _loss: AnswerLoss, shapes: Shapes) -> nn.Module:
-    """Return the network; torch is imported here, for whoever only reads the fields."""
-    from tass_core.systems.tspm.network import Network
-
-    return Network(model, shapes)
-
-
 def gradient_free(model: TspmModel, _loss: AnswerLoss) -> tuple[str, ...]:
     """Return what selects, or, where the selection learns, what comes after its weights."""
     if model.select == "hard":
@@ -76,9 +53,9 @@ TSPM = System(
     loss=AnswerLoss,
     terms=("qa",),
     needs=needs,
-    build=build,
+    build=builds("tass_core.systems.tspm.network"),
     losses=answer_losses,
-    check=check,
+    check=check_heads,
     word_vectors="question.embedding.weight",
     gradient_free=gradient_free,
     fidelity="adapted",
