@@ -3,7 +3,7 @@
 ::
 
     lease/000002.json                    which driver has the storage, see ``lease``
-    packs/<pack key>/<claim>/            what one process made of a pack, see ``claims``
+    packs/<pack key>/<generation>/       what one process made of a pack, see ``generations``
         members.json                     what the pack is, see ``jobs.packs.Pack``
         pack.json, state-*, trials/...   see ``tass_core.training.resume``
     trials/<trial key>.jsonl             a finished trial, whatever pack it was in, see ``results``

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from jobs.storage import Storage
 from jobs.storage.results import finished, settled, stored_sweeps
-from jobs.storage.saved import PACKS, newest_claim, newest_saved, read_pack
+from jobs.storage.saved import PACKS, newest_generation, newest_saved, read_pack
 from tass_core.errors import TrackingError
 from tracking.events import TrialEnded
 from tracking.reader import Snapshot, chosen
@@ -109,7 +109,7 @@ def _survey_pack(
     storage: Storage, folder: str, files: Mapping[str, int], needs: _Needs, found: Survey
 ) -> None:
     """Sort a pack's files into what is needed, what is not, and what cannot be read."""
-    newest, saved = newest_claim(files), newest_saved(files)
+    newest, saved = newest_generation(files), newest_saved(files)
     pack = None
     if newest is not None:
         pack = read_pack(storage, f"{folder}/{saved or newest}", saved is not None)
@@ -118,11 +118,11 @@ def _survey_pack(
         return
     states = pack.states or dict.fromkeys(pack.pack.members, "running")
     goes_on = any(states[key] == "running" and key in needs.open for key in states)
-    claims = {newest, saved} if goes_on else set()
+    generations = {newest, saved} if goes_on else set()
     waste = {
         name: size
         for name, size in files.items()
-        if name.partition("/")[0] not in claims and not needs.file(f"{folder}/{name}")
+        if name.partition("/")[0] not in generations and not needs.file(f"{folder}/{name}")
     }
     found.kept += sum(files.values()) - sum(waste.values())
     why = "of an earlier process" if goes_on else "of a pack that has ended"
@@ -136,11 +136,11 @@ def _together(
     if waste.keys() == files.keys():
         return [Waste(folder, sum(files.values()), why)]
     found: list[Waste] = []
-    for claim in sorted({name.partition("/")[0] for name in waste}):
-        inside = {name for name in files if name.startswith(f"{claim}/")}
+    for generation in sorted({name.partition("/")[0] for name in waste}):
+        inside = {name for name in files if name.startswith(f"{generation}/")}
         gone = {name: size for name, size in waste.items() if name in inside}
         if gone.keys() == inside:
-            found.append(Waste(f"{folder}/{claim}", sum(gone.values()), why))
+            found.append(Waste(f"{folder}/{generation}", sum(gone.values()), why))
         else:
             found += [Waste(f"{folder}/{name}", size, why) for name, size in sorted(gone.items())]
     return found

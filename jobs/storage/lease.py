@@ -2,8 +2,9 @@
 
 ``lease/<number>.json`` says who. A new driver creates the next number, which one alone can do; it
 writes its file again with every heartbeat, so that the file's age tells whether it lives. The
-number stands before the names of all that its processes write (see ``jobs.storage.claims``), so
-that what a process of an older driver writes late is never taken for the newest.
+number stands before the names of all that its processes write (see
+``jobs.storage.generations``), so that what a process of an older driver writes late is never taken
+for the newest.
 """
 
 from __future__ import annotations

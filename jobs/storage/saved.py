@@ -35,7 +35,7 @@ class SavedPack:
 
 
 def saved_packs(storage: Storage) -> Iterator[SavedPack]:
-    """Yield every pack by its key, as the newest claim that saved something left it.
+    """Yield every pack by its key, as the newest generation that saved something left it.
 
     One that this version cannot read is named in the log and left out.
 
@@ -47,17 +47,17 @@ def saved_packs(storage: Storage) -> Iterator[SavedPack]:
         key, _, path = name.partition("/")
         found.setdefault(key, set()).add(path)
     for key, inner in sorted(found.items()):
-        claim = newest_saved(inner) or newest_claim(inner)
-        if claim is None:
-            leave_aside(f"{storage.place}/{PACKS}/{key}", "it has no claims")
+        generation = newest_saved(inner) or newest_generation(inner)
+        if generation is None:
+            leave_aside(f"{storage.place}/{PACKS}/{key}", "it has no generations")
             continue
-        saved = read_pack(storage, f"{PACKS}/{key}/{claim}", f"{claim}/{INDEX}" in inner)
+        saved = read_pack(storage, f"{PACKS}/{key}/{generation}", f"{generation}/{INDEX}" in inner)
         if saved is not None:
             yield saved
 
 
 def read_pack(storage: Storage, folder: str, has_index: bool) -> SavedPack | None:
-    """Return what a claim's folder says, or None when nothing can be made of it."""
+    """Return what a generation's folder says, or None when nothing can be made of it."""
     try:
         pack = Pack.from_dict(json.loads(storage.read(f"{folder}/{MEMBERS}")))
         index = read_index(storage.read(f"{folder}/{INDEX}")) if has_index else {}
@@ -83,12 +83,12 @@ def leave_aside(place: str, why: str) -> None:
     logger.warning("%s is left aside: %s; another version wrote it, or it is damaged", place, why)
 
 
-def newest_claim(names: Iterable[str]) -> str | None:
-    """Return the newest claim of a pack, of whose files the names are given."""
+def newest_generation(names: Iterable[str]) -> str | None:
+    """Return the newest generation of a pack, of whose files the names are given."""
     heads = {name.partition("/")[0] for name in names}
     return max(filter(_CLAIM.fullmatch, heads), default=None)
 
 
 def newest_saved(names: Iterable[str]) -> str | None:
-    """Return the newest claim that has saved an epoch."""
-    return newest_claim(name for name in names if name.partition("/")[2] == INDEX)
+    """Return the newest generation that has saved an epoch."""
+    return newest_generation(name for name in names if name.partition("/")[2] == INDEX)

@@ -20,7 +20,7 @@ import torch
 from jobs.machine.allocator import keep_memory
 from jobs.packs import Pack
 from jobs.storage import open_storage
-from jobs.storage.claims import Claim, claim
+from jobs.storage.generations import Generation, begin
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.devices import device_for
 from tass_core.errors import SweepError
@@ -74,7 +74,7 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
 
     Raises:
         SweepError: this node sees another dataset than the driver, or another process has
-            claimed the pack since.
+            taken the pack since.
         OSError: the storage does not answer.
         DataError, ConfigError, CheckpointError: as ``tass_core.training.train_pack``.
     """
@@ -91,7 +91,7 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
     if where == "cuda" and place.gpus < 1:
         torch.cuda.set_per_process_memory_fraction(place.gpus)
     shard = shard or Shard()
-    own = _claim(pack, place) if shard.first else None
+    own = _begin(pack, place) if shard.first else None
     folder = shard.of_first(own.folder if own else Path())
     results: list[EpochResult | TrialResult] = []
     reporter = _Reporter(pack, own)
@@ -122,8 +122,8 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
         report(reporter.rest())
 
 
-def _claim(pack: Pack, place: Workplace) -> Claim:
-    return claim(open_storage(place.storage, patience=PATIENCE), pack, place.lease)
+def _begin(pack: Pack, place: Workplace) -> Generation:
+    return begin(open_storage(place.storage, patience=PATIENCE), pack, place.lease)
 
 
 class _Reporter:
@@ -134,11 +134,11 @@ class _Reporter:
 
     Args:
         pack: whose results.
-        claim: where they are saved; None for a worker that is not the first of several.
+        generation: where they are saved; None for a worker that is not the first of several.
     """
 
-    def __init__(self, pack: Pack, claim: Claim | None) -> None:
-        self._pack, self._claim = pack, claim
+    def __init__(self, pack: Pack, generation: Generation | None) -> None:
+        self._pack, self._generation = pack, generation
         self._started = self._last = time.time()
         self._seconds: dict[str, list[float]] = defaultdict(list)
         self._stories: dict[str, list[Result]] = defaultdict(list)
@@ -149,15 +149,15 @@ class _Reporter:
         """Have one epoch of all members saved; return those of its events that do not wait.
 
         Raises:
-            SweepError: another process has claimed the pack.
+            SweepError: another process has taken the pack.
             OSError: the storage does not answer.
         """
         told = self._describe(results)
         for event in told:
             self._stories[event.key].append(event)
         ended = [self._stories.pop(it.key) for it in told if isinstance(it, TrialEnded)]
-        if self._claim is not None:
-            self._saving.append(self._claim.save(ended))
+        if self._generation is not None:
+            self._saving.append(self._generation.save(ended))
         while self._saving and (self._saving[0].done() or len(self._saving) > AHEAD):
             self._ended += self._saving.popleft().result()
         return [event for event in told if isinstance(event, EpochDone)]
@@ -197,7 +197,7 @@ class _Reporter:
         )
 
     def _end(self, result: TrialResult) -> TrialEnded:
-        place = f"{self._claim.name if self._claim else ''}/trials/{result.key}"
+        place = f"{self._generation.name if self._generation else ''}/trials/{result.key}"
         seconds = self._seconds[result.key]
         assert result.status != "running"
         return TrialEnded(

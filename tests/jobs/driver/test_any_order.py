@@ -36,7 +36,7 @@ from jobs.driver.retention import Kept, Retention
 from jobs.driver.sources import Queue
 from jobs.packing import choose_packs, epochs_of, make_packs
 from jobs.storage import open_storage
-from jobs.storage.claims import claim
+from jobs.storage.generations import begin
 from jobs.storage.results import settle
 from tass_core.config import TrialConfig
 from tass_core.trial import Trial
@@ -84,8 +84,8 @@ class Trainer:
 
     def __init__(self, pack, storage, clock, fails):
         self.pack, self.storage, self.clock, self.fails = pack, storage, clock, fails
-        self.claim = claim(storage, pack, 0)
-        self.folder = self.claim.folder
+        self.generation = begin(storage, pack, 0)
+        self.folder = self.generation.folder
         self.index = self.folder / "pack.json"
         if self.index.exists():
             self.saved = json.loads(self.index.read_text())
@@ -147,8 +147,8 @@ class Trainer:
                 status=record["status"],
                 reason=record["reason"],
                 metrics={"val/all": QUALITY[key]},
-                weights=f"{self.claim.name}/{self._weights(key)}" if there else None,
-                predictions=f"{self.claim.name}/trials/{key}/predictions.parquet",
+                weights=f"{self.generation.name}/{self._weights(key)}" if there else None,
+                predictions=f"{self.generation.name}/trials/{key}/predictions.parquet",
                 at=record["at"],
             )
             told.append(settle(self.storage, [*told, end]))

@@ -1,4 +1,4 @@
-"""Packs that are killed, go on elsewhere, split, and are claimed by one process after another."""
+"""Packs that are killed, go on elsewhere, split, and are taken by one process after another."""
 
 import json
 import shutil
@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from jobs.storage import open_storage
-from jobs.storage.claims import claim
+from jobs.storage.generations import begin
 from jobs.storage.lease import take
-from jobs.storage.saved import newest_claim, saved_packs
+from jobs.storage.saved import newest_generation, saved_packs
 from jobs.worker.train import train
 from tass_core.errors import SweepError
 from tests import ROOT
@@ -43,7 +43,7 @@ def states(storage, pack):
 
 
 def newest(storage, pack):
-    return f"packs/{pack.key}/{newest_claim(storage.names(f'packs/{pack.key}'))}"
+    return f"packs/{pack.key}/{newest_generation(storage.names(f'packs/{pack.key}'))}"
 
 
 def test_trained_pack_can_be_fetched_file_by_file(storage, pack, world, tmp_path):
@@ -250,7 +250,7 @@ def test_a_process_that_wakes_up_late_overwrites_nothing_and_is_told_so(storage,
             before.update(contents(storage))
 
     before = {}
-    with pytest.raises(SweepError, match="another process has claimed this pack since"):
+    with pytest.raises(SweepError, match="another process has taken this pack since"):
         train(pack, workplace(storage, world), report)
 
     after = contents(storage)
@@ -261,10 +261,10 @@ def test_a_process_that_wakes_up_late_overwrites_nothing_and_is_told_so(storage,
 
 
 def contents(storage):
-    """Return what the newest claims and the finished trials consist of."""
+    """Return what the newest generations and the finished trials consist of."""
     names = [f"trials/{name}" for name in storage.names("trials")]
     for key in {name.partition("/")[0] for name in storage.names("packs")}:
-        own = f"packs/{key}/{newest_claim(storage.names(f'packs/{key}'))}"
+        own = f"packs/{key}/{newest_generation(storage.names(f'packs/{key}'))}"
         names += [f"{own}/{name}" for name in storage.names(own) if name.endswith(".json")]
     return {name: storage.read(name) for name in names}
 
@@ -276,7 +276,7 @@ def test_a_process_of_an_older_driver_can_claim_nothing(storage, pack, world):
         assert second.number == first.number + 1
         with pytest.raises(SweepError, match=f"driver {second.number} has the storage"):
             train(pack, workplace(storage, world, lease=first.number), lambda _: None)
-        own = claim(storage, pack, second.number)
+        own = begin(storage, pack, second.number)
         own.close()
     assert own.name.endswith(f"/{second.number:06d}-0001")
 
@@ -343,6 +343,6 @@ def test_a_driver_stopped_for_long_changes_nothing_of_the_next_ones(
 
     assert late.returncode == 1
     # Which it is told first depends on where it was stopped.
-    assert "has the storage" in said or "has claimed this pack since" in said
+    assert "has the storage" in said or "has taken this pack since" in said
     assert contents(storage) == before
     assert all(storage.names(end.weights) for end in ended)

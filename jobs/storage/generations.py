@@ -1,7 +1,7 @@
-"""Claims: every process that trains a pack writes in a folder of its own.
+"""Generations: every process that trains a pack writes in a folder of its own.
 
-A claim is ``packs/<pack key>/<lease>-<number>``, made by the one process that creates its file
-``members.json``. It begins with what the newest claim before it saved, and is the newest from
+A generation is ``packs/<pack key>/<lease>-<number>``, made by the one process that creates its file
+``members.json``. It begins with what the newest generation before it saved, and is the newest from
 then on. So no process can overwrite what a later one wrote, however late it wakes up: nobody
 reads its folder any more. It is told so when it next saves, and ends.
 """
@@ -24,7 +24,7 @@ from jobs.storage.saved import (
     MEMBERS,
     PACKS,
     leave_aside,
-    newest_claim,
+    newest_generation,
     newest_saved,
     read_index,
 )
@@ -36,12 +36,12 @@ _TRIES = 5
 """How often a pack is read again that somebody still trains."""
 
 
-class Claim:
-    """A pack that this process trains; see ``claim``.
+class Generation:
+    """A pack that this process trains; see ``begin``.
 
     Args:
         storage: where the pack is.
-        name: the claim's folder there.
+        name: the generation's folder there.
         number: of the driver's lease.
         folder: where the pack trains, on this node.
     """
@@ -60,7 +60,7 @@ class Claim:
 
         Returns:
             The ends that may be told once all that they name can be fetched by every node. It
-            raises SweepError when another process has claimed the pack, and OSError when the
+            raises SweepError when another process has taken the pack, and OSError when the
             storage does not answer.
         """
         index = self.folder / INDEX
@@ -82,19 +82,19 @@ class Claim:
         self._storage.leave(self.name)
 
     def _require(self) -> None:
-        """Raise SweepError unless nobody has claimed the pack since; remove what came before."""
+        """Raise SweepError unless nobody has taken the pack since; remove what came before."""
         _require_lease(self._storage, self._number)
         pack, _, own = self.name.rpartition("/")
         names = self._storage.names(pack)
-        if newest_claim(names) != own:
-            raise SweepError(f"{self.name}: another process has claimed this pack since")
+        if newest_generation(names) != own:
+            raise SweepError(f"{self.name}: another process has taken this pack since")
         for name in names:
             if name.partition("/")[0] < own and "/state-" in name:
                 self._storage.delete(f"{pack}/{name}")
 
 
-def claim(storage: Storage, pack: Pack, number: int) -> Claim:
-    """Claim a pack, with what earlier processes saved of it.
+def begin(storage: Storage, pack: Pack, number: int) -> Generation:
+    """Begin a generation of a pack, with what earlier processes saved of it.
 
     Args:
         storage: a worker's.
@@ -108,14 +108,14 @@ def claim(storage: Storage, pack: Pack, number: int) -> Claim:
     _require_lease(storage, number)
     while True:
         names = storage.names(f"{PACKS}/{pack.key}")
-        before = newest_claim(names) or f"{0:06d}-{0:04d}"
+        before = newest_generation(names) or f"{0:06d}-{0:04d}"
         if int(before[:6]) > number:
-            raise SweepError(f"pack {pack.key}: a process of a newer driver has claimed it")
+            raise SweepError(f"pack {pack.key}: a process of a newer driver has taken it")
         count = int(before[7:]) + 1 if int(before[:6]) == number else 1
         name = f"{PACKS}/{pack.key}/{number:06d}-{count:04d}"
         if storage.create(f"{name}/{MEMBERS}", _describe(pack)):
             break
-    return Claim(storage, name, number, _lay_out(storage, pack, name, names))
+    return Generation(storage, name, number, _lay_out(storage, pack, name, names))
 
 
 def _lay_out(storage: Storage, pack: Pack, name: str, names: Iterable[str]) -> Path:
@@ -136,7 +136,7 @@ def _lay_out(storage: Storage, pack: Pack, name: str, names: Iterable[str]) -> P
 
 
 def _continue(storage: Storage, pack: Pack, name: str, source: str) -> Path:
-    """Return a folder with what a claim has saved; FileNotFoundError when that goes meanwhile."""
+    """Return a folder with what a generation saved; FileNotFoundError if that goes meanwhile."""
     try:
         index = read_index(storage.read(f"{source}/{INDEX}"))
         index["records"] = [it for it in index["records"] if it["key"] in pack.members]
@@ -172,7 +172,7 @@ def _wanted(index: Mapping[str, Any], settled: Collection[str]) -> tuple[str, ..
 def _describe(pack: Pack) -> str:
     """Return the text of ``members.json``, which no other process writes alike."""
     by = f"process {os.getpid()} on {socket.gethostname()}"
-    return json.dumps({**pack.to_dict(), "claimed": by, "token": uuid.uuid4().hex}) + "\n"
+    return json.dumps({**pack.to_dict(), "taken": by, "token": uuid.uuid4().hex}) + "\n"
 
 
 def _require_lease(storage: Storage, number: int) -> None:
