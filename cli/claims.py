@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from cli.command import Command, option, refuse_typed
+from cli.command import Command, refuse_typed
 from cli.options import (
-    OUTPUT,
-    force_option,
     margin_option,
+    output_option,
     past_sweep,
     refuse_existing,
+    rendering_option,
     results,
     tracking_option,
     write_text,
@@ -25,22 +25,8 @@ from tracking.reader import Reader
 
 @click.command(cls=Command)
 @past_sweep
-@option(
-    "--format",
-    "output_format",
-    type=click.Choice(list(CLAIM_FORMATS)),
-    group=OUTPUT,
-    help="How to print the verdicts. Default: what the ending of --output says, or rich.",
-)
-@option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=None,
-    metavar="FILE",
-    group=OUTPUT,
-    help="Write a file.",
-)
-@force_option
+@rendering_option(CLAIM_FORMATS)
+@output_option("Write a file.")
 @tracking_option
 @margin_option
 def claims(

@@ -89,6 +89,29 @@ def set_option(command: Function) -> Function:
     )(command)
 
 
+def rendering_option(formats: Iterable[str]) -> Callable[[Function], Function]:
+    """Add ``--format``, one of some, which the ending of ``--output`` may say as well."""
+    return option(
+        "--format",
+        "output_format",
+        type=click.Choice(list(formats)),
+        group=OUTPUT,
+        help="How to render. Default: what the ending of --output says, or rich.",
+    )
+
+
+def output_option(text: str, metavar: str = "FILE") -> Callable[[Function], Function]:
+    """Add ``--output`` and ``--force``; ``refuse_existing`` asks for the second."""
+
+    def add(command: Function) -> Function:
+        path = click.Path(path_type=Path)
+        return option("--output", type=path, metavar=metavar, group=OUTPUT, help=text)(
+            force_option(command)
+        )
+
+    return add
+
+
 def format_option(command: Function) -> Function:
     """Add ``--format text|json``."""
     return option(

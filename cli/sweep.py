@@ -17,8 +17,8 @@ from cli.ending import Ending, leave, show
 from cli.options import (
     OUTPUT,
     console,
-    force_option,
     format_option,
+    output_option,
     refuse_existing,
     results,
     write_text,
@@ -82,15 +82,7 @@ DECLINED = 3
     group=OUTPUT,
     help="Tell it of the first failure and of the end: a webhook, or any URL of apprise.",
 )
-@option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=None,
-    metavar="FILE",
-    group=OUTPUT,
-    help="Write the tables to a file; its ending (md, csv, json, tex, html) says how.",
-)
-@force_option
+@output_option("Write the tables to a file; its ending (md, csv, json, tex, html) says how.")
 @option("--yes", is_flag=True, group=OUTPUT, help="Do not ask when the plan exceeds an hour.")
 @format_option
 def sweep(

@@ -8,12 +8,12 @@ import click
 
 from cli.command import Command, option, refuse_typed
 from cli.options import (
-    OUTPUT,
     WHAT,
-    force_option,
     margin_option,
+    output_option,
     past_sweep,
     refuse_existing,
+    rendering_option,
     results,
     tracking_option,
     write_text,
@@ -29,22 +29,10 @@ from tracking.reader import Reader
 @click.command(cls=Command)
 @past_sweep
 @option("--tables", "wanted", default="", metavar="LIST", group=WHAT, help="Such as 2,5 or lambda.")
-@option(
-    "--format",
-    "output_format",
-    type=click.Choice(list(FORMATS)),
-    group=OUTPUT,
-    help="How to render the tables. Default: what the ending of --output says, or rich.",
+@rendering_option(FORMATS)
+@output_option(
+    "Write a file, or into a folder (made when missing, one file for each table).", "PATH"
 )
-@option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=None,
-    metavar="PATH",
-    group=OUTPUT,
-    help="Write a file, or into a folder (made when missing, one file for each table).",
-)
-@force_option
 @tracking_option
 @margin_option
 def tables(
