@@ -33,7 +33,7 @@ from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 from tass_core.data.world.make import make_world
 from tass_core.evaluation.predictions import Predictions, write_predictions
 from tracking import schema, writer
-from tracking.connect import connect, store_name
+from tracking.connect import connect
 from tracking.delivery import Delivery
 from tracking.events import (
     EpochDone,
@@ -45,6 +45,7 @@ from tracking.events import (
     TrialOpened,
 )
 from tracking.outbox import Outbox
+from tracking.uris import store_name
 
 EPOCHS = 3
 SEEDS = (0, 1)

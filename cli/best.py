@@ -20,7 +20,6 @@ from cli.options import (
 )
 from evidence.ranking import pareto as find_front
 from evidence.ranking import rank
-from jobs.export import export
 from reports.render.data import front_json, ranking_json
 from reports.render.terminal import show_front, show_ranking
 from search_spaces.objectives import parse_objectives
@@ -110,6 +109,9 @@ def best(
     else:
         show_ranking(ranking, results())
     if target is not None:
+        # Here, not above: a ranking waits for no torch.
+        from jobs.export import export
+
         winner = ranking.rows[0]
         chosen = winner.best_seed
         metrics = export(snapshot, winner, chosen, resolve_dataset(data_path), target, force=force)

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from cli.options import console
 from jobs.driver.progress import Progress
-from tracking.connect import shown
 from tracking.events import TrialEnded
+from tracking.uris import shown
 
 
 class Display:

@@ -18,7 +18,7 @@ from cli.options import (
     set_option,
     tracking_option,
 )
-from tracking.connect import resolve_uri
+from tracking.uris import resolve_uri
 
 
 @click.group("import")

@@ -26,8 +26,6 @@ from cli.options import (
 from cli.searches import SEARCH_OPTIONS, SEARCH_SEEDS, take_search
 from jobs.choices import Keep, Search
 from jobs.cluster.resources import Resources
-from jobs.machine.bench import bench_path, read_bench
-from jobs.machine.sharing import share_machine
 from jobs.storage import Storage, open_storage
 from search_spaces.document import Sweep
 from search_spaces.expand import expand, narrow
@@ -37,7 +35,7 @@ from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
 from tass_core.training.fuse import parse_fuse
-from tracking.connect import resolve_uri
+from tracking.uris import resolve_uri
 
 PATIENCE = 20.0
 """Seconds for which a driver waits for a bucket that is away."""
@@ -239,6 +237,10 @@ def _requests(given: dict[str, Any]) -> list[SweepRequest]:
         raise SweepError("--until-decided adds seeds to the rows of a grid; a search has none")
     changes = (*take("overrides"), *_epochs(take("epochs")))
     tables, tracking_uri = take("tables"), resolve_uri(take("tracking_uri"))
+    # Here, not above: they load torch, for which help does not wait.
+    from jobs.machine.bench import bench_path, read_bench
+    from jobs.machine.sharing import share_machine
+
     measured = read_bench(bench_path())
     checkpoint_every, requests = take("checkpoint_every"), []
     for folder in _folders(sweep, take("data_path")):

@@ -15,9 +15,9 @@ from cli.command import Command, option, refuse_typed
 from cli.options import console, format_option, results, storage_option, tracking_option
 from jobs.storage import Storage, open_storage
 from jobs.storage.lease import holder
-from tracking.connect import resolve_uri
 from tracking.reader import Reader
 from tracking.status import OutboxStatus, SweepStatus, list_sweeps, read_outbox
+from tracking.uris import resolve_uri
 
 PAUSE = 3.0
 """Seconds between two looks of --watch."""

@@ -7,9 +7,9 @@ import click
 from cli.command import Command
 from cli.options import console, tracking_option
 from tass_core.errors import SweepError
-from tracking.connect import resolve_uri
 from tracking.reader import Reader
 from tracking.rows import Wanted
+from tracking.uris import resolve_uri
 from tracking.writer import ask_to_stop
 
 

@@ -8,7 +8,7 @@ from cli.command import Command
 from cli.options import console, storage_option, tracking_option
 from jobs.driver.sync import sync as write_again
 from jobs.storage import open_storage
-from tracking.connect import resolve_uri, shown
+from tracking.uris import resolve_uri, shown
 
 
 @click.command(cls=Command)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy import special
 
 from evidence.estimates import FIRST, LEVEL, estimates
 from evidence.rows import Sample
@@ -36,7 +36,7 @@ class Calibration:
     @property
     def passed(self) -> bool:
         """Whether so many rows, or more, differ by chance more often than once in a hundred."""
-        return bool(stats.binom.sf(self.flagged - 1, self.rows, LEVEL) > _ALARM)
+        return bool(special.bdtrc(self.flagged - 1, self.rows, LEVEL) > _ALARM)
 
 
 def calibrate(samples: Iterable[Sample], column: str = "all") -> Calibration | None:

@@ -1,4 +1,4 @@
-"""Reaching a tracking store: its URI, a client that answers, and all pages of an answer."""
+"""Reaching a tracking store: a client that answers, and all pages of an answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import unquote
 
 # An unreachable server must fail in seconds, not after MLflow's default of minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -23,66 +22,16 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.store.entities import PagedList
 from requests import RequestException
 
 from tass_core.errors import TrackingError
+from tracking.uris import first_line, shown, sqlite_path, store_name
 
-DEFAULT_URI = "sqlite:///mlflow.db"
-"""MLflow's own default: a database in the working directory."""
 PAGE = 1000
 """MLflow's limit on what one call returns, and on the metrics of one call."""
 
-_SECRET = re.compile(r"([?&][^=&\s]*(?:pass|secret|token|key)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
-"""A part of a URI's query that has a secret for its value."""
-
 Item = TypeVar("Item")
-
-
-def resolve_uri(uri: str | None) -> str:
-    """Return the tracking URI to use: as given, from the environment, or the default."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """Return the database file of a SQLite URI, or None for another kind of store.
-
-    SQLite's own ``file:`` URIs say more than a path, and stay as they are.
-    """
-    if not uri.startswith("sqlite:///") or uri.startswith("sqlite:///file:"):
-        return None
-    return Path(unquote(uri.removeprefix("sqlite:///").split("?")[0])).absolute()
-
-
-def is_database(uri: str) -> bool:
-    """Whether a URI is a database's, which MLflow opens in this process, and no server's."""
-    return uri.partition("://")[0].partition("+")[0] in DATABASE_ENGINES
-
-
-def store_name(uri: str) -> str:
-    """Return what a store is called whatever the working directory is."""
-    database = sqlite_path(uri)
-    return uri if database is None else f"sqlite:///{database}"
-
-
-def shown(text: str) -> str:
-    """Return a URI, or a text with URIs, as it may be shown: without users and passwords."""
-    return _SECRET.sub(r"\1***", re.sub(r"//[^/\s]*@", "//", text))
-
-
-def require_store(uri: str) -> None:
-    """Refuse a SQLite file that is not there: reading must not make one.
-
-    Raises:
-        TrackingError: there is no database at ``uri``.
-    """
-    database = sqlite_path(uri)
-    if database is not None and not database.is_file():
-        raise TrackingError(
-            f"tracking URI {uri}: no database at {database}; run `tass-cli sweep ablations` here "
-            "first, or name another store with --tracking-uri URI or MLFLOW_TRACKING_URI"
-        )
 
 
 def connect(uri: str) -> MlflowClient:
@@ -146,14 +95,6 @@ def every_page(ask: Callable[[str | None], PagedList[Item]]) -> Iterator[Item]:
         token = page.token
         if not token:
             return
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, without passwords, or its type."""
-    lines = shown(str(error).strip()).splitlines()
-    # SQLAlchemy puts advice to its own users before what happened.
-    told = [line for line in lines if not line.startswith("(raised as a result of")]
-    return told[0] if told else type(error).__name__
 
 
 @contextlib.contextmanager

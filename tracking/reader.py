@@ -8,31 +8,22 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
-
-import pyarrow as pa
-from mlflow.entities import Experiment
-from mlflow.exceptions import MlflowException
-from requests import RequestException
-from sqlalchemy.exc import SQLAlchemyError
 
 from search_spaces.document import Scalar
 from tass_core.config import DEFAULT_SYSTEM, known_fields, parse_overrides
 from tass_core.errors import TrackingError
-from tass_core.evaluation.predictions import Predictions, read_predictions
 from tracking import schema
-from tracking.connect import (
-    PAGE,
-    connect,
-    every_page,
-    first_line,
-    require_store,
-    resolve_uri,
-    shown,
-)
-from tracking.rows import Row, Wanted, read_rows
+from tracking.database import Database
+from tracking.rows import Row, Rows, Wanted
+from tracking.uris import first_line, require_store, resolve_uri, shown
+
+if TYPE_CHECKING:
+    from tass_core.evaluation.predictions import Predictions
+    from tracking.server import Server
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +34,6 @@ COSTS = Wanted(params=True, metrics=(schema.PARAMETERS,))
 RESULTS = Wanted(metrics=("val/", *schema.FINAL, schema.BEST))
 """What tables ask: everything at the best epoch."""
 EVERYTHING = Wanted(params=True, metrics=RESULTS.metrics)
-_FAULTS = (MlflowException, RequestException, SQLAlchemyError, OSError, pa.ArrowException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +119,7 @@ class Reader:
         require_store(self.uri)
         self.address = shown(self.uri)
         """The URI as it may be shown."""
-        self._client = connect(self.uri)
+        self._store: Rows = Database.known(self.uri) or self._server
         self._scratch = tempfile.TemporaryDirectory(prefix="tass-report-")
 
     def snapshot(self, dataset: str | None = None, wanted: Wanted = RESULTS) -> Snapshot:
@@ -141,8 +131,8 @@ class Reader:
         """
         with self._reading():
             found = self._experiments(dataset)
-            sweeps = [self._sweep(row) for row in self._rows(found, "sweep", Wanted())]
-            trials = [_trial(row) for row in self._rows(found, "trial", wanted)]
+            sweeps = [self._sweep(row) for row in self._store.runs(found, "sweep", Wanted())]
+            trials = [_trial(row) for row in self._store.runs(found, "trial", wanted)]
         return Snapshot(self, tuple(sweeps), _by_key(trials))
 
     def held(self, dataset: str, wanted: Wanted = SELECTION) -> dict[str, TrialRun]:
@@ -153,40 +143,36 @@ class Reader:
             wanted: what to read of each.
         """
         with self._reading():
-            rows = self._rows(self._experiments(dataset), "trial", wanted)
+            rows = self._store.runs(self._experiments(dataset), "trial", wanted)
         return {key: chosen(runs) for key, runs in _by_key(map(_trial, rows)).items()}
 
     def startup(self, dataset: str) -> float | None:
         """Return the seconds that the last sweep on a dataset took until it trained, or None."""
         with self._reading():
-            sweeps = self._rows(self._experiments(dataset), "sweep", Wanted())
+            sweeps = self._store.runs(self._experiments(dataset), "sweep", Wanted())
         told = (row.tags.get(schema.STARTUP) for row in sweeps)
         return next((float(seconds) for seconds in told if seconds), None)
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return (epoch, value) of a metric, by epoch."""
         with self._reading():
-            points = self._client.get_metric_history(run_id, metric)
-        return sorted({point.step: point.value for point in points}.items())
+            return self._store.history(run_id, metric)
 
     def predictions(self, run: TrialRun) -> Predictions | None:
         """Return a trial's test answers, by question id, or None when the run holds none."""
+        # Here, not above: who reads no answers starts without NumPy and Arrow.
+        from tass_core.evaluation.predictions import read_predictions
+
         with self._reading():
             path = self._artifact(run.run_id, run.artifact_uri, schema.PREDICTIONS)
             return None if path is None else read_predictions(Path(path))
 
     def _experiments(self, dataset: str | None) -> list[str]:
-        """Return the ids of the experiments that nobody has deleted."""
+        """Return the ids of one dataset's experiment, or of all of ours."""
+        names = self._store.experiments()
         if dataset is not None:
-            found = self._client.get_experiment_by_name(schema.EXPERIMENT + dataset)
-            return [found.experiment_id] if found and found.lifecycle_stage == "active" else []
-        experiments: Iterator[Experiment] = every_page(
-            lambda token: self._client.search_experiments(max_results=PAGE, page_token=token)
-        )
-        return [it.experiment_id for it in experiments if it.name.startswith(schema.EXPERIMENT)]
-
-    def _rows(self, experiments: Sequence[str], kind: str, wanted: Wanted) -> list[Row]:
-        return read_rows(self._client, self.uri, experiments, kind, wanted)
+            return [names[name] for name in [schema.EXPERIMENT + dataset] if name in names]
+        return [found for name, found in names.items() if name.startswith(schema.EXPERIMENT)]
 
     def _sweep(self, row: Row) -> SweepRun:
         tags = row.tags
@@ -226,17 +212,23 @@ class Reader:
         local = _local_path(artifact_uri)
         if local is not None:
             return local / name if (local / name).is_file() else None
-        folder = name.rpartition("/")[0] or None
-        if name not in {entry.path for entry in self._client.list_artifacts(run_id, folder)}:
-            return None
-        target = tempfile.mkdtemp(dir=self._scratch.name)
-        return Path(self._client.download_artifacts(run_id, name, target))
+        folder = Path(tempfile.mkdtemp(dir=self._scratch.name))
+        with self._reading(self._server):
+            return self._server.artifact(run_id, name, folder)
+
+    @cached_property
+    def _server(self) -> Server:
+        # Here, not above: loading MLflow takes seconds.
+        from tracking.server import Server
+
+        return Server(self.uri)
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _reading(self, store: Rows | None = None) -> Iterator[None]:
+        faults: tuple[type[Exception], ...] = (*(store or self._store).faults, OSError)
         try:
             yield
-        except _FAULTS as error:
+        except faults as error:
             raise TrackingError(
                 f"tracking URI {self.address}: {first_line(error)}; try again when it answers"
             ) from error

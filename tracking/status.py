@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tracking import schema
-from tracking.connect import store_name
 from tracking.outbox import DeadLetter, Outbox, outbox_path
 from tracking.reader import Reader, Snapshot, SweepRun, chosen
 from tracking.rows import Wanted
+from tracking.uris import store_name
 
 LATE = 120.0
 """Seconds without a heartbeat after which a driver on another host counts as dead."""

@@ -23,7 +23,7 @@ from requests import RequestException
 from tass_core.errors import DataError, TrackingError
 from tass_core.evaluation.predictions import read_predictions
 from tracking import schema
-from tracking.connect import PAGE, connect, cure, first_line, ping, run_pages, shown, sqlite_path
+from tracking.connect import PAGE, connect, cure, ping, run_pages
 from tracking.events import (
     EpochDone,
     Event,
@@ -36,6 +36,7 @@ from tracking.events import (
     TrialStopped,
     WeightsDropped,
 )
+from tracking.uris import first_line, shown, sqlite_path
 
 _FINAL_CODES = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 

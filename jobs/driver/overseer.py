@@ -22,7 +22,7 @@ from typing import Protocol
 
 from jobs.driver.progress import Progress
 from tass_core.errors import SweepError, TrackingError
-from tracking.connect import shown
+from tracking.uris import shown
 
 logger = logging.getLogger(__name__)
 

@@ -22,10 +22,10 @@ from search_spaces.plan import FULL_MODEL, Plan, PlannedRow, PlannedTable
 from tass_core.config import TrialConfig, digest, known_fields
 from tass_core.errors import ConfigError, SweepError
 from tass_core.trial import Trial, trial_key
-from tracking.connect import shown, sqlite_path, store_name
 from tracking.reader import Reader
 from tracking.rows import Wanted
 from tracking.schema import BEST, PARAMETERS, SEARCH_TABLE, SPEED
+from tracking.uris import shown, sqlite_path, store_name
 
 
 def searching(plan: Plan, search: Search, tracking_uri: str, note: Callable[[str], None]) -> Begin:

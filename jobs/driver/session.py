@@ -29,7 +29,6 @@ from tass_core import TRAINING_VERSION
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError, TrackingError
 from tracking import schema
-from tracking.connect import shown, store_name
 from tracking.delivery import Delivery, Sink
 from tracking.events import (
     EpochDone,
@@ -44,6 +43,7 @@ from tracking.events import (
 from tracking.outbox import Outbox
 from tracking.provenance import environment, user
 from tracking.reader import Reader, TrialRun
+from tracking.uris import shown, store_name
 from tracking.writer import Writer, beat
 
 logger = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search_spaces.objectives import Direction
 from tass_core.errors import SweepError
-from tracking.connect import first_line, shown, sqlite_path
 from tracking.events import Event, Origin, ProposalTold
+from tracking.uris import first_line, shown, sqlite_path
 from tracking.writer import AwayError, OrphanError
 
 NUMBER = "number"

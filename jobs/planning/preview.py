@@ -26,8 +26,8 @@ from jobs.storage import Storage
 from search_spaces.plan import Plan
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
-from tracking.connect import sqlite_path
 from tracking.reader import COSTS, Reader, TrialRun
+from tracking.uris import sqlite_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tass_core.errors import ConfigError
-from tass_core.training.resume import Record
+
+if TYPE_CHECKING:
+    from tass_core.training.resume import Record
 
 Correct: TypeAlias = Mapping[str, npt.NDArray[np.bool_]]
 """Trial key -> which validation questions the member answered right after this epoch: [Q]."""

@@ -25,10 +25,8 @@ HOMES = {
         *("jobs/cluster", "jobs/worker/entry.py", "jobs/worker/relay.py"),
         *("jobs/driver/tune.py", "jobs/extract.py"),
     ),
-    "mlflow": (
-        *("tracking/connect.py", "tracking/reader.py", "tracking/rows.py", "tracking/writer.py"),
-    ),
-    "sqlalchemy": ("tracking/rows.py", "tracking/reader.py"),
+    "mlflow": ("tracking/connect.py", "tracking/server.py", "tracking/writer.py"),
+    "sqlalchemy": ("tracking/database.py", "tracking/server.py"),
     "optuna": (
         *("jobs/driver/study.py", "jobs/driver/study_writer.py", "jobs/driver/proposals.py"),
         "jobs/driver/samplers.py",
@@ -45,11 +43,16 @@ HOMES = {
 }
 """Library -> the folders and files that may import it."""
 
-WITHOUT_TORCH = (
-    *("evidence.claims", "evidence.ranking", "evidence.tables", "tracking.reader"),
-    *("cli.tables", "cli.claims"),
-)
-"""Modules that start without torch: reading results takes no second of loading it."""
+HEAVY = {
+    "torch": ("cli.status", "cli.stop", "cli.tables", "cli.claims", "cli.best", "cli.sweep"),
+    "mlflow": ("cli.status", "cli.tables", "cli.claims", "cli.best", "cli.sweep", "cli.plan"),
+    "ray": ("cli.status", "cli.tables", "cli.claims", "cli.best", "cli.sweep", "cli.plan"),
+    "optuna": ("cli.status", "cli.tables", "cli.claims", "cli.best", "cli.sweep", "cli.plan"),
+    "scipy.stats": ("cli.status", "cli.tables", "cli.claims", "cli.best", "cli.sweep", "cli.plan"),
+    "pandas": ("cli.status", "cli.tables", "cli.claims", "cli.best", "cli.sweep", "cli.plan"),
+    "numpy": ("cli.status",),
+}
+"""Library that takes long to load -> modules of commands that start without it."""
 
 FILES = [path for package in ALLOWED for path in sorted((ROOT / package).rglob("*.py"))]
 
@@ -87,17 +90,14 @@ def test_a_library_is_imported_only_where_it_is_at_home(library):
             assert any(path.is_relative_to(home) for home in homes), f"{path} imports {library}"
 
 
-def test_results_are_read_without_torch():
-    program = (
-        f"import importlib, sys\n"
-        f"for name in {WITHOUT_TORCH}:\n"
-        f"    importlib.import_module(name)\n"
-        f"    assert 'torch' not in sys.modules, name"
-    )
+@pytest.mark.parametrize("command", sorted({it for found in HEAVY.values() for it in found}))
+def test_a_command_waits_only_for_the_libraries_that_it_needs(command):
+    banned = {library for library, commands in HEAVY.items() if command in commands}
+    program = f"import sys, {command}; print(*sorted({banned} & sys.modules.keys()))"
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
 
 
 def test_the_deployment_folder_is_no_package():

@@ -155,7 +155,7 @@ def test_a_trial_that_never_ended_is_named_and_the_exit_code_is_1(shell, tmp_pat
         lost = {key: session.plan.trials[key] for key in sorted(wanted)[:1]}
         return Forgetful(lost, lambda _slots: [])
 
-    monkeypatch.setattr("cli.sweep.grid", forget)
+    monkeypatch.setattr("cli.running.grid", forget)
 
     own = Shell(shutil.copytree(shell.folder, tmp_path / "own"))
 

@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 
 from jobs.driver.files import Files
 from tests.system.conftest import descendants, wait_until_gone
-from tracking.connect import store_name
 from tracking.delivery import Delivery
 from tracking.outbox import Outbox
+from tracking.uris import store_name
 from tracking.writer import Writer
 
 pytestmark = pytest.mark.system

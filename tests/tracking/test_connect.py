@@ -7,7 +7,8 @@ from mlflow import MlflowClient
 
 from tass_core.errors import TrackingError
 from tracking import connect as module
-from tracking.connect import connect, every_page, require_store, run_pages, shown
+from tracking.connect import connect, every_page, run_pages
+from tracking.uris import require_store, shown
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from jobs.storage import open_storage
 from search_spaces.load import load
 from search_spaces.plan import make_plan
 from tass_core.errors import SweepError, TrackingError
-from tracking.connect import connect, store_name
+from tracking.connect import connect
 from tracking.events import Origin, SweepOpened, WeightsDropped
 from tracking.outbox import Outbox
 from tracking.reader import Reader
+from tracking.uris import store_name
 
 
 class Silent:
