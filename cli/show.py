@@ -9,7 +9,7 @@ import click
 from cli.command import Command, option
 from cli.options import OUTPUT, WHAT, data_option, force_option, refuse_existing, resolve_dataset
 from reports.attention.draw import describe, draw
-from reports.attention.explain import examples, explain, frame_paths
+from reports.attention.explain import examples, explain, read_frames
 from reports.figures import save
 from tass_core.checkpoints import load_checkpoint
 from tass_core.errors import ReportError
@@ -31,7 +31,8 @@ from tass_core.errors import ReportError
     default=None,
     metavar="DIR",
     group=WHAT,
-    help="Folder with one folder of images for each video id. Default: the procedural stage.",
+    help="Folder with one video, or one folder of images, for each video id. Default: the "
+    "procedural stage.",
 )
 @option(
     "--output",
@@ -67,7 +68,7 @@ def show(
     name = f"question-{question}"
     refuse_existing([output / f"{name}.{ending}" for ending in ("png", "svg")], force)
     found = explain(loaded, dataset, question, split)
-    figure = draw(found, frame_paths(frames, found) if frames else None)
+    figure = draw(found, read_frames(frames, found) if frames else None)
     click.echo(describe(found))
     for path in save(figure, output, name):
         click.echo(f"Wrote {path}")

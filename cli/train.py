@@ -35,7 +35,6 @@ from tass_core.training.pack import train_pack
 from tass_core.training.results import EpochResult, TrialResult
 from tass_core.trial import Trial, trial_key
 
-PROCEDURAL_NOTE = "procedural features: these numbers are not MUSIC-AVQA results"
 TYPE_NAMES = {
     "a_count": "Audio: Counting",
     "a_comp": "Audio: Comparative",
@@ -181,7 +180,7 @@ def _config(config_file: Path | None, dataset: Dataset, overrides: tuple[str, ..
 
 
 def _title(dataset: Dataset, config: TrialConfig, folder: Path) -> str:
-    note = f" ({PROCEDURAL_NOTE})" if dataset.procedural else ""
+    note = f" ({_caveat(dataset)})" if dataset.invented else ""
     return f"Training variant {config.hash()} on {dataset.name}{note}; run folder {folder}"
 
 
@@ -248,8 +247,12 @@ def _table(
             style = "bold" if name == "all" or name.endswith("_avg") else ""
             table.add_row(label, str(counts[name]), f"{metrics[name]:.2f}", style=style)
     results().print(table)
-    if dataset.procedural:
-        click.echo(f"Note: {PROCEDURAL_NOTE}.")
+    if dataset.invented:
+        click.echo(f"Note: {_caveat(dataset)}.")
+
+
+def _caveat(dataset: Dataset) -> str:
+    return f"{dataset.origin}: these numbers are not MUSIC-AVQA results"
 
 
 def _check_fit(loaded: Checkpoint, dataset: Dataset, folder: Path) -> None:

@@ -9,6 +9,7 @@ from evidence.estimates import Estimate, Interval
 from evidence.factorial import Effect
 from evidence.rows import Hole
 from search_spaces.document import Scalar
+from tass_core.data.folder.description import PROVENANCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,6 @@ class ResultTable:
 
 def origin(provenance: str, dataset: str) -> str:
     """Return the words that keep our numbers apart from the paper's."""
-    words = {
-        "procedural": "procedural world, not MUSIC-AVQA",
-        "procedural-over-real-questions": (
-            "procedural world over the real MUSIC-AVQA questions, not MUSIC-AVQA"
-        ),
-    }
-    return f"dataset '{dataset}': {words.get(provenance, provenance or 'origin not recorded')}"
+    return (
+        f"dataset '{dataset}': {PROVENANCES.get(provenance, provenance or 'origin not recorded')}"
+    )

@@ -143,9 +143,7 @@ def _grounding(
     table = build_table(snapshot, reading)
     scored = any(cell.values for row in table.rows for cell in row.cells.values())
     if not scored and required:
-        raise ReportError(
-            "no run has grounding scores: only procedural datasets know the true regions"
-        )
+        raise ReportError("no run has grounding scores: only invented scenes have true regions")
     return [table] if scored else []
 
 

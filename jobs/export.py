@@ -58,7 +58,7 @@ Audio-visual question answering with the TASS model (PyTorch weights in safetens
 - Variant: {ranked.variant} (config hash {ranked.config_hash}), trial {trial.key}
 - Chosen for its validation accuracy: {ranked.values[seed]:.2f} % with this seed,
   {ranked.value:.2f} % on average over seeds {sorted(ranked.values)}
-- Dataset: {dataset.name} ({dataset.provenance}), fingerprint {dataset.fingerprint}
+- Dataset: {dataset.name} ({dataset.origin}), fingerprint {dataset.fingerprint}
 - Answers: {len(dataset.answers)}; encoder features: {trial.params.get("model.encoder")}
 - Training code version: {trial.training_version}
 
@@ -75,7 +75,7 @@ These numbers belong to the dataset above{_caveat(dataset)}.
 
 
 def _caveat(dataset: Dataset) -> str:
-    return "; it is procedural, so they are not MUSIC-AVQA results" if dataset.procedural else ""
+    return "; its scenes are invented, so they are not MUSIC-AVQA results" * dataset.invented
 
 
 def _copy(trial: TrialRun, target: Path) -> None:

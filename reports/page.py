@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from evidence.claims import ClaimsReport, check
-from evidence.results import ResultTable
+from evidence.results import ResultTable, origin
 from evidence.selection import Chosen, base, canonical, choose
 from evidence.tables import collect
 from reports.figures import Drawing, draw_forest, table_drawings
@@ -130,7 +130,7 @@ def _plan(sweep: SweepRun) -> dict[str, str]:
         "Sweep": f"{sweep.name} ({sweep.status})",
         "Command": sweep.command or "not recorded",
         "Started": started.strftime("%Y-%m-%d %H:%M UTC"),
-        "Dataset": f"{sweep.dataset} ({sweep.provenance}), fingerprint {sweep.fingerprint}",
+        "Dataset": f"{origin(sweep.provenance, sweep.dataset)}, fingerprint {sweep.fingerprint}",
         "Questions": ", ".join(f"{count} {name}" for name, count in splits.items()),
         "Base config": ", ".join(f"{name}={value}" for name, value in base(sweep).items()),
         "Seeds": ", ".join(str(seed) for seed in sweep.seeds),

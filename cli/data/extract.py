@@ -13,6 +13,7 @@ from cli.data.options import (
     ENCODERS,
     GLOVE,
     INPUT,
+    LITE,
     print_ingested,
     progress_bar,
     remark,
@@ -38,11 +39,12 @@ from tass_core.errors import DataError
     "--encoder",
     "encoders",
     multiple=True,
-    type=click.Choice(ENCODERS),
+    type=click.Choice((*ENCODERS, LITE)),
     default=(CLIP,),
     show_default=True,
     group=DATASET,
-    help="Visual encoders; VGGish comes with either.",
+    help=f"Visual encoders; VGGish comes with either. {LITE}: EfficientNet-Lite0 with YAMNet and "
+    "MiniLM, which packages bring.",
 )
 @option(
     "--weights",
@@ -64,12 +66,12 @@ from tass_core.errors import DataError
 )
 @option(
     "--seconds",
-    default=60,
-    show_default=True,
+    default=None,
     type=click.IntRange(1, 3600),
     metavar="N",
     group=DATASET,
-    help="T1. Shorter videos repeat their last second, longer ones are cut.",
+    help="T1. Shorter videos repeat their last second, longer ones are cut. Default: 60, or as "
+    "long as rendered videos are.",
 )
 @option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @option(
@@ -105,14 +107,17 @@ def extract_command(
     encoders: tuple[str, ...],
     weights: Path | None,
     fps: int,
-    seconds: int,
+    seconds: int | None,
     device: str,
     workers: int,
     address: str | None,
     parts: Path | None,
     untrained: bool,
 ) -> None:
-    """Make a dataset from videos, through frozen CLIP-RN50 or ResNet-18 and VGGish.
+    """Make a dataset from videos, through frozen encoders.
+
+    CLIP-RN50 or ResNet-18 with VGGish, as published, from --weights; or smaller ones, which
+    packages bring (docs/media.md).
 
     A stopped run continues when the same command is given again.
 
@@ -123,7 +128,11 @@ def extract_command(
     from jobs.extract import RayMap
     from tass_core.data.extract.parts import ExtractSettings
     from tass_core.data.extract.pipeline import ExtractPlan, extract
+    from tass_core.data.media.scenes import read_scenes
 
+    if seconds is None:
+        scenes = read_scenes(videos)
+        seconds = 60 if scenes is None else scenes.seconds
     if seconds % store_t2:
         raise DataError(f"--store-t2 {store_t2} does not divide the {seconds} seconds")
     if glove is not None and GLOVE not in encoders:

@@ -18,7 +18,9 @@ from tass_core.data.ingest.assemble import IngestReport
 Function = TypeVar("Function", bound=Callable[..., Any])
 CLIP = "clip"
 GLOVE = "resnet18-glove"
+LITE = "lite"
 ENCODERS = (CLIP, GLOVE)
+"""Of feature folders."""
 
 INPUT, DATASET = "What to read", "What to make of it"
 """Groups of options."""

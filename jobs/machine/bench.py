@@ -33,7 +33,7 @@ from tass_core.data.folder.dataset import Dataset
 from tass_core.devices import device_name
 from tass_core.errors import ConfigError
 from tass_core.files import user_cache, write_atomically
-from tass_core.systems.protocol import Shapes
+from tass_core.systems.protocol import TOKENS, Shapes
 from tass_core.training.pack import train_pack
 from tass_core.training.results import EpochResult
 from tass_core.training.width import best_width
@@ -206,7 +206,7 @@ class Bench:
 
 def paper_shapes(config: TrialConfig) -> Shapes:
     """Return the shapes of the paper's features as a config pools them."""
-    known = PAPER if config.model.encoder == "clip" else CONFERENCE
+    known = CONFERENCE if config.model.encoder in TOKENS else PAPER
     described = asdict(known) | {"segments": PAPER_SEGMENTS // config.data.t2}
     return Shapes(**described)
 

@@ -21,7 +21,7 @@ from tass_core.devices import synchronise
 from tass_core.randomness import noise_key
 from tass_core.systems import build_network, system_named
 from tass_core.systems.matmuls import FastLinear
-from tass_core.systems.protocol import Batch, Noise, Shapes
+from tass_core.systems.protocol import TOKENS, Batch, Noise, Shapes
 from tass_core.training.groups import Solo, take_step
 from tass_core.training.member import Member
 from tass_core.training.width import measure_rates
@@ -137,7 +137,7 @@ class Data:
         count = videos or config.optimiser.batch_size
         rng = np.random.default_rng(0)
         size = (count, shapes.segments, shapes.regions, shapes.visual)
-        glove = config.model.encoder != "clip"
+        glove = config.model.encoder in TOKENS
         features = Features(
             visual=rng.standard_normal(size, dtype=np.float32).astype(np.float16),
             audio=rng.standard_normal((count, shapes.segments, shapes.audio)).astype(np.float16),

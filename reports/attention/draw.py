@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
-import matplotlib.image
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Ellipse, Rectangle
 
-from reports.attention.explain import Explanation, Instrument, Weights
+from reports.attention.explain import Explanation, Image, Instrument, Weights
 from search_spaces.columns import COLUMNS
 
 _ACROSS = 10
@@ -21,7 +19,7 @@ _TILE = 1.35
 """Width of a tile in inches."""
 
 
-def draw(explanation: Explanation, frames: Sequence[Path] | None = None) -> Figure:
+def draw(explanation: Explanation, frames: Sequence[Image] | None = None) -> Figure:
     """Draw the spatial attention over the scene, and the temporal weights as colour bars.
 
     Args:
@@ -111,7 +109,7 @@ def _tile(
     explanation: Explanation,
     segment: int,
     scale: tuple[float, float],
-    frame: Path | None,
+    frame: Image | None,
 ) -> None:
     rows, columns = explanation.grid
     first, last = explanation.seconds_of(segment)
@@ -122,7 +120,7 @@ def _tile(
     axis.set_aspect("equal")
     axis.add_patch(Rectangle((0, 0), columns, rows, facecolor="#f3f5f7", edgecolor="none"))
     if frame is not None:
-        axis.imshow(matplotlib.image.imread(frame), extent=(0, columns, rows, 0))
+        axis.imshow(frame, extent=(0, columns, rows, 0))
     seen = explanation.stage.elsewhere if cut else explanation.stage.performance
     for instrument in seen if frame is None else ():
         _stand(axis, instrument, first, last)

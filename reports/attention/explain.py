@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib.image
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,12 +17,18 @@ from torch import Tensor
 
 from tass_core.batches.source import BatchSource
 from tass_core.checkpoints import Checkpoint
+from tass_core.data.extract.decode import decode_video
+from tass_core.data.extract.parts import find_videos
 from tass_core.data.folder.dataset import Dataset
 from tass_core.data.folder.description import SCENES, SPLITS
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.errors import ReportError
 
 Weights = NDArray[np.float32]
+Image = NDArray[Any]
+"""[height, width, colours] as matplotlib shows it."""
+FRAME = 448
+"""Side of a frame taken from a video, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,7 @@ def explain(
         true_regions=None if truth is None else truth.regions[row],
         true_segments=None if truth is None else truth.segments[row],
         stage=read_stage(dataset, video),
-        origin=f"{dataset.name}, {dataset.provenance}",
+        origin=f"{dataset.name}, {dataset.origin}",
     )
 
 
@@ -176,12 +183,19 @@ def _visible(scene: Mapping[str, Any]) -> tuple[Instrument, ...]:
     return tuple(_instrument(source) for source in scene["sources"] if source["visible"])
 
 
-def frame_paths(folder: Path, explanation: Explanation) -> Sequence[Path]:
-    """Return the middle frame of every segment from ``folder/<video id>/``.
+def read_frames(folder: Path, explanation: Explanation) -> Sequence[Image]:
+    """Return the middle frame of every segment, of ``<video id>.mp4`` or ``<video id>/*.png``.
 
     Raises:
-        ReportError: the folder has no images for the video.
+        ReportError: the folder has neither for the video.
+        DataError: the video cannot be decoded.
     """
+    middles = [sum(explanation.seconds_of(t)) // 2 for t in range(explanation.segments)]
+    videos, _ = find_videos(folder, [explanation.video])
+    if videos:
+        path, size = videos[explanation.video], FRAME
+        frames = decode_video(path, seconds=explanation.seconds, fps=1, sizes=(size,)).frames[size]
+        return [frames[min(second, len(frames) - 1)] for second in middles]
     found = sorted(
         path
         for path in (folder / explanation.video).glob("*")
@@ -190,12 +204,10 @@ def frame_paths(folder: Path, explanation: Explanation) -> Sequence[Path]:
     if not found:
         raise ReportError(
             f"--frames {folder}: no .jpg or .png in {folder / explanation.video}; allowed: one "
-            "folder for each video id with one image for each second, named in order"
+            "video for each video id, or one folder with one image for each second, named in order"
         )
-    middles = [sum(explanation.seconds_of(t)) // 2 for t in range(explanation.segments)]
-    return [
-        found[min(second * len(found) // explanation.seconds, len(found) - 1)] for second in middles
-    ]
+    places = [second * len(found) // explanation.seconds for second in middles]
+    return [matplotlib.image.imread(found[min(place, len(found) - 1)]) for place in places]
 
 
 def _instrument(source: Mapping[str, Any]) -> Instrument:

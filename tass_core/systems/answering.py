@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tass_core.errors import ConfigError
 from tass_core.systems.protocol import (
+    TOKENS,
     ArrayName,
     Batch,
     ModelFields,
@@ -40,7 +41,7 @@ def answer_losses(
 
 def reads(encoder: str, *clip: ArrayName, visual: bool = True) -> Needs:
     """Return the needs of a system that reads a question as ``clip`` has it, or as tokens."""
-    text: tuple[ArrayName, ...] = clip if encoder == "clip" else ("tokens",)
+    text: tuple[ArrayName, ...] = clip if encoder not in TOKENS else ("tokens",)
     return Needs(encoder, frozenset({*text, *(("visual",) if visual else ())}))
 
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 ArrayName = Literal["visual", "sentence", "words", "tokens"]
-Encoder = Literal["clip", "resnet18-glove"]
+Encoder = Literal["clip", "resnet18-glove", "lite"]
 """The frozen encoders whose features the datasets here hold."""
+TOKENS: frozenset[str] = frozenset({"resnet18-glove"})
+"""Encoders whose questions are tokens; the others' are features of sentences and words."""
 Mismatched = Literal["batch", "dataset"]
 """Where a match loss takes frames of other videos: from the batch or from the whole split."""
 Selection = Literal["hard", "ste", "soft"]

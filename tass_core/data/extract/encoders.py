@@ -1,10 +1,11 @@
-"""The frozen encoders of the paper's two settings, from local weights."""
+"""The frozen encoders, from local weights: the paper's two settings, and one from packages."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,29 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from tass_core.data.extract import lite
 from tass_core.data.extract.extra import need
 from tass_core.data.extract.vggish import VGGish, log_mel_by_second
 from tass_core.data.folder.description import EncoderArrays
 from tass_core.data.folder.stream import sha256_file
+from tass_core.data.ingest.text import SentenceEncoder
+from tass_core.data.media.ingredients import find_ingredient
 from tass_core.errors import DataError
 
-CLIP, RESNET = "clip", "resnet18-glove"
-SIZES = {CLIP: 224, RESNET: 448}
+CLIP, RESNET, LITE = "clip", "resnet18-glove", "lite"
+SIZES = {CLIP: 224, RESNET: 448, LITE: 224}
 """Side of the square picture each encoder looks at."""
 ARRAYS = {
     CLIP: EncoderArrays(grid=(7, 7), visual=2048),
     RESNET: EncoderArrays(grid=(14, 14), visual=512),
+    LITE: EncoderArrays(grid=(7, 7), visual=1280),
 }
 
 _BATCH = 16
 _NORMALISATION = {
     CLIP: ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
     RESNET: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    LITE: ((127 / 255,) * 3, (128 / 255,) * 3),
 }
 _HUB = Path("hub") / "checkpoints"
 
@@ -85,30 +91,36 @@ def find_weights(name: str, folder: Path | None) -> Path:
 
 
 def weight_checksums(names: Sequence[str], folder: Path | None) -> tuple[str, ...]:
-    """Return the SHA-256 of the weights of VGGish and the named encoders.
+    """Return the SHA-256 of the weights of the named encoders and of the sound's.
 
     Raises:
         DataError: a file is missing.
     """
+    if LITE in names:
+        return tuple(sha256_file(find_ingredient(name)) for name in lite.WEIGHTS)
     return tuple(sha256_file(find_weights(name, folder)) for name in (*names, "vggish"))
 
 
 class FrozenEncoders:
-    """VGGish and the visual encoders asked for, in evaluation mode and without gradients.
+    """The visual encoders asked for and the sound's, in evaluation mode and without gradients.
 
     Args:
         visual: network by encoder; each maps [B, 3, size, size] to [B, C, h, w].
-        sound: VGGish.
-        language: open_clip's whole model, when CLIP is among the encoders.
+        sound: maps log-mel examples [B, 1, 96, 64] to [B, 128].
+        text: what reads sentences, by encoder; none for those whose questions are tokens.
         device: where to compute.
     """
 
     def __init__(
-        self, visual: dict[str, nn.Module], sound: VGGish, language: Any, device: str
+        self,
+        visual: Mapping[str, nn.Module],
+        sound: VGGish | lite.YamNet,
+        text: Mapping[str, SentenceEncoder],
+        device: str,
     ) -> None:
         self._visual = {name: net.eval().to(device) for name, net in visual.items()}
         self._sound = sound.eval().to(device)
-        self._language = None if language is None else language.eval().to(device)
+        self.text = text
         self._device = device
 
     @property
@@ -119,7 +131,7 @@ class FrozenEncoders:
     @torch.no_grad()
     def audio(self, sound: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return [S, 128] from [S * 16000] samples."""
-        examples = log_mel_by_second(sound).split(_BATCH)
+        examples = log_mel_by_second(sound, self._sound.offset).split(_BATCH)
         return _joined(self._sound(example.to(self._device)) for example in examples)
 
     @torch.no_grad()
@@ -139,36 +151,14 @@ class FrozenEncoders:
             made[name] = seconds.mean(axis=1).transpose(0, 2, 1).astype(np.float16)
         return made
 
-    @torch.no_grad()
-    def sentences(
-        self, texts: Sequence[str]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.int64]]:
-        """Return CLIP's features: sentences [S, 1024], words [S, N, 1024], word counts [S].
-
-        Word features are the text network's states at the sentence's own tokens, through the
-        same projection as the sentence's.
-        """
-        model = self._language
-        tokeniser = need("open_clip").get_tokenizer("RN50")
-        states, tokens = [], tokeniser(list(texts))
-        for batch in tokens.split(64):
-            states.append(_text_states(model, batch.to(self._device)).cpu())
-        joined = torch.cat(states).float().numpy()
-        ends = tokens.argmax(dim=-1).numpy()  # the end token has the largest number
-        rows = np.arange(len(ends))
-        counts = np.maximum(ends - 1, 1)
-        words = joined[:, 1 : 1 + counts.max()].copy()
-        words[np.arange(words.shape[1]) >= counts[:, None]] = 0.0
-        return joined[rows, ends], words, counts
-
 
 def load_encoders(
     names: Sequence[str], *, weights: Path | None, device: str = "cpu", untrained: bool = False
 ) -> FrozenEncoders:
-    """Build VGGish and the named encoders.
+    """Build the named encoders and the sound's: YAMNet with ``lite``, else VGGish.
 
     Args:
-        names: of ``clip`` and ``resnet18-glove``.
+        names: of ``clip`` and ``resnet18-glove``, or ``lite``.
         weights: folder with the weights' files; None looks in the libraries' caches.
         device: where to compute.
         untrained: random weights of the real architectures, to try a pipeline out; the
@@ -177,19 +167,31 @@ def load_encoders(
     Raises:
         DataError: a library or a file of weights is missing or damaged.
     """
+    if LITE in names:
+        return _load_lite(device)
     visual: dict[str, nn.Module] = {}
-    language = None
+    text: dict[str, SentenceEncoder] = {}
     with torch.random.fork_rng(devices=[]):  # random weights are of seed 0, and seed nothing else
         torch.default_generator.manual_seed(0)
         if CLIP in names:
             language = _load_clip(None if untrained else find_weights(CLIP, weights))
             visual[CLIP] = _ClipMaps(language.visual)
+            text[CLIP] = partial(_clip_sentences, language.eval().to(device), device)
         if RESNET in names:
             visual[RESNET] = _load_resnet(None if untrained else find_weights(RESNET, weights))
         sound = VGGish()
     if not untrained:
         _load_into(sound, find_weights("vggish", weights))
-    return FrozenEncoders(visual, sound, language, device)
+    return FrozenEncoders(visual, sound, text, device)
+
+
+def _load_lite(device: str) -> FrozenEncoders:
+    files = {name: find_ingredient(name) for name in lite.WEIGHTS}
+    maps, sound = lite.LiteMaps(), lite.YamNet()
+    lite.load_maps(files["efficientnet-lite0"], maps)
+    lite.load_yamnet(files["yamnet"], sound)
+    language = lite.load_minilm(files["minilm"]).eval().to(device)
+    return FrozenEncoders({LITE: maps}, sound, {LITE: language.encode}, device)
 
 
 class _ClipMaps(nn.Module):
@@ -236,6 +238,28 @@ def _load_into(network: nn.Module, path: Path) -> None:
 def _damaged(path: Path, error: Exception) -> DataError:
     reason = " ".join(str(error).split())[:200]
     return DataError(f"{path}: damaged, or other weights than expected ({reason}); fetch it again")
+
+
+@torch.no_grad()
+def _clip_sentences(
+    model: Any, device: str, texts: Sequence[str]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Return CLIP's features: sentences [S, 1024], words [S, N, 1024], word counts [S].
+
+    Word features are the text network's states at the sentence's own tokens, through the
+    same projection as the sentence's.
+    """
+    tokeniser = need("open_clip").get_tokenizer("RN50")
+    states, tokens = [], tokeniser(list(texts))
+    for batch in tokens.split(64):
+        states.append(_text_states(model, batch.to(device)).cpu())
+    joined = torch.cat(states).float().numpy()
+    ends = tokens.argmax(dim=-1).numpy()  # the end token has the largest number
+    rows = np.arange(len(ends))
+    counts = np.maximum(ends - 1, 1)
+    words = joined[:, 1 : 1 + counts.max()].copy()
+    words[np.arange(words.shape[1]) >= counts[:, None]] = 0.0
+    return joined[rows, ends], words, counts
 
 
 def _text_states(model: Any, tokens: Tensor) -> Tensor:

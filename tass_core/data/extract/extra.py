@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, Literal
 
 from tass_core.errors import DataError
 
+_PURPOSES = {
+    "extract": "extracting features from videos",
+    "render": "rendering videos, or reading them with the encoder lite,",
+}
+_ALONE = {"tinysoundfont": "pip install --no-deps tinysoundfont==0.3.7"}
+"""What no extra has: its pyaudio wants a compiler, and nothing here plays aloud."""
 
-def need(module: str) -> Any:
-    """Import a library of the extra ``[extract]``.
+
+def need(module: str, extra: Literal["extract", "render"] = "extract") -> Any:
+    """Import a library of an optional extra.
 
     Raises:
         DataError: it is not installed, or does not work with the installed torch.
@@ -17,9 +24,9 @@ def need(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
+        command = _ALONE.get(module, f"pip install 'tass-lab[{extra}]'")
         raise DataError(
-            f"extracting features from videos needs '{module}', which is not installed: "
-            "pip install 'tass-lab[extract]'"
+            f"{_PURPOSES[extra]} needs '{module}', which is not installed: {command}"
         ) from None
     except (RuntimeError, OSError) as error:
         raise DataError(

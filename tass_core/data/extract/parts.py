@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tass_core.config import digest
 from tass_core.data.extract.decode import decode_video
-from tass_core.data.extract.encoders import CLIP, FrozenEncoders
+from tass_core.data.extract.encoders import CLIP, LITE, FrozenEncoders
 from tass_core.data.folder.pooling import pool_segments
 from tass_core.data.ingest.assemble import fit_length
 from tass_core.data.ingest.sources import LeftOut
@@ -27,10 +27,14 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class ExtractSettings:
-    """What decides the features of a video."""
+    """What decides the features of a video.
+
+    Raises:
+        DataError: the encoders do not go together.
+    """
 
     encoders: tuple[str, ...] = (CLIP,)
-    """Of ``clip`` and ``resnet18-glove``."""
+    """Of ``clip`` and ``resnet18-glove``, or ``lite`` alone."""
     seconds: int = 60
     """T1; shorter videos repeat their last second, longer ones are cut."""
     fps: int = 1
@@ -41,6 +45,13 @@ class ExtractSettings:
     """Random weights: for trying out."""
     weights: tuple[str, ...] = ()
     """SHA-256 of the weights' files, so that parts of other weights are not taken for these."""
+
+    def __post_init__(self) -> None:
+        if LITE in self.encoders and len(self.encoders) > 1:
+            others = ", ".join(name for name in self.encoders if name != LITE)
+            raise DataError(f"encoder {LITE} has a sound of its own: give it without {others}")
+        if LITE in self.encoders and self.untrained:
+            raise DataError(f"the weights of {LITE} come in packages: give it without --untrained")
 
 
 class Parts:

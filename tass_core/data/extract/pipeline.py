@@ -15,17 +15,20 @@ from pathlib import Path
 
 from tass_core.data.extract.encoders import (
     ARRAYS,
-    CLIP,
+    LITE,
     RESNET,
     FrozenEncoders,
     load_encoders,
     weight_checksums,
 )
+from tass_core.data.extract.lite import WEIGHTS
 from tass_core.data.extract.parts import ExtractSettings, Parts, extract_video, find_videos
 from tass_core.data.folder.description import Description
 from tass_core.data.ingest.assemble import IngestReport, VideoFeatures, write_dataset
 from tass_core.data.ingest.sources import Account, LeftOut, Progress, Say, gather
 from tass_core.data.ingest.text import TextPlan
+from tass_core.data.media.ingredients import INGREDIENTS
+from tass_core.data.media.scenes import BASE, Scenes, read_scenes
 from tass_core.errors import DataError
 from tass_core.files import PartialFolder
 
@@ -114,6 +117,9 @@ def extract(
             are missing, or the dataset cannot be written. Finished videos are kept.
     """
     PartialFolder(plan.out, force=plan.force)  # refuses an existing dataset before hours of work
+    scenes = read_scenes(plan.videos)
+    if scenes is not None and plan.settings.seconds != scenes.seconds:
+        raise DataError(f"{plan.videos}: rendered videos of {scenes.seconds} s: --seconds says so")
     account = Account(plan.skip_bad)
     sources = gather(plan.questions, account, say)
     files, missing = find_videos(plan.videos, sources.videos)
@@ -135,13 +141,14 @@ def extract(
         raise DataError(f"{plan.out}: not one video could be used, so there is no dataset to write")
     report = write_dataset(
         plan.out,
-        _describe(plan, make.settings, len(videos)),
+        _describe(plan, make.settings, len(videos), scenes),
         _read_parts(make, videos),
         sources,
         _text_plan(plan, make),
         account,
         force=plan.force,
         say=say,
+        scenes=scenes,
     )
     shutil.rmtree(make.parts.root, ignore_errors=True)
     return report
@@ -159,17 +166,26 @@ def _maker(plan: ExtractPlan) -> PartMaker:
     return make
 
 
-def _describe(plan: ExtractPlan, settings: ExtractSettings, videos: int) -> Description:
+def _describe(
+    plan: ExtractPlan, settings: ExtractSettings, videos: int, scenes: Scenes | None
+) -> Description:
+    encoded_by = (
+        {name: INGREDIENTS[name].facts for name in WEIGHTS} if LITE in settings.encoders else {}
+    )
     meaningless = " through untrained encoders: the features mean nothing" * settings.untrained
     return Description(
         name=plan.name,
-        provenance="videos",
+        provenance="videos" if scenes is None else "rendered",
         description=f"{videos} videos{meaningless}",
         videos=videos,
         segments=settings.seconds,
         stored_t2=settings.store_t2,
         encoders={name: ARRAYS[name] for name in settings.encoders},
-        notes=asdict(settings) | {"encoders": list(settings.encoders)},
+        base={} if scenes is None else BASE,
+        notes=asdict(settings)
+        | {"encoders": list(settings.encoders)}
+        | ({} if scenes is None else {"recipe": scenes.recipe})
+        | ({"encoded by": encoded_by} if encoded_by else {}),
     )
 
 
@@ -184,7 +200,7 @@ def _read_parts(make: PartMaker, videos: Sequence[str]) -> Iterator[VideoFeature
 def _text_plan(plan: ExtractPlan, make: PartMaker) -> TextPlan:
     names = make.settings.encoders
     return TextPlan(
-        encoders={CLIP: make.encoders.sentences} if CLIP in names else {},
+        encoders=make.encoders.text,
         tokens=(RESNET,) if RESNET in names else (),
         vectors=plan.vectors,
     )

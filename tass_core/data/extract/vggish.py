@@ -19,12 +19,14 @@ BANDS = 64
 
 _WINDOW, _HOP, _FFT = 400, 160, 512
 _LOWEST, _HIGHEST = 125.0, 7500.0
-_OFFSET = 0.01
 _EXAMPLE = (FRAMES - 1) * _HOP + _WINDOW
 
 
 class VGGish(nn.Module):
     """Four groups of 3x3 convolutions and three dense layers."""
+
+    offset = 0.01
+    """Added before the logarithm of the mel spectrum."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,13 +58,14 @@ class VGGish(nn.Module):
         return embedded
 
 
-def log_mel_by_second(sound: npt.NDArray[np.float32]) -> Tensor:
+def log_mel_by_second(sound: npt.NDArray[np.float32], offset: float) -> Tensor:
     """Return a log-mel example for every whole second: [S, 1, 96, 64].
 
     Second s is heard through the 0.96 s (and the last window's overlap) from its start.
 
     Args:
         sound: [S * 16000] mono samples between -1 and 1.
+        offset: added before the logarithm; each network has its own.
     """
     seconds = len(sound) // SAMPLE_RATE
     padded = np.pad(sound[: seconds * SAMPLE_RATE], (0, _WINDOW))
@@ -71,7 +74,7 @@ def log_mel_by_second(sound: npt.NDArray[np.float32]) -> Tensor:
     frames = examples.float().unfold(1, _WINDOW, _HOP)
     window = torch.hann_window(_WINDOW, periodic=True)
     spectrum = torch.fft.rfft(frames * window, n=_FFT).abs()
-    return torch.log(spectrum @ mel_matrix() + _OFFSET).unsqueeze(1)
+    return torch.log(spectrum @ mel_matrix() + offset).unsqueeze(1)
 
 
 def mel_matrix() -> Tensor:

@@ -17,6 +17,7 @@ from tass_core.data.folder.columns import require_range
 from tass_core.data.folder.description import (
     AUDIO_WIDTH,
     FEATURES,
+    PROVENANCES,
     SPLITS,
     TRUTH,
     VIDEOS,
@@ -80,13 +81,18 @@ class Dataset:
 
     @property
     def provenance(self) -> str:
-        """``procedural``, ``procedural-over-real-questions``, ``features`` or ``videos``."""
+        """One of ``PROVENANCES``."""
         return self.description.provenance
 
     @property
-    def procedural(self) -> bool:
-        """Whether the features were invented."""
-        return self.provenance.startswith("procedural")
+    def origin(self) -> str:
+        """The provenance in words."""
+        return PROVENANCES[self.description.provenance]
+
+    @property
+    def invented(self) -> bool:
+        """Whether its scenes were invented; its results are then not MUSIC-AVQA's."""
+        return self.provenance not in ("features", "videos")
 
     @property
     def base(self) -> Mapping[str, Any]:

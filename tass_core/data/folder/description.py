@@ -17,8 +17,19 @@ FORMAT = 1
 AUDIO_WIDTH = 128
 SPLITS: tuple[str, ...] = ("train", "val", "test")
 
-Provenance = Literal["procedural", "procedural-over-real-questions", "features", "videos"]
-PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
+Provenance = Literal[
+    "procedural", "procedural-over-real-questions", "rendered", "features", "videos"
+]
+PROVENANCES: Mapping[str, str] = {
+    "procedural": "procedural world, not MUSIC-AVQA",
+    "procedural-over-real-questions": (
+        "procedural world over the real MUSIC-AVQA questions, not MUSIC-AVQA"
+    ),
+    "rendered": ("rendered from clip art and soundfonts, pretrained encoders; not MUSIC-AVQA"),
+    "features": "features",
+    "videos": "videos",
+}
+"""What each kind of dataset is, in the words that stand beside its numbers."""
 
 DESCRIPTION = "dataset.json"
 FEATURES = "features.h5"

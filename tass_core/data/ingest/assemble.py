@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,8 @@ from tass_core.data.folder.description import Description
 from tass_core.data.folder.writer import DatasetWriter, Info
 from tass_core.data.ingest.sources import Account, LeftOut, Say, Sources
 from tass_core.data.ingest.text import TextPlan, add_questions
+from tass_core.data.media.scenes import Scenes, in_order
+from tass_core.data.music_avqa.questions import RawQuestion
 
 Array = npt.NDArray[Any]
 
@@ -51,11 +53,12 @@ def write_dataset(
     *,
     force: bool,
     say: Say,
+    scenes: Scenes | None = None,
 ) -> IngestReport:
     """Write videos, the questions about those that came, and the account of what is left out.
 
-    The description's ``base`` is filled in: the settings without which the paper's config could
-    not run on this dataset.
+    The description's ``base`` gets the settings without which the paper's config could not run
+    on this dataset, as far as it does not say them itself.
 
     Args:
         path: the dataset folder to make.
@@ -66,6 +69,7 @@ def write_dataset(
         account: gets the questions whose video did not come.
         force: replace an existing dataset.
         say: told remarks.
+        scenes: what rendered videos show; None for others.
 
     Raises:
         DataError: an array or a question feature is unusable, nothing is left, or the dataset
@@ -76,10 +80,29 @@ def write_dataset(
             video.name: writer.add_video(video.name, video.audio, video.maps, video.facts)
             for video in videos
         }
-        counts = add_questions(writer, text, sources.questions, rows, account, say)
+        kept = add_questions(writer, text, sources.questions, rows, account, say)
+        if scenes is not None:
+            _add_truth(writer, description.grid, kept, scenes)
+            writer.set_scenes(in_order(scenes, tuple(rows)))
         account.attach(writer, say)
         writer.finish()
+    counts = {split: len(asked) for split, asked in kept.items()}
     return IngestReport(len(rows), counts, tuple(account.items))
+
+
+def _add_truth(
+    writer: DatasetWriter,
+    grid: tuple[int, int],
+    kept: Mapping[str, Sequence[RawQuestion]],
+    scenes: Scenes,
+) -> None:
+    for split, asked in kept.items():
+        found = [scenes.truth(item.video_id, item.question_id, grid) for item in asked]
+        writer.set_truth(
+            split,
+            regions=np.concatenate([truth.regions for truth in found]),
+            segments=np.concatenate([truth.segments for truth in found]),
+        )
 
 
 def fit_length(array: Array, length: int) -> Array:
@@ -98,4 +121,4 @@ def _base(description: Description) -> dict[str, Any]:
         base["data.t2"] = description.stored_t2
     if description.stored_pooling != paper.data.pooling:
         base["data.pooling"] = description.stored_pooling
-    return base
+    return base | dict(description.base)

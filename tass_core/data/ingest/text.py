@@ -48,7 +48,7 @@ def add_questions(
     rows: Mapping[str, int],
     account: Account,
     say: Say,
-) -> dict[str, int]:
+) -> dict[str, list[RawQuestion]]:
     """Write every split's questions whose video is in the dataset, and their sentences.
 
     Args:
@@ -60,7 +60,7 @@ def add_questions(
         say: told remarks.
 
     Returns:
-        Questions by split.
+        The questions written, by split.
 
     Raises:
         DataError: a question feature is missing or unusable, or no question is left.
@@ -95,7 +95,7 @@ def add_questions(
     missing = [split for split in SPLITS if not kept.get(split)]
     if missing:
         say(f"no questions for {', '.join(missing)}: training needs all three splits")
-    return {split: len(asked) for split, asked in kept.items()}
+    return kept
 
 
 def _add_split(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -50,10 +50,21 @@ class QuestionSampler:
         rng: the source of every choice.
         answer_bias: how far each template's answers follow MUSIC-AVQA's prior (1) rather than
             being as even as the scenes allow (0).
+        instruments: those that there are.
+        even: whether a template with two answers waits for the rarer one however long, so that
+            neither can be guessed, and falls behind its share where the scenes seldom have it.
     """
 
-    def __init__(self, rng: np.random.Generator, answer_bias: float) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        answer_bias: float,
+        instruments: Sequence[str] = INSTRUMENTS,
+        even: bool = False,
+    ) -> None:
         self._rng = rng
+        self._even = even
+        self._instruments = instruments
         self._wanted = {item: wanted_shares(item, answer_bias) for item in TEMPLATES}
         self._templates: Counter[Template] = Counter()
         self._answers: dict[Template, Counter[str]] = defaultdict(Counter)
@@ -67,7 +78,9 @@ class QuestionSampler:
         for template in sorted(behind, key=lambda item: -behind[item]):
             if len(questions) == count:
                 break
-            found = self._choose(listener, template, choosy=behind[template] < PATIENCE)
+            waiting = self._even and len(template.prior) == 2
+            choosy = waiting or behind[template] < PATIENCE
+            found = self._choose(listener, template, choosy=choosy)
             if found is not None:
                 values, settled = found
                 identity = first_id + len(questions)
@@ -92,7 +105,7 @@ class QuestionSampler:
     ) -> tuple[tuple[str, ...], Settled] | None:
         """Return what fills a template; a choosy one waits for a scene with a rarer answer."""
         found: dict[str, list[tuple[tuple[str, ...], Settled]]] = defaultdict(list)
-        for values in candidates(self._rng, listener, template.slots):
+        for values in candidates(self._rng, listener, template.slots, self._instruments):
             settled = template.rule(listener, *values)
             if settled is not None:
                 found[settled.answer].append((values, settled))
@@ -122,24 +135,27 @@ def wanted_shares(template: Template, answer_bias: float) -> Mapping[str, float]
 
 
 def candidates(
-    rng: np.random.Generator, listener: Listener, slots: list[str]
+    rng: np.random.Generator, listener: Listener, slots: list[str], instruments: Sequence[str]
 ) -> Iterator[tuple[str, ...]]:
     """Yield ways to fill placeholders that may make sense in a scene."""
     if RANKED & set(slots) and len(listener.played) < 2:
         return
-    for names in _names(rng, listener, slots.count("<Object>")):
+    for names in _names(rng, listener, slots.count("<Object>"), instruments):
         for others in _others(rng, [slot for slot in slots if slot != "<Object>"]):
             objects, rest = iter(names), iter(others)
             yield tuple(next(objects if slot == "<Object>" else rest) for slot in slots)
 
 
-def _names(rng: np.random.Generator, listener: Listener, objects: int) -> list[tuple[str, ...]]:
+def _names(
+    rng: np.random.Generator, listener: Listener, objects: int, instruments: Sequence[str]
+) -> list[tuple[str, ...]]:
     """Return ways to name instruments: those of the scene, and one or two that are not there."""
     present = list(dict.fromkeys(source.instrument for source in listener.all))
     if objects == 0:
         return [()]
-    absent = [name for name in INSTRUMENTS if name not in present]
-    lookalikes = [str(name) for name in rng.choice(absent, size=2, replace=False)]
+    absent = [name for name in instruments if name not in present]
+    drawn = rng.choice(absent, size=min(2, len(absent)), replace=False)
+    lookalikes = [str(name) for name in drawn]
     if objects == 1:
         return [(name,) for name in present + lookalikes]
     return list(permutations(present + lookalikes[:1], 2))

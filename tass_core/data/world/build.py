@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,15 +158,19 @@ def _set_truth(writer: DatasetWriter, split: str, videos: Sequence[Video], size:
     count = sum(len(video.asked(split)) for video in videos)
     regions = np.zeros((count, size.seconds, size.grid[0] * size.grid[1]), np.bool_)
     segments = np.ones((count, size.seconds), np.bool_)
-    place = 0
-    for video in videos:
-        covered = cover_all(video.scene) if video.asked(split) else []
-        for question in video.asked(split):
-            sources = question.settled.sources if question.settled is not None else ()
-            regions[place] = true_regions(video.scene, sources, covered) >= COVERED
-            segments[place] = _true_segments(video.scene, question)
-            place += 1
+    found = (truth for video in videos for truth in true_places(video.scene, video.asked(split)))
+    for place, (where, when) in enumerate(found):
+        regions[place], segments[place] = where, when
     writer.set_truth(split, regions=regions, segments=segments)
+
+
+def true_places(scene: Scene, questions: Sequence[Question]) -> Iterator[tuple[Bools, Bools]]:
+    """Yield each question's true regions [T1, P] and seconds [T1]."""
+    covered = cover_all(scene) if questions else []
+    for question in questions:
+        sources = question.settled.sources if question.settled is not None else ()
+        regions = true_regions(scene, sources, covered) >= COVERED
+        yield regions, _true_segments(scene, question)
 
 
 def _true_segments(scene: Scene, question: Question) -> Bools:

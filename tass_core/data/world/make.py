@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tass_core.data.ingest.sources import Progress
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS
 from tass_core.data.world.asking import QuestionSampler
 from tass_core.data.world.build import Video, build, describe
 from tass_core.data.world.listening import Listener
@@ -86,17 +88,28 @@ def resized(size: Size, stored_t2: int | None) -> Size:
     return replace(size, stored_t2=stored_t2)
 
 
-def imagine(size: Size, *, seed: int, answer_bias: float, co_occurrence: float) -> list[Video]:
+def imagine(
+    size: Size,
+    *,
+    seed: int,
+    answer_bias: float,
+    co_occurrence: float,
+    instruments: Sequence[str] = INSTRUMENTS,
+    even: bool = False,
+) -> list[Video]:
     """Draw the scenes of a world and ask the questions of every split, as far as they have them."""
     videos: list[Video] = []
     for part, (split, count) in enumerate(size.videos.items()):
-        sampler = QuestionSampler(generator(seed, "questions", part), answer_bias)
+        sampler = QuestionSampler(
+            generator(seed, "questions", part), answer_bias, instruments, even
+        )
         for index, share in enumerate(_spread(size.questions[split], count)):
             scene = sample_scene(
                 generator(seed, "scene", part, index),
                 seconds=size.seconds,
                 grid=size.grid,
                 co_occurrence=co_occurrence,
+                instruments=instruments,
             )
             row, video_id = len(videos), f"world-{len(videos):05d}"
             questions = sampler.sample(

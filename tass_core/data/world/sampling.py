@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -61,7 +61,12 @@ SIDE_BY_SIDE, TWO_RANKS = 4, 8
 
 
 def sample_scene(
-    rng: np.random.Generator, *, seconds: int, grid: tuple[int, int], co_occurrence: float
+    rng: np.random.Generator,
+    *,
+    seconds: int,
+    grid: tuple[int, int],
+    co_occurrence: float,
+    instruments: Sequence[str] = INSTRUMENTS,
 ) -> Scene:
     """Draw a scene.
 
@@ -70,9 +75,10 @@ def sample_scene(
         seconds: T1.
         grid: rows and columns of the stage.
         co_occurrence: from 0 (company is drawn evenly) to 1 (always from one ensemble).
+        instruments: those that there are.
     """
     count = _draw(rng, STAGE)
-    names = company(rng, count, co_occurrence)
+    names = company(rng, count, co_occurrence, instruments)
     offstage = rng.random() < OFFSTAGE
     silent = _silent(rng, count, offstage)
     parts = entrances(rng, count, seconds)
@@ -89,8 +95,8 @@ def sample_scene(
         for index, name in enumerate(names)
     ]
     if offstage:
-        sources.append(offstage_source(rng, names, seconds, co_occurrence))
-    return dress(rng, sources, seconds=seconds, grid=grid)
+        sources.append(offstage_source(rng, names, seconds, co_occurrence, instruments))
+    return dress(rng, sources, seconds=seconds, grid=grid, instruments=instruments)
 
 
 def dress(
@@ -100,6 +106,7 @@ def dress(
     seconds: int,
     grid: tuple[int, int],
     place: str | None = None,
+    instruments: Sequence[str] = INSTRUMENTS,
 ) -> Scene:
     """Set sources in a place with clutter and ambience of its own."""
     return Scene(
@@ -109,11 +116,13 @@ def dress(
         ambience=int(rng.integers(AMBIENCES)),
         seconds=seconds,
         grid=grid,
-        cutaway=_cutaway(rng, seconds, grid),
+        cutaway=_cutaway(rng, seconds, grid, instruments),
     )
 
 
-def _cutaway(rng: np.random.Generator, seconds: int, grid: tuple[int, int]) -> Cutaway | None:
+def _cutaway(
+    rng: np.random.Generator, seconds: int, grid: tuple[int, int], instruments: Sequence[str]
+) -> Cutaway | None:
     """Draw up to three cuts to one or two others who play all the while."""
     shown = np.zeros(seconds, np.bool_)
     for _ in range(_draw(rng, CUTS)):
@@ -121,7 +130,7 @@ def _cutaway(rng: np.random.Generator, seconds: int, grid: tuple[int, int]) -> C
         shown[start : start + max(int(rng.uniform(0.1, 0.25) * seconds), 1)] = True
     if not shown.any():
         return None
-    names = company(rng, int(rng.integers(1, 3)), 0.0)
+    names = company(rng, int(rng.integers(1, 3)), 0.0, instruments)
     sources = tuple(
         place_source(rng, name, place, loudness=draw_loudness(rng, seconds, 0, seconds))
         for name, place in zip(names, stand(rng, len(names), grid), strict=True)
@@ -129,27 +138,33 @@ def _cutaway(rng: np.random.Generator, seconds: int, grid: tuple[int, int]) -> C
     return Cutaway(Scene(sources, "indoor", (), 0, seconds, grid), shown)
 
 
-def company(rng: np.random.Generator, count: int, co_occurrence: float) -> list[str]:
+def company(
+    rng: np.random.Generator,
+    count: int,
+    co_occurrence: float,
+    instruments: Sequence[str] = INSTRUMENTS,
+) -> list[str]:
     """Draw the instruments of a stage: often several of one kind, large groups mostly so."""
-    first = str(rng.choice(INSTRUMENTS))
+    first = str(rng.choice(instruments))
     names = [first]
     same = rng.random() < (SAME_KIND if count <= 3 else SAME_KIND_LARGE)
     while len(names) < count:
         if same and rng.random() < SAME_AGAIN:
             names.append(first)
         else:
-            names.append(companion(rng, first, co_occurrence))
+            names.append(companion(rng, first, co_occurrence, instruments))
     return names
 
 
-def companion(rng: np.random.Generator, name: str, co_occurrence: float) -> str:
+def companion(
+    rng: np.random.Generator, name: str, co_occurrence: float, instruments: Sequence[str]
+) -> str:
     """Draw another instrument: with that probability from one of ``name``'s ensembles."""
-    if rng.random() < co_occurrence:
-        groups = [group for group in ENSEMBLES if name in group]
-        group = groups[int(rng.integers(len(groups)))]
-        others = [other for other in group if other != name]
-    else:
-        others = [other for other in INSTRUMENTS if other != name]
+    others = [other for other in instruments if other != name]
+    groups = [[other for other in group if other in others] for group in ENSEMBLES if name in group]
+    groups = [group for group in groups if group]
+    if groups and rng.random() < co_occurrence:
+        others = groups[int(rng.integers(len(groups)))]
     return others[int(rng.integers(len(others)))]
 
 
@@ -229,14 +244,18 @@ def place_source(
 
 
 def offstage_source(
-    rng: np.random.Generator, names: list[str], seconds: int, co_occurrence: float
+    rng: np.random.Generator,
+    names: list[str],
+    seconds: int,
+    co_occurrence: float,
+    instruments: Sequence[str],
 ) -> Source:
     """Draw a sound from off the stage, sometimes of an instrument that is also on it."""
     same = rng.random() < OFFSTAGE_SAME
     name = names[int(rng.integers(len(names)))]
     return heard_only(
         rng,
-        name if same else companion(rng, name, co_occurrence),
+        name if same else companion(rng, name, co_occurrence, instruments),
         draw_loudness(rng, seconds, int(rng.integers(seconds // 2)), seconds),
     )
 

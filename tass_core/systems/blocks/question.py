@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tass_core.systems.blocks.lstm import lstm_precision
-from tass_core.systems.protocol import Batch, Shapes
+from tass_core.systems.protocol import TOKENS, Batch, Shapes
 
 # cuDNN joins the marked weights (WordLSTM) at every call; they are small.
 warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
@@ -28,12 +28,12 @@ def question_encoder(
     """Return what turns a batch's questions into f_q and f_tgt, both [B, D].
 
     Args:
-        encoder: ``clip`` reads sentence features; any other reads tokens.
+        encoder: one of ``TOKENS`` reads tokens; any other sentence features.
         shapes: the dataset's.
         width: D.
         target: makes f_tgt of the words.
     """
-    if encoder == "clip":
+    if encoder not in TOKENS:
         return ClipQuestion(shapes.text, width, target)
     return GloveQuestion(shapes.vocabulary, shapes.vectors or width, width, target)
 

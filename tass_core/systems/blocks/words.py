@@ -6,14 +6,14 @@ from torch import Tensor, nn
 
 from tass_core.systems.blocks.lstm import lstm_precision
 from tass_core.systems.blocks.question import GloveQuestion, WordLSTM, is_padding, look_up
-from tass_core.systems.protocol import Batch, Shapes
+from tass_core.systems.protocol import TOKENS, Batch, Shapes
 
 
 class WordStates(nn.Module):
     """An LSTM's states over trained word embeddings, or CLIP's word features, projected.
 
     Args:
-        encoder: ``clip`` reads word features; any other reads tokens.
+        encoder: one of ``TOKENS`` reads tokens; any other word features.
         shapes: the dataset's. Pretrained word vectors give the embedding their width.
         channels: width of the embedding without them.
         width: D.
@@ -21,7 +21,7 @@ class WordStates(nn.Module):
 
     def __init__(self, encoder: str, shapes: Shapes, channels: int, width: int) -> None:
         super().__init__()
-        if encoder == "clip":
+        if encoder not in TOKENS:
             self.project = nn.Linear(shapes.text, width)
         else:
             channels = shapes.vectors or channels
@@ -46,14 +46,14 @@ class SentenceAndWords(nn.Module):
     """CLIP's sentence and word features, each projected; or one LSTM over trained embeddings.
 
     Args:
-        encoder: ``clip`` reads both features; any other reads tokens.
+        encoder: one of ``TOKENS`` reads tokens; any other both features.
         shapes: the dataset's. Pretrained word vectors give the embedding their width.
         width: D.
     """
 
     def __init__(self, encoder: str, shapes: Shapes, width: int) -> None:
         super().__init__()
-        if encoder == "clip":
+        if encoder not in TOKENS:
             self.sentence = nn.Linear(shapes.text, width)
             self.word = nn.Linear(shapes.text, width)
         else:

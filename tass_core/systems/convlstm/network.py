@@ -10,7 +10,7 @@ from tass_core.systems.blocks.question import WordLSTM, look_up
 from tass_core.systems.blocks.rows import take
 from tass_core.systems.blocks.words import mean_frames
 from tass_core.systems.convlstm import ConvLstmModel
-from tass_core.systems.protocol import Batch, Noise, Output, Shapes
+from tass_core.systems.protocol import TOKENS, Batch, Noise, Output, Shapes
 
 WORD_CHANNELS = 256
 """Width of the word embedding, where the dataset has no word vectors."""
@@ -26,7 +26,7 @@ class Network(nn.Module):
         self.convolve, channels = _convolutions(model, shapes.audio)
         self.hear = nn.LSTM(channels, width, layers, batch_first=True)
         self.see = nn.LSTM(shapes.visual, width, layers, batch_first=True) if visual else None
-        if model.encoder == "clip":
+        if model.encoder not in TOKENS:
             self.project = nn.Linear(shapes.text, width)
         else:
             channels = shapes.vectors or WORD_CHANNELS

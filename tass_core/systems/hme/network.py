@@ -12,7 +12,7 @@ from tass_core.systems.hme import HmeModel
 from tass_core.systems.hme.layers import AdditiveAttention, States, TwoLayers
 from tass_core.systems.hme.memory import QuestionMemory, VisualMemory
 from tass_core.systems.hme.reasoning import Reasoning
-from tass_core.systems.protocol import Batch, Noise, Output, Shapes
+from tass_core.systems.protocol import TOKENS, Batch, Noise, Output, Shapes
 
 WORD_CHANNELS = 300
 """Width of the word embedding, where the dataset has no word vectors."""
@@ -25,7 +25,7 @@ class Network(nn.Module):
         super().__init__()
         width = model.width
         self.motion = model.motion
-        if model.encoder == "clip":
+        if model.encoder not in TOKENS:
             self.embedding, channels = None, shapes.text
         else:
             channels = shapes.vectors or WORD_CHANNELS

@@ -11,7 +11,7 @@ from torch.nn import functional
 from tass_core.randomness import KeyedDropout
 from tass_core.systems.blocks.question import is_padding
 from tass_core.systems.pano_avqa import LavitModel
-from tass_core.systems.protocol import Batch, Noise, Shapes
+from tass_core.systems.protocol import TOKENS, Batch, Noise, Shapes
 
 
 class Words(nn.Module):
@@ -20,7 +20,7 @@ class Words(nn.Module):
     def __init__(self, model: LavitModel, shapes: Shapes) -> None:
         super().__init__()
         width = model.width
-        if model.encoder == "clip":
+        if model.encoder not in TOKENS:
             self.project: nn.Linear | None = nn.Linear(shapes.text, width)
         else:
             channels = shapes.vectors or width

@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tass_core.systems.protocol import ArrayName, Batch, Needs, Output, Shapes, Stage, System, Term
+from tass_core.systems.protocol import (
+    TOKENS,
+    ArrayName,
+    Batch,
+    Needs,
+    Output,
+    Shapes,
+    Stage,
+    System,
+    Term,
+)
 from tass_core.systems.tass import config
 from tass_core.systems.tass.config import TassLoss, TassModel, uses_match
 
@@ -18,8 +28,8 @@ if TYPE_CHECKING:
 
 def needs(model: TassModel, loss: TassLoss) -> Needs:
     """Return what a variant reads."""
-    text: set[ArrayName] = {"sentence"} if model.encoder == "clip" else {"tokens"}
-    if model.encoder == "clip" and model.target != "sentence":
+    text: set[ArrayName] = {"sentence"} if model.encoder not in TOKENS else {"tokens"}
+    if model.encoder not in TOKENS and model.target != "sentence":
         text.add("words")
     negatives = loss.negatives if uses_match(model, loss) else "none"
     return Needs(model.encoder, frozenset({"visual", *text}), negatives)

@@ -11,7 +11,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from tass_core.fields import FREE, at_least, with_defaults
-from tass_core.systems.protocol import Batch, Encoder, Needs, Output, Shapes, Stage, System, Term
+from tass_core.systems.protocol import (
+    TOKENS,
+    Batch,
+    Encoder,
+    Needs,
+    Output,
+    Shapes,
+    Stage,
+    System,
+    Term,
+)
 from tass_core.systems.tass import TASS
 from tass_core.systems.tass.config import Synchrony, TassLoss, TassModel
 
@@ -64,7 +74,7 @@ def as_tass(model: TjstgModel, loss: TjstgLoss) -> tuple[TassModel, TassLoss]:
 def needs(model: TjstgModel, loss: TjstgLoss) -> Needs:
     """Return what it reads: with CLIP its word features, too."""
     read = TASS.needs(*as_tass(model, loss))
-    return replace(read, arrays=read.arrays | ({"words"} if model.encoder == "clip" else set()))
+    return replace(read, arrays=read.arrays | ({"words"} if model.encoder not in TOKENS else set()))
 
 
 def canonical(model: TjstgModel, loss: TjstgLoss) -> tuple[TjstgModel, TjstgLoss]:

@@ -11,7 +11,7 @@ from tass_core.systems.blocks.question import (
     GloveQuestion,
     is_padding,
 )
-from tass_core.systems.protocol import Batch, Shapes
+from tass_core.systems.protocol import TOKENS, Batch, Shapes
 
 
 class ChosenWord(nn.Module):
@@ -46,6 +46,6 @@ class CellQuestion(GloveQuestion):
 def choosing_question(encoder: str, shapes: Shapes, width: int, heads: int) -> nn.Module:
     """Return what turns a batch's questions into f_q and f_tgt; with CLIP f_q asks itself."""
     target = ChosenWord(width, heads)
-    if encoder == "clip":
+    if encoder not in TOKENS:
         return ClipQuestion(shapes.text, width, target)
     return CellQuestion(shapes.vocabulary, shapes.vectors or width, width, target)

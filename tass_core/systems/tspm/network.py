@@ -11,7 +11,7 @@ from tass_core.systems.blocks.question import question_encoder
 from tass_core.systems.blocks.rows import again, take
 from tass_core.systems.blocks.selection import choose, pick
 from tass_core.systems.blocks.words import mean_frames
-from tass_core.systems.protocol import Batch, Noise, Output, Shapes
+from tass_core.systems.protocol import TOKENS, Batch, Noise, Output, Shapes
 from tass_core.systems.tspm import TspmModel
 
 
@@ -21,7 +21,7 @@ class Network(nn.Module):
     def __init__(self, model: TspmModel, shapes: Shapes) -> None:
         super().__init__()
         width = model.width
-        clip = model.encoder == "clip"
+        clip = model.encoder not in TOKENS
         self.count, self.how = min(model.segments, shapes.segments), model.select
         self.question = question_encoder(model.encoder, shapes, width)
         self.prompt = nn.Linear(shapes.text if clip else width, width)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from reports.attention.draw import describe, draw
-from reports.attention.explain import examples, explain, frame_paths
+from reports.attention.explain import examples, explain, read_frames
 from tass_core.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset, open_dataset
@@ -18,6 +18,7 @@ from tass_core.errors import ReportError
 from tass_core.evaluation.answering import evaluate
 from tass_core.systems import build_network
 from tass_core.trial import Trial
+from tests.tass_core.data.extract.videos import make_video
 
 
 @pytest.fixture(scope="module")
@@ -110,15 +111,22 @@ def test_frames_stand_in_for_the_stage(world: Dataset, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for second in range(12):
         Image.new("RGB", (8, 8), (20 * second, 0, 0)).save(folder / f"{second:03d}.png")
-    paths = frame_paths(tmp_path / "frames", found)
-    assert [path.stem for path in paths] == ["003", "009"]
-    assert draw(found, paths).axes
+    frames = read_frames(tmp_path / "frames", found)
+    assert [round(255 * frame[0, 0, 0].item()) for frame in frames] == [60, 180]
+    assert draw(found, frames).axes
+
+
+def test_a_video_gives_its_frames(world: Dataset, tmp_path: Path) -> None:
+    found = explain(checkpoint(world, tmp_path), world, examples(world)["v_loc"])
+    make_video(tmp_path / f"{found.video}.mp4", 12)
+    greys = [frame.mean() for frame in read_frames(tmp_path, found)]
+    assert greys == pytest.approx([60, 180], abs=6)
 
 
 def test_missing_frames_are_named(world: Dataset, tmp_path: Path) -> None:
     found = explain(checkpoint(world, tmp_path), world, examples(world)["v_loc"])
     with pytest.raises(ReportError, match=r"no \.jpg or \.png in"):
-        frame_paths(tmp_path, found)
+        read_frames(tmp_path, found)
 
 
 def test_an_unknown_question_is_refused_with_examples(world: Dataset, tmp_path: Path) -> None:

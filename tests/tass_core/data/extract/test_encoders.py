@@ -22,7 +22,7 @@ def test_missing_weights_say_what_to_fetch_and_where_to_put_it(tmp_path, name, m
 def test_maps_are_the_mean_of_a_seconds_pictures_row_by_row():
     # Each 64 x 64 patch of the picture gives one region its three colours.
     colours = nn.AvgPool2d(64)
-    encoders = FrozenEncoders({"resnet18-glove": colours}, VGGish(), None, "cpu")
+    encoders = FrozenEncoders({"resnet18-glove": colours}, VGGish(), {}, "cpu")
     pictures = np.random.default_rng(0).integers(0, 256, (4, 448, 448, 3), dtype=np.uint8)
     found = encoders.maps({448: pictures}, 2)["resnet18-glove"]
     assert (found.shape, found.dtype) == ((2, 49, 3), np.float16)
@@ -42,7 +42,7 @@ def test_loading_leaves_the_generator_as_it_was():
 def test_sentence_features_are_those_of_the_library():
     encoders = untrained("clip")
     texts = ["Is there a piano sound?", "Where is the loudest instrument?", "piano"]
-    sentences, words, counts = encoders.sentences(texts)
+    sentences, words, counts = encoders.text["clip"](texts)
     library = need("open_clip")
     torch.manual_seed(0)
     model = library.create_model("RN50", precision="fp32", force_quick_gelu=True).eval()
@@ -86,7 +86,7 @@ def test_clip_weights_are_read_from_either_form_of_the_file(tmp_path, form):
     loaded = load_encoders(("clip",), weights=tmp_path)
     with torch.no_grad():
         expected = model.encode_text(need("open_clip").get_tokenizer("RN50")(["piano"]))
-    np.testing.assert_allclose(loaded.sentences(["piano"])[0], expected, atol=1e-2)
+    np.testing.assert_allclose(loaded.text["clip"](["piano"])[0], expected, atol=1e-2)
 
 
 @pytest.mark.parametrize("name", ["clip", "resnet18-glove"])

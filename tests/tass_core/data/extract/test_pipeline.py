@@ -71,7 +71,7 @@ def test_videos_become_a_dataset_and_the_parts_go(root):
     features = dataset.features(config)
     assert features.visual.shape == (3, 4, 196, 512)
     np.testing.assert_array_equal(features.visual[0, 3], features.visual[0, 2])
-    assert not dataset.procedural
+    assert not dataset.invented
     assert not (root / "made.parts").exists()
 
 

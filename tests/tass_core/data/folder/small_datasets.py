@@ -15,6 +15,7 @@ VIDEOS, SEGMENTS, QUESTIONS = 5, 12, 4
 ENCODERS = {
     "clip": EncoderArrays(grid=(2, 2), visual=8),
     "resnet18-glove": EncoderArrays(grid=(4, 4), visual=6),
+    "lite": EncoderArrays(grid=(2, 2), visual=7),
 }
 VOCABULARY = ("", "is", "there", "music")
 
@@ -25,6 +26,7 @@ def content(seed: int = 0, stored: int = SEGMENTS) -> dict[str, Any]:
         "audio": source.normal(size=(VIDEOS, stored, 128)).astype(np.float16),
         "clip": source.normal(size=(VIDEOS, stored, 4, 8)).astype(np.float16),
         "resnet18-glove": source.normal(size=(VIDEOS, stored, 4, 4, 6)).astype(np.float16),
+        "lite": source.normal(size=(VIDEOS, stored, 4, 7)).astype(np.float16),
         "text": source.normal(size=(3, 16)),
         "words": source.normal(size=(3, 5, 16)),
         "word_count": np.array([2, 5, 1]),
@@ -39,7 +41,8 @@ def fill(writer: DatasetWriter, made: dict[str, Any], *, truth: bool = True) -> 
     for row in range(VIDEOS):
         maps = {name: made[name][row] for name in ENCODERS}
         assert writer.add_video(f"video-{row}", made["audio"][row], maps, {"length": 60}) == row
-    writer.set_text("clip", made["text"], made["words"], made["word_count"])
+    for name in ("clip", "lite"):
+        writer.set_text(name, made["text"], made["words"], made["word_count"])
     writer.set_tokens("resnet18-glove", made["tokens"], VOCABULARY, made["vectors"])
     for split in SPLITS:
         writer.set_questions(split, **questions(split))

@@ -67,7 +67,7 @@ def test_what_was_written_is_read_back(tmp_path):
     assert dataset.question_table("test")["answer_text"].to_pylist()[0] == "yes"
     assert dataset.video_ids == tuple(f"video-{row}" for row in range(VIDEOS))
     assert (dataset.description.description, dataset.base) == ("five videos", {"model.heads": 2})
-    assert dataset.procedural
+    assert dataset.invented
     dataset.verify()
 
 
