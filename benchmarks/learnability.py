@@ -50,7 +50,9 @@ class BlankDataset(Dataset):
         """Return the features with sound and pictures of zeros."""
         full = super().features(config)
         return dataclasses.replace(
-            full, visual=np.zeros_like(full.visual), audio=np.zeros_like(full.audio)
+            full,
+            visual=np.zeros(full.visual.shape, full.visual.dtype),
+            audio=np.zeros(full.audio.shape, full.audio.dtype),
         )
 
 

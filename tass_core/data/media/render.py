@@ -32,9 +32,11 @@ from tass_core.data.media.scenes import Scenes, describe_video, write_scenes
 from tass_core.data.media.stage import Prop, cast_scene, draw_scene
 from tass_core.data.music_avqa.questions import RawQuestion
 from tass_core.data.music_avqa.vocabulary import TYPE_NAMES
+from tass_core.data.world.asking import Question
 from tass_core.data.world.build import Video
 from tass_core.data.world.make import CO_OCCURRENCE, imagine
 from tass_core.data.world.presets import Size
+from tass_core.data.world.scene import Source
 from tass_core.data.world.seeds import generator
 from tass_core.errors import DataError
 from tass_core.files import storage_errors, write_atomically
@@ -179,7 +181,17 @@ def _fitted(seed: int, split: str, video: Video) -> tuple[Video, tuple[Prop, ...
     pictures = {**SEEN_PICTURES, **(UNSEEN_PICTURES if split == PICTURES else {})}
     rng = generator(seed, "picture", int(video.video_id.rsplit("-", 1)[1]))
     scene, props = cast_scene(rng, video.scene, pictures)
-    return replace(video, scene=scene), props
+    fitted = {id(old): new for old, new in zip(video.scene.sources, scene.sources, strict=True)}
+    asked = [_about(question, fitted) for question in video.asked(split)]
+    return replace(video, scene=scene, questions={split: asked}), props
+
+
+def _about(question: Question, fitted: Mapping[int, Source]) -> Question:
+    """Let a question be about the sources as they are drawn."""
+    settled = question.settled
+    assert settled is not None
+    sources = tuple(fitted[id(source)] for source in settled.sources)
+    return replace(question, settled=replace(settled, sources=sources))
 
 
 def _film(seed: int, split: str, video: Video, path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tass_core.config import TrialConfig
+from tass_core.data.extract.encoders import ARRAYS, LITE, RESNET
 from tass_core.data.extract.extra import need
 from tass_core.data.extract.parts import ExtractSettings
 from tass_core.data.extract.pipeline import ExtractPlan, extract
@@ -17,17 +18,24 @@ from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.music_avqa.vocabulary import TEMPLATES
 from tass_core.errors import DataError
 from tests.tass_core.data.extract.videos import make_video
+from tests.tass_core.data.media.films import require_ingredients
 
 VIDEOS = [f"{number:08d}" for number in range(3)]
-GLOVE = "resnet18-glove"
+
+
+def settings() -> ExtractSettings:
+    """Of an encoder that is there: ResNet untrained, else the one from packages."""
+    try:
+        need("torchvision.models")
+    except DataError:
+        return ExtractSettings(encoders=(LITE,), seconds=4)
+    return ExtractSettings(encoders=(RESNET,), seconds=4, untrained=True)
 
 
 @pytest.fixture
 def root(tmp_path):
-    try:
-        need("torchvision.models")
-    except DataError as error:
-        pytest.skip(str(error))
+    if LITE in settings().encoders:
+        require_ingredients()
     (tmp_path / "videos").mkdir()
     for place, name in enumerate(VIDEOS):
         make_video(tmp_path / "videos" / f"{name}.mp4", 3 + place)
@@ -50,14 +58,14 @@ def root(tmp_path):
 
 
 def plan(root: Path, **changes) -> ExtractPlan:
-    settings = {
+    usual = {
         "questions": {split: root / f"avqa-{split}.json" for split in ("train", "val", "test")},
         "videos": root / "videos",
         "out": root / "made",
         "name": "made",
-        "settings": ExtractSettings(encoders=(GLOVE,), seconds=4, untrained=True),
+        "settings": settings(),
     }
-    return ExtractPlan(**(settings | changes))
+    return ExtractPlan(**(usual | changes))
 
 
 def test_videos_become_a_dataset_and_the_parts_go(root):
@@ -69,7 +77,8 @@ def test_videos_become_a_dataset_and_the_parts_go(root):
     assert done == [(1, 3), (2, 3), (3, 3)]
     config = TrialConfig().with_values({**dataset.base, "data.t2": 1})
     features = dataset.features(config)
-    assert features.visual.shape == (3, 4, 196, 512)
+    arrays = ARRAYS[settings().encoders[0]]
+    assert features.visual.shape == (3, 4, arrays.regions, arrays.visual)
     np.testing.assert_array_equal(features.visual[0, 3], features.visual[0, 2])
     assert not dataset.invented
     assert not (root / "made.parts").exists()

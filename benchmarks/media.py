@@ -1,0 +1,283 @@
+"""What is learned from rendered videos, and what a linear probe finds in their features.
+
+Run ``python -m benchmarks.media --data DIR --hard DIR ... [--seeds 0,1,2] [--set key=value ...]``
+on a dataset of rendered videos and on its hard tests. Trains the model on the dataset, on the same
+dataset with sound and pictures shuffled between videos, and on one of which nothing can be seen or
+heard, and prints a Markdown table of test accuracy by type beside the training questions' commonest
+answer; then the grounding, and how well instruments are told from single seconds and thirds of the
+stage. The epoch is chosen on the validation questions, and nothing else is chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gzip
+import json
+import multiprocessing
+import tempfile
+from collections import Counter, defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import rankdata
+
+from benchmarks.learnability import NO_JTG, NO_TSG, BlankDataset
+from tass_core.checkpoints import load_checkpoint
+from tass_core.config import TrialConfig, parse_overrides
+from tass_core.data.folder.dataset import Dataset, open_dataset
+from tass_core.data.folder.description import SCENES
+from tass_core.data.folder.records import Features, Questions
+from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, QUESTION_TYPES
+from tass_core.evaluation.answering import evaluate
+from tass_core.evaluation.grounding import grounding
+from tass_core.training.pack import train_pack
+from tass_core.training.results import TrialResult
+from tass_core.trial import Trial
+
+Array = npt.NDArray[Any]
+ROWS = (*QUESTION_TYPES, "all")
+RIDGE = 10.0
+
+
+class ShuffledDataset(Dataset):
+    """A dataset whose questions meet the sound and pictures of the next video of their split."""
+
+    def questions(self, split: str) -> Questions:
+        """Return the questions of a split, each about another video."""
+        asked = super().questions(split)
+        videos, place = np.unique(asked.video, return_inverse=True)
+        return dataclasses.replace(asked, video=np.roll(videos, 1)[place])
+
+
+KINDS: dict[str, tuple[type[Dataset], dict[str, Any]]] = {
+    "model": (Dataset, {}),
+    "shuffled": (ShuffledDataset, {}),
+    "question only": (BlankDataset, NO_TSG | NO_JTG),
+}
+
+
+def train(
+    folder: str, kind: str, seed: int, overrides: dict[str, Any], hard: list[str]
+) -> dict[str, dict[str, float]]:
+    """Return the test metrics of one trial on its dataset and, by the model, on the hard tests."""
+    torch.set_num_threads(1)
+    of, settings = KINDS[kind]
+    dataset = of(Path(folder))
+    config = TrialConfig().with_values({**dataset.base, **overrides, **settings})
+    with tempfile.TemporaryDirectory() as place:
+        *_, result = train_pack([Trial(config, seed)], dataset, folder=Path(place))
+        assert isinstance(result, TrialResult)
+        assert result.weights is not None, result.reason
+        loaded = load_checkpoint(result.weights)
+        found = {folder: _scores(loaded.model.eval(), dataset, config)}
+        for other in hard if kind == "model" else ():
+            found[other] = _scores(loaded.model, open_dataset(other), config)
+    return found
+
+
+def _scores(model: torch.nn.Module, dataset: Dataset, config: TrialConfig) -> dict[str, float]:
+    evaluation = evaluate(model, dataset, config, "test")
+    shapes = dataset.shapes(config)
+    truth = dataset.truth("test", segments=shapes.segments, regions=shapes.regions)
+    return {**evaluation.metrics, **grounding(evaluation, truth)}
+
+
+def prior(dataset: Dataset, asked: Dataset) -> dict[str, float]:
+    """Return how often the commonest answer of a template in training is right, by type."""
+    answers: dict[str, Counter[str]] = defaultdict(Counter)
+    for content, answer, _ in _by_template(dataset, "train"):
+        answers[content][answer] += 1
+    right: dict[str, list[bool]] = defaultdict(list)
+    for content, answer, kind in _by_template(asked, "test"):
+        hit = bool(answers[content]) and answers[content].most_common(1)[0][0] == answer
+        right[kind].append(hit)
+        right["all"].append(hit)
+    return {kind: 100 * float(np.mean(hits)) for kind, hits in right.items()}
+
+
+def _by_template(dataset: Dataset, split: str) -> list[tuple[str, str, str]]:
+    """Return (sentence without names and places, answer, type) of every question."""
+    table, questions = dataset.question_table(split), dataset.questions(split)
+    return [
+        (_template(text), dataset.answers[answer], QUESTION_TYPES[kind])
+        for text, answer, kind in zip(
+            table["text"].to_pylist(), questions.answer, questions.type, strict=True
+        )
+    ]
+
+
+_NAMES = {
+    *INSTRUMENTS,
+    *("left", "middle", "right", "leftest", "rightest", "loudest", "lowest", "before", "after"),
+    *("first", "last", "second", "third", "fourth", "fifth"),
+}
+
+
+def _template(text: str) -> str:
+    return " ".join("_" if word in _NAMES else word for word in text.rstrip("?").split())
+
+
+def probes(dataset: Dataset, others: dict[str, Dataset]) -> dict[str, dict[str, float]]:
+    """Return the mean AUC over instruments of ridge regressions fitted on the training videos.
+
+    Sound: which instruments sound in a second. Picture: which stand in a third of the stage.
+    Seconds of cutaways are left out.
+    """
+    fit = np.unique(dataset.questions("train").video)
+    found: dict[str, dict[str, float]] = {}
+    for name, read in (("sound", _heard), ("picture", _seen)):
+        inputs, labels = read(dataset, fit)
+        mean, spread = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
+        scaled = (inputs - mean) / spread
+        gram = scaled.T @ scaled + RIDGE * len(scaled) * 1e-3 * np.eye(scaled.shape[1])
+        weights = np.linalg.solve(gram, scaled.T @ (labels - labels.mean(axis=0)))
+        found[name] = {}
+        for title, other in {"test": dataset, **others}.items():
+            asked, truth = read(other, np.unique(other.questions("test").video))
+            found[name][title] = _auc(((asked - mean) / spread) @ weights, truth)
+    return found
+
+
+def _auc(scores: Array, labels: Array) -> float:
+    values = []
+    for score, label in zip(scores.T, labels.T.astype(bool), strict=True):
+        positive, negative = int(label.sum()), int((~label).sum())
+        if positive and negative:
+            rank = rankdata(score)[label].sum() - positive * (positive + 1) / 2
+            values.append(rank / positive / negative)
+    return float(np.mean(values))
+
+
+def _scenes(dataset: Dataset) -> Any:
+    return json.loads(gzip.decompress((dataset.folder / SCENES).read_bytes()))
+
+
+def _shown(scene: Any) -> Array:
+    """Return the seconds in which the performance itself is on."""
+    cut = scene["cutaway"]["shown"] if scene["cutaway"] else [0] * scene["seconds"]
+    return np.flatnonzero(np.array(cut) == 0)
+
+
+def _heard(dataset: Dataset, videos: Array) -> tuple[Array, Array]:
+    scenes, features = _scenes(dataset), _features(dataset)
+    inputs, labels = [], []
+    for video in videos:
+        seconds = _shown(scenes[video])
+        sounding = np.zeros((len(seconds), len(INSTRUMENTS)))
+        for source in scenes[video]["sources"]:
+            loud = np.array(source["loudness"])[seconds] > 0
+            sounding[:, INSTRUMENTS.index(source["instrument"])] += loud
+        inputs.append(np.asarray(features.audio[video], np.float64)[seconds])
+        labels.append(sounding > 0)
+    return np.concatenate(inputs), np.concatenate(labels)
+
+
+def _seen(dataset: Dataset, videos: Array) -> tuple[Array, Array]:
+    scenes, features = _scenes(dataset), _features(dataset)
+    inputs, labels = [], []
+    for video in videos:
+        (rows, columns), seconds = scenes[video]["grid"], _shown(scenes[video])
+        if not len(seconds):
+            continue
+        second = seconds[len(seconds) // 2]
+        cells = np.asarray(features.visual[video, second], np.float64).reshape(rows, columns, -1)
+        for third, part in enumerate(((0, 3), (2, 5), (4, 7))):
+            standing = np.zeros(len(INSTRUMENTS))
+            for source in scenes[video]["sources"]:
+                if source["visible"]:
+                    left, _, right, _ = source["boxes"][second]
+                    if min(int(3 * (left + right) / 2), 2) == third:
+                        standing[INSTRUMENTS.index(source["instrument"])] = 1
+            inputs.append(cells[:, slice(*part)].mean(axis=(0, 1)))
+            labels.append(standing)
+    return np.stack(inputs), np.stack(labels)
+
+
+def _features(dataset: Dataset) -> Features:
+    return dataset.features(TrialConfig().with_values({**dataset.base, "data.t2": 1}))
+
+
+def main() -> None:
+    """Train, probe and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--hard", nargs="*", default=[])
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    dataset, overrides = open_dataset(options.data), parse_overrides(options.set)
+    hard = {Path(path).name: open_dataset(path) for path in options.hard}
+    _features(dataset)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+        runs = {
+            (kind, seed): pool.submit(train, options.data, kind, seed, overrides, options.hard)
+            for seed in seeds
+            for kind in KINDS
+        }
+        results = {key: run.result() for key, run in runs.items()}
+    if options.json:
+        saved = {f"{kind} · seed {seed}": found for (kind, seed), found in results.items()}
+        options.json.write_text(json.dumps(saved, indent=1))
+    print(f"{dataset.name} ({dataset.origin}), {dataset.fingerprint}, seeds {options.seeds}\n")
+    _print_accuracy(dataset, options.data, options.hard, hard, seeds, results)
+    _print_grounding(options.data, options.hard, seeds, results)
+    print("\n| Probe, mean AUC | " + " | ".join(["test", *hard]) + " |")
+    print("|---|" + "---|" * (1 + len(hard)))
+    for name, found in probes(dataset, hard).items():
+        print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in found.values()) + " |")
+
+
+def _print_accuracy(
+    dataset: Dataset,
+    folder: str,
+    paths: list[str],
+    hard: dict[str, Dataset],
+    seeds: list[int],
+    results: Any,
+) -> None:
+    guessed = {folder: prior(dataset, dataset)}
+    for path, other in zip(paths, hard.values(), strict=True):
+        guessed[path] = prior(dataset, other)
+    columns = [("prior", None, folder), *((kind, kind, folder) for kind in KINDS)]
+    for path, name in zip(paths, hard, strict=True):
+        columns += [(f"{name}: prior", None, path), (f"{name}: model", "model", path)]
+    print("| Questions | " + " | ".join(title for title, *_ in columns) + " |")
+    print("|---|" + "---|" * len(columns))
+    asked = Counter(QUESTION_TYPES[kind] for kind in dataset.questions("test").type)
+    for row in ROWS:
+        cells = []
+        for _, kind, path in columns:
+            if kind is None:
+                cells.append(f"{guessed[path].get(row, float('nan')):.1f}")
+                continue
+            values = [results[kind, seed][path].get(row, np.nan) for seed in seeds]
+            spread = f" ± {np.std(values, ddof=1):.1f}" if len(seeds) > 1 else ""
+            cells.append(f"{np.mean(values):.1f}{spread}")
+        count = asked[row] if row != "all" else asked.total()
+        print(f"| {row} ({count}) | " + " | ".join(cells) + " |")
+
+
+def _print_grounding(folder: str, paths: list[str], seeds: list[int], results: Any) -> None:
+    kinds, evens = ("spatial", "temporal"), ("", "_uniform")
+    names = [f"ground/{kind}{even}" for kind in kinds for even in evens]
+    print("\n| Grounding | " + " | ".join(["test", *(Path(path).name for path in paths)]) + " |")
+    print("|---|" + "---|" * (1 + len(paths)))
+    for name in names:
+        cells = [
+            f"{np.mean([results['model', seed][path][name] for seed in seeds]):.1f}"
+            for path in (folder, *paths)
+        ]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
