@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ from cli.display import duration
 from cli.options import format_option, results
 from cli.request import SweepRequest, sweep_options
 from jobs.choices import Search
-from jobs.planning.preview import Preview, preview
+from jobs.planning.preview import Preview, preview, probe
 
 
 @click.command(cls=Command)
@@ -30,7 +31,10 @@ def plan(requests: Sequence[SweepRequest], output_format: str) -> None:
     Example:
       tass-cli plan ablations --num-seeds 3
     """
-    found = [preview_request(request) for request in requests]
+    found = [
+        replace(preview_request(request), alike=probe(request.plan, request.dataset))
+        for request in requests
+    ]
     max_hours = requests[0].max_hours
     if output_format == "json":
         plans = [plan.to_dict() | {"budget": budget(plan, max_hours)} for plan in found]
@@ -99,6 +103,12 @@ def show(found: Preview, console: Console) -> None:
             )
         seeds = plan.seeds if plan.until is None else plan.seeds[: plan.until.first]
         console.print(f"  variants      {len(plan.variants)}, seeds {list(seeds)}")
+        for names in found.alike:
+            console.print(
+                f"  alike         {', '.join(names)}: one function on random batches, with initial "
+                "weights",
+                markup=False,
+            )
         console.print(
             f"  trials        {len(plan.trials)}, {found.shared} of them in several table rows"
         )
@@ -144,11 +154,14 @@ def _rows(found: Preview) -> Table:
     table = Table(box=None, padding=(0, 2))
     for name in ("table", "row", "seeds held", "note"):
         table.add_column(name)
+    twins = found.plan.twins()
     for planned in found.plan.tables:
+        alike = {name: it.rows[0] for it in twins.get(planned.key, ()) for name in it.rows[1:]}
         for row in planned.rows:
             if row.variant is None and not row.missing:
                 continue
             held = sum(key in found.held for key in row.trials.values())
             count = f"{held}/{len(row.trials)}" if row.trials else "-"
-            table.add_row(planned.number, row.name, count, row.missing or "")
+            note = f"one function with {alike[row.name]}" if row.name in alike else ""
+            table.add_row(planned.number, row.name, count, row.missing or note)
     return table

@@ -19,7 +19,7 @@ from evidence.results import origin
 from evidence.rows import Sample, Samples, same_questions
 from evidence.selection import Chosen, choose, conflict
 from evidence.slips import TableSlip, table_slips
-from evidence.verdicts import Decision, Finding, Verdict, combine, decide, known, read
+from evidence.verdicts import Decision, Finding, Verdict, combine, decide, decide_alike, known, read
 from search_spaces.columns import COLUMNS, PAPER_COUNTS
 from search_spaces.document import Claim, Contrast, Place, Slip
 from search_spaces.load import paper_claims
@@ -147,8 +147,16 @@ def judge(
             results.append(ContrastResult(item, item.published, None, None, None, verdict, ()))
             continue
         counted = not COLUMNS[item.column].types
-        verdict = decide(
-            claim.expects, tested, margin=margin, contrasts=max(len(distinct), 1), counted=counted
+        verdict = (
+            decide_alike(claim.expects)
+            if _alike(item, samples)
+            else decide(
+                claim.expects,
+                tested,
+                margin=margin,
+                contrasts=max(len(distinct), 1),
+                counted=counted,
+            )
         )
         results.append(
             ContrastResult(
@@ -177,8 +185,17 @@ def estimate(item: Contrast, samples: Samples, families: Mapping[Place, Family])
         return "; ".join(dict.fromkeys(reasons))
     terms = [(term.weight, samples[term.place]) for term in item.terms]
     found = families[places[0]].estimate(terms, shared_seeds(rows), item.column)
-    counted = not COLUMNS[item.column].types
-    return replace(found, p=None, interval=None, variance=None) if counted else found
+    exact = not COLUMNS[item.column].types or _alike(item, samples)
+    return replace(found, p=None, interval=None, variance=None) if exact else found
+
+
+def _alike(item: Contrast, samples: Samples) -> bool:
+    """Whether a contrast is 0 whatever the runs, since its rows are one function."""
+    weights: dict[str | None, float] = {}
+    for term in item.terms:
+        variant = samples[term.place].config_hash
+        weights[variant] = weights.get(variant, 0.0) + term.weight
+    return all(abs(weight) < 1e-9 for weight in weights.values())
 
 
 def _finding(found: Estimate, margin: float) -> Finding | None:

@@ -170,7 +170,11 @@ def read_table(snapshot: Snapshot, chosen: Chosen, family: Family) -> Reading:
     by_name = {sample.name: sample for sample in samples}
     rows, spec = chosen.table["rows"], documented(chosen)
     names = reference_rows(chosen.sweep.plan, rows, spec.reference)
-    references = {row: by_name[name] for row, name in names.items() if row != name}
+    references = {
+        row: by_name[name]
+        for row, name in names.items()
+        if by_name[row].config_hash != by_name[name].config_hash
+    }
     return Reading(chosen, samples, references, family)
 
 

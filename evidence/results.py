@@ -9,6 +9,7 @@ from evidence.estimates import Estimate, Interval
 from evidence.factorial import Effect
 from evidence.rows import Hole
 from search_spaces.document import Scalar
+from search_spaces.twins import Twins
 from tass_core.data.folder.description import PROVENANCES
 
 
@@ -84,6 +85,8 @@ class ResultTable:
     """Differences below it are not worth naming, in points."""
     effects: tuple[Effect, ...] = ()
     """Of a factorial table without holes: what each module is worth on all questions."""
+    twins: tuple[Twins, ...] = ()
+    """Rows that are one function under several names."""
 
     @property
     def complete(self) -> bool:

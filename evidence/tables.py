@@ -21,6 +21,7 @@ from evidence.rows import Hole, Sample
 from evidence.selection import GROUNDING, Chosen, base, choose, conflict, documented, judged_seeds
 from search_spaces.columns import COLUMNS
 from search_spaces.document import Table
+from search_spaces.twins import twins
 from tass_core.errors import ReportError, nearest
 from tracking.reader import Snapshot
 
@@ -89,6 +90,7 @@ def build_table(snapshot: Snapshot, reading: Reading, margin: float | None = Non
         videos=next((sample.videos_asked for sample in samples if sample.answers), None),
         margin=reading.chosen.document.margin if margin is None else margin,
         effects=tuple(_effects(reading)),
+        twins=twins(spec, {sample.name: sample.config_hash for sample in samples}),
     )
 
 

@@ -85,6 +85,14 @@ def decide(
     return _greater(interval, corrected, margin)
 
 
+def decide_alike(expects: Expects) -> Verdict:
+    """Return the verdict on a contrast of rows that are one function: no data can change it."""
+    return Verdict(
+        "holds" if expects == "same" else "does not hold",
+        "its rows are one function and cannot differ",
+    )
+
+
 def known(found: Estimate, level: float = LEVEL) -> Interval | None:
     """Return the interval of a contrast; of one without any differing answer what that says."""
     if found.identical and found.interval is not None:

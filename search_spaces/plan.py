@@ -10,6 +10,7 @@ from search_spaces.describe import describe
 from search_spaces.document import Row, Sweep
 from search_spaces.expand import expand
 from search_spaces.load import BUILT_IN, built_in_tables, load, parse_sweep
+from search_spaces.twins import Twins, twins
 from tass_core import TRAINING_VERSION
 from tass_core.config import DEFAULT_SYSTEM, TrialConfig, digest
 from tass_core.data.folder.description import SPLITS
@@ -144,6 +145,16 @@ class Plan:
                 for key in row.trials.values():
                     found[key].append(f"{table.key}: {row.name}")
         return found
+
+    def twins(self) -> dict[str, tuple[Twins, ...]]:
+        """Return table key -> its rows that are one function, of the tables that have some."""
+        specs = {table.key: table for table in self.document.tables}
+        found = {
+            table.key: twins(specs[table.key], {row.name: row.variant for row in table.rows})
+            for table in self.tables
+            if table.key in specs
+        }
+        return {key: groups for key, groups in found.items() if groups}
 
     @property
     def key(self) -> str:

@@ -26,6 +26,7 @@ from jobs.storage import Storage
 from search_spaces.plan import Plan
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
+from tass_core.training.probe import alike
 from tracking.reader import COSTS, Reader, TrialRun
 from tracking.uris import sqlite_path
 
@@ -43,6 +44,8 @@ class Preview:
     checkpoints: int | None
     """Bytes of kept weights; None when unknown."""
     search: Search | None
+    alike: tuple[tuple[str, ...], ...] = ()
+    """Names of variants that compute one function on random batches, where that was tried."""
 
     @property
     def shared(self) -> int:
@@ -74,6 +77,12 @@ class Preview:
             "tables": described["tables"],
             "variants": described["variants"],
             "trials": trials,
+            "one_function": [
+                {"table": table, "rows": list(found.rows), "fields": list(found.fields)}
+                for table, groups in plan.twins().items()
+                for found in groups
+            ],
+            "alike": [list(names) for names in self.alike],
             "counts": {
                 "variants": len(plan.variants),
                 "trials": len(plan.trials),
@@ -155,6 +164,13 @@ def preview(
         checkpoints=0 if keep.policy == "none" else checkpoint_bytes(kept, past),
         search=search,
     )
+
+
+def probe(plan: Plan, dataset: Dataset) -> tuple[tuple[str, ...], ...]:
+    """Return the names of a plan's variants that compute one function on random batches."""
+    variants = list(plan.variants.values())
+    found = alike([variant.config for variant in variants], dataset.shapes)
+    return tuple(tuple(variants[place].name for place in group) for group in found)
 
 
 def _past(plan: Plan, tracking_uri: str) -> tuple[Mapping[str, TrialRun], float | None]:

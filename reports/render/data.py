@@ -176,6 +176,7 @@ def _table(table: ResultTable) -> dict[str, Any]:
     return {
         **_fields(table, *names),
         "holes": [dataclasses.asdict(hole) for hole in table.holes],
+        "twins": [dataclasses.asdict(found) for found in table.twins],
         "effects": [
             {
                 **_fields(effect, "name", "kind"),

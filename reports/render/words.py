@@ -14,6 +14,7 @@ from evidence.rows import Hole
 from evidence.summary import Difference
 from evidence.verdicts import known, read
 from search_spaces.columns import COLUMNS
+from search_spaces.twins import Twins
 
 MINUS = "\u2212"
 _SEEDS = (5, 10, 20)
@@ -234,10 +235,26 @@ def notes(table: ResultTable) -> list[str]:
     lines.extend(
         f"{row.name}: {row.fidelity}; {row.differs}." for row in table.rows if row.fidelity
     )
+    lines.extend(_one_function(table, found) for found in table.twins)
     if table.note:
         lines.append(f"Published numbers: {table.note}")
     lines.extend(f"{DAGGER}{i} {text}" for text, i in hole_marks(table).items())
     return lines
+
+
+def _one_function(table: ResultTable, found: Twins) -> str:
+    """Return why several rows have the same numbers, and what their published ones say then."""
+    said = f"{', '.join(found.rows)}: one function, trained once"
+    if found.fields:
+        said += f"; {', '.join(found.fields)} changes nothing in it"
+    rows = {row.name: row for row in table.rows}
+    for column in shown(table.columns):
+        published = [rows[name].cells[column].published for name in found.rows]
+        known = [value for value in published if value is not None]
+        if len(known) == len(published) and len(set(known)) > 1:
+            spread = f"{number(min(known))} to {number(max(known))} on {COLUMNS[column].label}"
+            return f"{said}. The published rows' spread ({spread}) is then noise between runs."
+    return f"{said}."
 
 
 COMPARISON_HEADER = (

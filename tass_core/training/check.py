@@ -6,22 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tass_core.batches.example import example_batch, example_shapes
 from tass_core.config import TrialConfig
-from tass_core.data.folder.records import Features
-from tass_core.randomness import noise_key
 from tass_core.systems import system_named
-from tass_core.systems.protocol import Batch, Negatives, Noise, Output, System
+from tass_core.systems.protocol import Batch, Negatives, Output, Shapes, System
 from tass_core.training.groups import Group, Solo, Stack
 from tass_core.training.member import Member
-from tass_core.trial import Trial
-
-EXACT = 1e-9
-"""How far numbers that differ in rounding alone may be apart, in float64."""
+from tass_core.training.probe import EXACT, exact_member, first_noise
 
 
 def check_system(system: System[Any, Any], values: Mapping[str, Any] | None = None) -> None:
@@ -43,25 +37,14 @@ def check_system(system: System[Any, Any], values: Mapping[str, Any] | None = No
     config = TrialConfig(system.name, system.model(), system.loss()).with_values(values or {})
     canonical = config.canonical()
     _require(canonical.canonical() == canonical, "canonical() changes what it returned")
-    batch = example_batch(config.needs(), example_shapes(config.needs()))
-    member = _member(config)
+    shapes = example_shapes(config.needs())
+    batch = example_batch(config.needs(), shapes)
+    member = exact_member(config, shapes)
     _check_output(member.forward(batch), batch)
     _check_questions(member, batch)
     _check_losses(member, batch)
     if system.stackable:
-        _check_stack(config, batch)
-
-
-def _member(config: TrialConfig, seed: int = 0) -> Member:
-    nothing = np.empty(0, np.float16)
-    features = Features(nothing, nothing, None, None, None, None, None)
-    member = Member(Trial(config, seed), example_shapes(config.needs()), features, "cpu")
-    member.model.double()
-    return member
-
-
-def _noise(batch: Batch) -> Noise:
-    return Noise(noise_key(0, 1, 0), batch.rows)
+        _check_stack(config, shapes, batch)
 
 
 def _require(holds: bool, what: str) -> None:
@@ -119,10 +102,10 @@ def _padded(batch: Batch) -> Batch:
 def _check_losses(member: Member, batch: Batch) -> None:
     """Losses are finite and named, workers' add up, and gradients reach every parameter."""
     system, config = member.system, member.config
-    output = member.forward(batch, _noise(batch))
+    output = member.forward(batch, first_noise(batch))
     found = system.losses(output, batch, config.model, config.loss, "train")
     _require({*found} <= {*system.terms}, f"losses {[*found]} are not all among {system.terms}")
-    whole = Solo(member).gradients(batch, _noise(batch), "train")
+    whole = Solo(member).gradients(batch, first_noise(batch), "train")
     _require(bool(whole.isfinite().all()), f"the losses are {whole.tolist()}")
     free = tuple(f"{name}." for name in system.gradient_free(config.model, config.loss))
     told = {n for n, _ in member.model.named_parameters() if f"{n}.".startswith(free)}
@@ -133,7 +116,7 @@ def _check_losses(member: Member, batch: Batch) -> None:
         not reached, f"gradients reach {', '.join(reached)}, of which it is said that none does"
     )
     parts = [_share(batch, first, len(batch.audio)) for first in (0, 1)]
-    shares = [Solo(member).gradients(part, _noise(part), "train") for part in parts]
+    shares = [Solo(member).gradients(part, first_noise(part), "train") for part in parts]
     _same({"loss": torch.stack(shares).sum(dim=0)}, {"loss": whole}, "added up over two workers")
 
 
@@ -161,12 +144,12 @@ def _share(batch: Batch, worker: int, videos: int) -> Batch:
     )
 
 
-def _check_stack(config: TrialConfig, batch: Batch) -> None:
+def _check_stack(config: TrialConfig, shapes: Shapes, batch: Batch) -> None:
     """Members with other weights have, in a stack, the losses and gradients of each alone."""
-    alone, stacked = ([_member(config, seed) for seed in (0, 1)] for _ in range(2))
+    alone, stacked = ([exact_member(config, shapes, seed) for seed in (0, 1)] for _ in range(2))
     groups: list[Group] = [Solo(member) for member in alone]
-    wanted = torch.cat([group.gradients(batch, _noise(batch), "train") for group in groups])
-    found = Stack(stacked).gradients(batch, _noise(batch), "train")
+    wanted = torch.cat([group.gradients(batch, first_noise(batch), "train") for group in groups])
+    found = Stack(stacked).gradients(batch, first_noise(batch), "train")
     _same({"loss": found}, {"loss": wanted}, "in a stack")
     for one, other in zip(stacked, alone, strict=True):
         _same(_gradients(one), _gradients(other), "in a stack the gradient of")

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.machine import bench, speed
 
-PLAN = ("plan", "ordering", "--data", "world", "--set", "data.t2=4", "--tracking-uri")
+PLAN = ("plan", "tau", "--data", "world", "--set", "data.t2=4", "--tracking-uri")
 
 
 @pytest.fixture(scope="module")

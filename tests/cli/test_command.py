@@ -143,11 +143,11 @@ def test_places_come_from_the_environment_unless_typed(swept, monkeypatch):
     monkeypatch.setenv("TASS_TRACKING_URI", "sqlite:///absent.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///neither.db")
 
-    assert "0 held" in swept("plan", "ordering", *SMALL)[0]
-    typed, _ = swept("plan", "ordering", *SMALL, "--tracking-uri", "sqlite:///mlflow.db")
+    assert "0 held" in swept("plan", "tau", *SMALL)[0]
+    typed, _ = swept("plan", "tau", *SMALL, "--tracking-uri", "sqlite:///mlflow.db")
     assert "nothing to train" in typed
     monkeypatch.setenv("TASS_ADDRESS", "auto")
-    assert "--address auto" in swept("plan", "ordering", code=2)[1]
+    assert "--address auto" in swept("plan", "tau", code=2)[1]
 
 
 def test_the_environments_dataset_gives_way_to_a_documents(shell, monkeypatch):
@@ -159,7 +159,7 @@ def test_the_environments_dataset_gives_way_to_a_documents(shell, monkeypatch):
 
 
 def test_quiet_prints_results_alone(own):
-    _, err = own.sweep("ordering", "--quiet")
+    _, err = own.sweep("tau", "--quiet")
 
     assert err == ""
 
@@ -177,7 +177,7 @@ def test_answering_no_is_no_mistake(own, monkeypatch):
     os.write(theirs, b"n\n")
     with os.fdopen(ours) as terminal:
         monkeypatch.setattr(sys, "stdin", terminal)
-        _, err = own.sweep("ordering", "--seeds", "7", "--epochs", "100000", code=3)
+        _, err = own.sweep("tau", "--seeds", "7", "--epochs", "100000", code=3)
     os.close(theirs)
 
     assert "Not started." in err

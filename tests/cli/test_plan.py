@@ -62,13 +62,13 @@ def test_without_a_past_the_time_is_unknown_and_nothing_is_made(ablations, shell
 def test_past_trials_tell_the_time_and_are_held(swept):
     found = plan(swept, "ablations", "--set", "model.width=16", "--epochs", "2")
 
-    assert found["counts"]["held"] == 16
+    assert found["counts"]["held"] == 10
     held = {trial["variant"] for trial in found["trials"] if trial["held"]}
-    assert {"TASS", "τ = 0.005", "IL(A;V)"} <= held
+    assert {"TASS", "τ = 0.005"} <= held
     time = found["seconds"]
     assert 0 <= time["low"] <= time["expected"] <= time["high"]
     assert time["expected"] > 0
-    assert time["past_trials"] == 16
+    assert time["past_trials"] == 10
     assert 0 < time["startup"] <= time["low"]
     assert found["checkpoint_bytes"] > 0
 
@@ -83,7 +83,7 @@ def test_row_that_cannot_run_says_why(shell):
 def test_pack_size_is_obeyed(shell):
     found = plan(
         shell,
-        "ordering",
+        "tau",
         "--pack-size",
         "3",
         "--seeds",
@@ -92,7 +92,7 @@ def test_pack_size_is_obeyed(shell):
         "sqlite:///absent.db",
     )
 
-    assert sorted(len(pack["trials"]) for pack in found["packs"]) == [2, 2, 2, 2]
+    assert sorted(len(pack["trials"]) for pack in found["packs"]) == [2, 2, 3, 3]
 
 
 def test_search_shows_its_budget(shell):

@@ -16,8 +16,8 @@ def test_finished_sweep_counts_its_trials(swept):
     assert first["dataset"] == "tiny"
     assert first["seeds"] == [0, 1]
     assert first["trials"] == {
-        "wanted": 16,
-        "finished": 16,
+        "wanted": 10,
+        "finished": 10,
         "failed": 0,
         "pruned": 0,
         "running": 0,
@@ -30,7 +30,7 @@ def test_text_names_each_sweep(swept):
     out, _ = swept("status")
 
     assert "ablations" in out
-    assert "16/16 done" in " ".join(out.split())
+    assert "10/10 done" in " ".join(out.split())
 
 
 def test_without_a_database_there_is_a_hint(tmp_path, shell):

@@ -14,7 +14,7 @@ from tests.cli.conftest import Shell
 
 
 def test_first_run_trains_everything_and_says_in_short_what_was_found(swept):
-    assert "16 trained, 0 held already, 0 failed" in swept.err
+    assert "10 trained, 0 held already, 0 failed" in swept.err
     assert "What was not told apart" in swept.out
     assert "Table 5: τ = 0.000" in swept.out
     assert "undecided (" in swept.out
@@ -41,7 +41,7 @@ def test_sweep_and_trials_record_their_environment(swept):
 def test_second_run_trains_nothing(own):
     _, err = own.sweep("ablations", "--tables", "5,6")
 
-    assert "0 trained, 16 held already, 0 failed" in err
+    assert "0 trained, 10 held already, 0 failed" in err
 
 
 def test_other_sweep_over_the_same_variants_trains_nothing(own):
@@ -53,41 +53,41 @@ def test_other_sweep_over_the_same_variants_trains_nothing(own):
 def test_plain_lines_without_a_terminal_name_each_trial(swept):
     lines = [line for line in swept.err.splitlines() if ": finished, val " in line]
 
-    assert len(lines) == 16
+    assert len(lines) == 10
     assert any("τ = 0.005 · seed 1" in line for line in lines)
 
 
 def test_json_goes_to_standard_output_alone(own):
-    out, _ = own.sweep("ordering", "--format", "json")
+    out, _ = own.sweep("tau", "--format", "json")
 
     found = json.loads(out)
-    assert (found["kind"], found["tables"][0]["key"]) == ("sweep", "table6")
+    assert (found["kind"], found["tables"][0]["key"]) == ("sweep", "table5")
     (ended,) = found["sweeps"]
     assert ended["status"] == "finished"
-    assert ended["trials"] == {"trained": 0, "held": 8, "pruned": 0, "failed": 0, "missing": 0}
+    assert ended["trials"] == {"trained": 0, "held": 10, "pruned": 0, "failed": 0, "missing": 0}
     assert ended["run_id"] == found["tables"][0]["sweep_run"]
     assert ended["failures"] == {}
     assert {claim["verdict"] for claim in ended["claims"]} == {"undecided"}
 
 
 def test_tables_are_written_where_asked_and_never_over_a_file(own):
-    own.sweep("ordering", "--output", "ordering.csv")
-    rows = list(csv.DictReader(io.StringIO((own.folder / "ordering.csv").read_text())))
+    own.sweep("ablations", "--tables", "6", "--output", "order.csv")
+    rows = list(csv.DictReader(io.StringIO((own.folder / "order.csv").read_text())))
     assert {row["row"] for row in rows if row["table"] == "table6"} == {
         *("Cat(A;V)", "Cat(V;A)", "IL(A;V)", "IL(V;A)")
     }
 
-    _, err = own.sweep("ordering", "--output", "ordering.csv", code=2)
-    assert "ordering.csv exists; choose another path or give --force" in err
-    own.sweep("ordering", "--output", "ordering.csv", "--force")
+    _, err = own.sweep("tau", "--output", "order.csv", code=2)
+    assert "order.csv exists; choose another path or give --force" in err
+    own.sweep("tau", "--output", "order.csv", "--force")
 
 
 def test_diverging_trial_ends_with_exit_code_1_and_is_named(own):
     wild = ("--set", "optimiser.learning_rate=1e30", "--set", "optimiser.gamma=1.0")
 
-    out, err = own.train("ordering", "--seeds", "0", *wild, code=1)
+    out, err = own.train("tau", "--seeds", "0", *wild, code=1)
 
-    assert "0 trained, 0 held already, 4 failed" in err
+    assert "0 trained, 0 held already, 5 failed" in err
     assert "failed: TASS · seed 0: the training loss was not finite" in err
     assert "Ray's log: " in err
     assert "holes" in out
@@ -132,13 +132,13 @@ def test_unknown_sweep_lists_the_known_ones(shell):
 
 
 def test_fused_members_fill_the_tables_too(own):
-    _, err = own.train("ordering", "--seeds", "9", "--fuse", "2")
+    _, err = own.train("tau", "--seeds", "9", "--fuse", "2")
 
-    assert "4 trained, 0 held already, 0 failed" in err
+    assert "5 trained, 0 held already, 0 failed" in err
 
 
 def test_unknown_width_is_refused_with_what_is_allowed(swept):
-    _, err = swept.sweep("ordering", "--fuse", "on", code=2)
+    _, err = swept.sweep("tau", "--fuse", "on", code=2)
 
     assert "fuse = 'on' is unknown; allowed: auto, off, or a number from 1" in err
 
@@ -159,8 +159,8 @@ def test_a_trial_that_never_ended_is_named_and_the_exit_code_is_1(shell, tmp_pat
 
     own = Shell(shutil.copytree(shell.folder, tmp_path / "own"))
 
-    _, err = own.sweep("ordering", "--seeds", "0", code=1)
+    _, err = own.sweep("tau", "--seeds", "0", code=1)
 
     assert re.search(r"never ended: .* · seed 0", err)
-    assert "Sweep ordering failed" in err
+    assert "Sweep tau failed" in err
     assert "Traceback" not in err

@@ -55,6 +55,14 @@ def test_rows_that_were_never_trained_leave_a_claim_undecided(
     assert "no sweep here trains table6: IL(A;V)" in found.contrasts[0].verdict.reason
 
 
+def test_rows_that_are_one_function_refute_a_difference_whatever_the_runs(tmp_path: Path) -> None:
+    found = by_key(write_sweep(tmp_path, keys=("table6",), seeds=(0,)))
+    for key in ("interleave", "visual-first"):
+        assert found[key].decision == "does not hold"
+        assert found[key].contrasts[0].verdict.reason == "its rows are one function and cannot differ"
+        assert found[key].p == 1.0
+
+
 def test_a_hole_leaves_a_claim_undecided_and_is_named(own_copy: Sweep) -> None:
     run = own_copy.run("table2", "w/o L_s", 1)
     MlflowClient(tracking_uri=own_copy.uri).set_terminated(run, "FAILED")

@@ -267,3 +267,13 @@ def test_questions_count_by_their_videos(finished: Sweep) -> None:
     assert {
         row.cells["all"].difference.videos for row in found.rows if row.cells["all"].difference
     } == {90}
+
+
+def test_rows_that_are_one_function_have_one_trial_and_no_differences(tmp_path: Path) -> None:
+    found = table(write_sweep(tmp_path, keys=("table6",)), "table6")
+    [alike] = found.twins
+    assert alike.rows == tuple(row.name for row in found.rows)
+    assert alike.fields == ("model.ordering",)
+    assert {row.reference for row in found.rows} == {None}
+    assert len({tuple(row.runs.values()) for row in found.rows}) == 1
+    assert len({row.cells["all"].mean for row in found.rows}) == 1

@@ -34,7 +34,7 @@ def test_trials_are_as_many_as_variants_times_seeds(world, base):
     plan = ablations(world, base, seeds=(0, 1, 2))
 
     own = [v for v in plan.variants.values() if v.config.system == "tass"]
-    assert len(own) == 20
+    assert len(own) == 17
     assert len(plan.trials) == 3 * len(plan.variants)
 
 

@@ -62,8 +62,8 @@ def test_full_model_stands_in_every_table_and_is_one_variant():
     assert tables == {f"table{number}" for number in range(1, 8)}
 
 
-def test_tables_hold_twenty_different_variants():
-    assert len(set(hashes().values())) == 20
+def test_tables_hold_seventeen_different_variants():
+    assert len(set(hashes().values())) == 17
 
 
 def test_single_stream_without_synchrony_is_table_2s_row():
@@ -75,7 +75,7 @@ def test_single_stream_without_synchrony_is_table_2s_row():
 def test_rows_stay_different_when_the_base_config_changes():
     changed = hashes({"model.width": 64, "optimiser.epochs": 3})
 
-    assert len(set(changed.values())) == 20
+    assert len(set(changed.values())) == 17
     assert not set(changed.values()) & set(hashes().values())
 
 
@@ -113,3 +113,9 @@ def test_averages_lie_between_their_question_types():
         if len(table.columns) == 13:
             parts = [row.published["a_count"], row.published["a_comp"]]
             assert min(parts) <= row.published["a_avg"] <= max(parts)
+
+
+def test_the_rows_of_table_6_are_one_variant():
+    found = {address for (table, _), address in hashes().items() if table == "table6"}
+
+    assert found == {TrialConfig().hash()}

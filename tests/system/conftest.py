@@ -19,7 +19,7 @@ from tests import ROOT
 from tracking.connect import connect
 from tracking.reader import Reader
 
-SWEEP = ("sweep", "ordering", "--seeds", "0", "--pack-size", "2", "--epochs", "12")
+SWEEP = ("sweep", "tau", "--seeds", "0", "--pack-size", "2", "--epochs", "12")
 SMALL = ("--set", "data.t2=2", "--set", "model.width=32")
 
 

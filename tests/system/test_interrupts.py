@@ -33,7 +33,7 @@ def test_ctrl_c_in_the_start_up_leaves_nothing_running(desk, killed, moment):
     wait_until_gone(processes)
     assert _running(desk) == []
     _, said = desk.run(*desk.sweep_args("--epochs", "1"))
-    assert "4 trained" in said
+    assert "5 trained" in said
 
 
 def test_ctrl_c_in_training_stops_every_run(desk, killed):

@@ -35,12 +35,12 @@ def test_a_spent_budget_stops_and_the_same_command_without_it_goes_on(desk, expe
     _, said = desk.run(*desk.sweep_args("--max-hours", "0.0001", "--notify", url), code=130)
 
     assert "--max-hours 0.0001 is reached" in said
-    assert [message["title"] for message in got] == ["Sweep ordering stopped"]
+    assert [message["title"] for message in got] == ["Sweep tau stopped"]
     assert "missing" in got[0]["body"]
 
     desk.run(*desk.sweep_args("--notify", url))
     assert desk.results() == expected
-    assert [message["title"] for message in got][1:] == ["Sweep ordering finished"]
+    assert [message["title"] for message in got][1:] == ["Sweep tau finished"]
 
 
 def test_a_sweep_is_stopped_from_another_process(desk, killed):
@@ -52,11 +52,11 @@ def test_a_sweep_is_stopped_from_another_process(desk, killed):
     assert listed["status"] == "running"
     assert f"(process {driver.pid})" in listed["driver"]
 
-    _, said = desk.run("stop", "ordering", "--tracking-uri", desk.tracking)
-    assert "Asked sweep 'ordering'" in said
+    _, said = desk.run("stop", "tau", "--tracking-uri", desk.tracking)
+    assert "Asked sweep 'tau'" in said
     _, said = driver.communicate(timeout=240)
 
     assert driver.returncode == 130
     assert "somebody asked for it with `tass-cli stop`" in said
-    _, said = desk.run("stop", "ordering", "--tracking-uri", desk.tracking, code=2)
+    _, said = desk.run("stop", "tau", "--tracking-uri", desk.tracking, code=2)
     assert "is not running: stopped" in said

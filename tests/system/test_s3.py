@@ -11,7 +11,7 @@ from tests.system.conftest import Desk, ray_workers, wait_until_gone
 
 pytestmark = pytest.mark.system
 
-SWEEP = ("sweep", "ordering", "--seeds", "0", "--pack-size", "2", "--epochs", "6")
+SWEEP = ("sweep", "tau", "--seeds", "0", "--pack-size", "2", "--epochs", "6")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_second_driver_waits_and_a_third_goes_on_from_another_home(
     wait_for_epoch(storage, driver, 2)
 
     _, said = second.run(*args, code=2)
-    assert f"is held by ordering (process {driver.pid} of " in said
+    assert f"is held by tau (process {driver.pid} of " in said
     assert "Wait until it ends, stop it there, or name another --storage" in said
     assert "Traceback" not in said
 
@@ -68,7 +68,7 @@ def test_a_second_driver_waits_and_a_third_goes_on_from_another_home(
     wait_until_gone(workers)
     _, said = second.run(*args)
     assert "0 failed" in said
-    assert len(second.histories()) == 4
+    assert len(second.histories()) == 5
 
     export = machine / "export"
     args = ("--export", export, "--data", world, "--tracking-uri", second.tracking)
@@ -104,6 +104,6 @@ def test_packs_wait_for_a_bucket_that_is_away_and_no_attempt_is_lost(
     _, said = driver.communicate(timeout=240)
 
     assert driver.returncode == 0, said
-    assert "4 trained, 0 held already, 0 failed" in said
+    assert "5 trained, 0 held already, 0 failed" in said
     assert "starts again" not in said
-    assert len(desk.histories()) == 4
+    assert len(desk.histories()) == 5

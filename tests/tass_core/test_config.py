@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tass_core.config import DataConfig, OptimiserConfig, TrialConfig, read_config
 from tass_core.errors import ConfigError
-from tass_core.systems.tass.config import TassLoss, TassModel
+from tass_core.systems.tass.config import ORDERINGS, TassLoss, TassModel
 
 PAPER = TrialConfig()
 
@@ -109,6 +109,7 @@ SAME = [
     ),
     ({"model.structure": "dual", "model.ordering": "cat-av"}, {"model.structure": "dual"}),
     ({"model.structure": "dual", "model.position": "learned"}, {"model.structure": "dual"}),
+    *(({"model.ordering": ordering}, {}) for ordering in ORDERINGS),
     ({"data.t2": 1, "data.pooling": "stride"}, {"data.t2": 1}),
     ({"optimiser.epochs": 10, "optimiser.gamma": 0.5}, {"optimiser.epochs": 10}),
 ]
@@ -153,7 +154,8 @@ def test_a_row_that_contradicts_itself_is_refused():
     [
         {"model.tau": 0.02},
         {"model.merge": "mul"},
-        {"model.ordering": "il-av"},
+        {"model.position": "learned"},
+        {"model.position": "learned", "model.ordering": "il-av"},
         {"loss.cms": "legacy"},
         {"loss.renormalise": False},
         {"data.pooling": "stride"},

@@ -42,7 +42,8 @@ class TassModel:
     structure: Structure = "single"
     """One stream for both modalities, or one attention for each (Table 7)."""
     ordering: Annotated[Ordering, FREE] = "il-va"
-    """Interleaved or concatenated, visual or audio first (Eq. 13, Table 6)."""
+    """Interleaved or concatenated, visual or audio first (Eq. 13, Table 6): which positions the
+    segments get. Without ``position`` it has no effect."""
     position: Position = "none"
     """Positional encoding of the stream; the paper has none, which makes order immaterial."""
     width: Annotated[int, at_least(2)] = 512
@@ -123,7 +124,8 @@ def canonical(model: TassModel, loss: TassLoss) -> tuple[TassModel, TassLoss]:
         ("target_aware",): not model.spatial_grounding,
         ("merge", "tau", "target"): not aware,
         attention: not grounded,
-        ("ordering", "position"): not single,
+        ("position",): not single,
+        ("ordering",): not single or model.position == "none",
         ("renormalise",): not single or loss.cms != "js",
         ("lambda_s", "negatives"): not matched,
         ("init_from",): model.init_from == "match" and not matched,

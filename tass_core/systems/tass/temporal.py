@@ -12,41 +12,19 @@ from tass_core.systems.protocol import Noise
 from tass_core.systems.tass.config import Ordering, Position
 
 
-def order_streams(visual: Tensor, audio: Tensor, *, ordering: Ordering) -> Tensor:
-    """Join two streams into one (Eq. 13 and Table 6).
+def places(segments: int, ordering: Ordering) -> Tensor:
+    """Return [2T]: the places of v1, a1, ..., vT, aT in a stream (Eq. 13, Table 6).
 
     Args:
-        visual: [..., T, D].
-        audio: [..., T, D].
+        segments: T.
         ordering: ``il-va`` is [v1; a1; ...; vT; aT], ``cat-va`` is [v1; ...; vT; a1; ...; aT];
             ``-av`` puts audio first.
-
-    Returns:
-        [..., 2T, D].
     """
     pattern, first = ordering.split("-")
-    pair = [visual, audio] if first == "va" else [audio, visual]
-    if pattern == "cat":
-        return torch.cat(pair, dim=-2)
-    return torch.stack(pair, dim=-2).flatten(-3, -2)
-
-
-def split_streams(weights: Tensor, *, ordering: Ordering) -> tuple[Tensor, Tensor]:
-    """Undo ``order_streams`` on the stream's weights (Eq. 18-19).
-
-    Args:
-        weights: [..., 2T].
-        ordering: the ordering the stream was joined with.
-
-    Returns:
-        (visual [..., T], audio [..., T]).
-    """
-    pattern, first = ordering.split("-")
-    if pattern == "cat":
-        one, two = weights.chunk(2, dim=-1)
-    else:
-        one, two = weights.unflatten(-1, (-1, 2)).unbind(dim=-1)
-    return (one, two) if first == "va" else (two, one)
+    every = torch.arange(2 * segments)
+    one, two = every.view(-1, 2).unbind(-1) if pattern == "il" else every.chunk(2)
+    visual, audio = (one, two) if first == "va" else (two, one)
+    return torch.stack([visual, audio], dim=-1).flatten()
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:
@@ -57,7 +35,12 @@ def sinusoidal_positions(length: int, width: int) -> Tensor:
 
 
 class SingleStream(nn.Module):
-    """JTG: one attention over both modalities, which fuses and grounds at once."""
+    """JTG: one attention over both modalities, which fuses and grounds at once.
+
+    Attention does not see in which order its stream is held. It is held as v1, a1, ..., vT, aT, so
+    that dropout falls on the same segments in every ordering; what the ordering decides is the
+    position that each of them is given.
+    """
 
     def __init__(
         self,
@@ -71,13 +54,15 @@ class SingleStream(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.ordering: Ordering = ordering
         self.attention = QuestionAttention(
             width, heads, attention_dropout=attention_dropout, dropout=dropout, name="stream"
         )
         self.learned = nn.Embedding(2 * segments, width) if position == "learned" else None
         table = sinusoidal_positions(2 * segments, width) if position == "sinusoidal" else None
-        self.register_buffer("sinusoidal", table, persistent=False)
+        # In buffers, so that stacked members can differ in the ordering.
+        own = places(segments, ordering)
+        self.register_buffer("places", own if position == "learned" else None, persistent=False)
+        self.register_buffer("sinusoidal", None if table is None else table[own], persistent=False)
 
     def forward(
         self, question: Tensor, visual: Tensor, audio: Tensor, noise: Noise | None
@@ -88,13 +73,14 @@ class SingleStream(nn.Module):
             f_att [B, D], visual weights [B, T] and audio weights [B, T]; the weights of both
             sum to 1 together.
         """
-        stream = order_streams(visual, audio, ordering=self.ordering)  # Eq. 13
-        if self.learned is not None:
-            stream = stream + self.learned.weight
+        stream = torch.stack([visual, audio], dim=-2).flatten(-3, -2)  # Eq. 13
+        if self.learned is not None and isinstance(self.places, Tensor):
+            stream = stream + self.learned.weight[self.places]
         elif isinstance(self.sinusoidal, Tensor):
             stream = stream + self.sinusoidal
         attended, weights = self.attention(question, stream, noise)  # Eq. 14
-        return attended, *split_streams(weights, ordering=self.ordering)
+        w_v, w_a = weights.unflatten(-1, (-1, 2)).unbind(dim=-1)
+        return attended, w_v, w_a
 
 
 class DualStream(nn.Module):

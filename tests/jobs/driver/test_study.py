@@ -354,6 +354,7 @@ def test_a_report_costs_the_same_however_many_trials_there_are(world, base, monk
 
 def test_repeated_proposal_costs_nothing_and_is_told(world, base):
     space = (Choice("model.ordering", ("il-va", "il-av", "cat-va", "cat-av")),)
+    base = base.replace("model.position", "sinusoidal")
     source = searcher(world, base, space=space, trials=20, size=4)
 
     packs = run_all(source)

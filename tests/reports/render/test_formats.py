@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -222,3 +223,13 @@ def test_a_rival_s_fidelity_is_printed_wherever_the_row_is(table1: ResultTable, 
     else:
         assert "Rival (adapted)" in text
         assert "Rival: adapted; other inputs." in text
+
+
+def test_every_format_says_which_rows_are_one_function(tmp_path: Path) -> None:
+    tables = collect(write_sweep(tmp_path, keys=("table6",)).snapshot(), tables=["6"])
+    [found] = json.loads(render(tables, "json"))["tables"][0]["twins"]
+    assert found["fields"] == ["model.ordering"]
+    for name in FORMATS.keys() - {"json", "csv"}:
+        text = " ".join(render(tables, name).split())
+        assert "one function, trained once; model.ordering changes nothing in it" in text
+        assert re.search(r"published rows.{1,5} spread \(73.93 to 74.98 on", text)

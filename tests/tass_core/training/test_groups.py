@@ -10,6 +10,7 @@ import torch
 from tass_core.batches.source import BatchSource
 from tass_core.randomness import noise_key
 from tass_core.systems.protocol import Noise
+from tass_core.systems.tass.config import ORDERINGS
 from tass_core.training.groups import Solo, Stack, make_groups, make_stacks, take_step
 from tass_core.training.member import Member
 from tass_core.training.vmap_lstm import written_lstm
@@ -91,6 +92,14 @@ def test_members_that_differ_in_every_switch_train_as_they_do_alone(base, tiny):
     compare(configs, tiny)
 
 
+@pytest.mark.parametrize("position", ["sinusoidal", "learned"])
+def test_members_that_differ_in_the_ordering_train_as_they_do_alone(position, base, tiny):
+    known = base.replace("model.position", position)
+    configs = [known.replace("model.ordering", ordering) for ordering in ORDERINGS]
+    assert len(make_stacks(make_members(configs, tiny), 99)) == 1
+    compare(configs, tiny, epochs=(1,))
+
+
 @pytest.mark.parametrize("name", [n for n in VARIANTS if n not in ("bf16", "stage 1")])
 def test_a_variant_trains_stacked_as_it_does_alone(name, base, tiny):
     config = base.with_values(VARIANTS[name])
@@ -132,7 +141,7 @@ def test_members_without_the_match_task_make_a_stack_of_their_own(base, tiny):
     assert make_stacks(members, 8) == [[members[0], members[2]], [members[1]], [members[3]]]
 
 
-@pytest.mark.parametrize("change", [{"model.merge": "mul"}, {"model.ordering": "cat-av"}])
+@pytest.mark.parametrize("change", [{"model.merge": "mul"}, {"model.structure": "dual"}])
 def test_members_with_other_networks_are_not_stacked(change, base, tiny):
     members = make_members([base, base.with_values(change)], tiny)
     assert [type(group) for group in make_groups(members, 2)] == [Solo, Solo]
