@@ -151,7 +151,10 @@ def read_tables(snapshot: Snapshot, chosen: Sequence[Chosen]) -> list[Reading]:
             (
                 family
                 for sweep, family in families
-                if family.design == design and conflict(sweep, found.sweep) is None
+                if family.design == design
+                and conflict(sweep, found.sweep) is None
+                # Weights that answer twice vary less than trainings: not one scale.
+                and sweep.plan.get("at_test") == found.sweep.plan.get("at_test")
             ),
             None,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from evidence.at_test import AtTest
 from evidence.estimates import Estimate, Interval
 from evidence.factorial import Effect
 from evidence.rows import Hole
@@ -87,6 +88,8 @@ class ResultTable:
     """Of a factorial table without holes: what each module is worth on all questions."""
     twins: tuple[Twins, ...] = ()
     """Rows that are one function under several names."""
+    at_test: tuple[AtTest, ...] = ()
+    """Rows that were trained so, beside the trained model switched at test."""
 
     @property
     def complete(self) -> bool:

@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from evidence.at_test import both_ways
 from evidence.estimates import Estimate, Interval, correct
 from evidence.factorial import Effect, analyse, factorial
 from evidence.families import Family, Reading, read_table, read_tables
@@ -90,6 +91,7 @@ def build_table(snapshot: Snapshot, reading: Reading, margin: float | None = Non
         videos=next((sample.videos_asked for sample in samples if sample.answers), None),
         margin=reading.chosen.document.margin if margin is None else margin,
         effects=tuple(_effects(reading)),
+        at_test=both_ways(reading, GATE) if GATE in columns else (),
         twins=twins(spec, {sample.name: sample.config_hash for sample in samples}),
     )
 
@@ -133,6 +135,8 @@ def _grounding(
     for found in (reading.chosen for reading in readings):
         reason = conflict(first, found.sweep)
         for row in found.table["rows"]:
+            if row.get("at_test"):
+                continue
             if row.get("variant") and reason is None:
                 rows.setdefault(row["variant"], row)
             elif row.get("variant"):

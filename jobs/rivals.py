@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import re
-import tempfile
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jobs.driver.files import Files
+from jobs.answers import Answers, publish_answers
 from search_spaces.columns import COLUMNS
 from search_spaces.document import Row, Sweep, Table
 from search_spaces.plan import FULL_MODEL, Plan, make_plan
-from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig, digest
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError
-from tass_core.evaluation.accuracy import accuracies
-from tass_core.evaluation.predictions import Predictions, write_predictions
-from tracking import schema
-from tracking.events import Event, Origin, SweepClosed, SweepOpened, TrialEnded, TrialOpened
-from tracking.writer import Writer
+from tass_core.evaluation.predictions import Predictions
 
 COLUMNS_SHOWN = tuple(name for name, column in COLUMNS.items() if column.types)
 
@@ -69,31 +61,17 @@ def publish(
     plan = make_plan(Sweep(f"import-{slug}", f"{name}'s answers", (table,)), dataset, base, seeds)
     keys = [_key(name, dataset.fingerprint, found) for found in answers]
     variant = digest(["imported", name])[:16]
-    described = _described(plan, name, variant, keys)
-    with tempfile.TemporaryDirectory(prefix="tass-import-") as folder:
-        writer = Writer(uri, Files())
-        writer.open(dataset.name)
-        origin = Origin(dataset.name, dataset.fingerprint, folder)
-        sweep = digest([plan.key, keys])[:16]
-        tags = {
-            schema.FINGERPRINT: dataset.fingerprint,
-            schema.TRAINING_VERSION: str(TRAINING_VERSION),
-            schema.DATASET: dataset.name,
-            schema.PROVENANCE: dataset.provenance,
-        }
-        opened = SweepOpened(
-            sweep=sweep,
-            name=plan.sweep,
-            plan=described,
-            tags={schema.SWEEP: plan.sweep, schema.COMMAND: command, **tags},
-            at=time.time(),
-        )
-        events: list[Event] = [opened]
-        for seed, (key, found) in enumerate(zip(keys, answers, strict=True)):
-            write_predictions(Path(folder) / f"{key}.parquet", found)
-            events += _trial(sweep, key, name, variant, seed, found, dataset, tags)
-        closed = SweepClosed(sweep=sweep, status="finished", startup=None, at=time.time())
-        writer.apply(origin, [*events, closed])
+    publish_answers(
+        _described(plan, name, variant, keys),
+        digest([plan.key, keys])[:16],
+        [
+            Answers(key, name, variant, seed, found, {"imported": name})
+            for seed, (key, found) in enumerate(zip(keys, answers, strict=True))
+        ],
+        dataset=dataset,
+        uri=uri,
+        command=command,
+    )
     return plan.sweep
 
 
@@ -110,35 +88,3 @@ def _described(plan: Plan, name: str, variant: str, keys: Sequence[str]) -> dict
     row = {"name": name, "variant": variant, "missing": None, "trials": trials}
     described["tables"][0]["rows"].append(row)
     return described
-
-
-def _trial(
-    sweep: str,
-    key: str,
-    name: str,
-    variant: str,
-    seed: int,
-    found: Predictions,
-    dataset: Dataset,
-    tags: dict[str, str],
-) -> list[Event]:
-    """Return the events of one of the rival's seeds."""
-    opened = TrialOpened(
-        key=key,
-        sweep=sweep,
-        name=f"{name} · {seed}",
-        params={"imported": name, "seed": seed, "fingerprint": dataset.fingerprint},
-        tags={schema.VARIANT: name, schema.CONFIG_HASH: variant, schema.SEED: str(seed), **tags},
-        at=time.time(),
-    )
-    scores = accuracies(dataset.questions("test"), found.correct)
-    ended = TrialEnded(
-        key=key,
-        attempt=0,
-        status="finished",
-        reason=None,
-        metrics={f"{schema.TEST}{column}": value for column, value in scores.items()},
-        predictions=f"{key}.parquet",
-        at=time.time(),
-    )
-    return [opened, ended]

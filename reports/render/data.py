@@ -176,6 +176,13 @@ def _table(table: ResultTable) -> dict[str, Any]:
     return {
         **_fields(table, *names),
         "holes": [dataclasses.asdict(hole) for hole in table.holes],
+        "at_test": [
+            {
+                **_fields(it, "row", "disagree"),
+                **{name: _estimate(getattr(it, name)) for name in ("trained", "switched", "apart")},
+            }
+            for it in table.at_test
+        ],
         "twins": [dataclasses.asdict(found) for found in table.twins],
         "effects": [
             {

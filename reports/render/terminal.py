@@ -59,6 +59,9 @@ def show_tables(tables: Sequence[ResultTable], console: Console) -> None:
         if table.effects:
             title, header = words.effects_caption(table), words.EFFECT_HEADER
             console.print(_lines(title, header, words.effects(table)))
+        if table.at_test:
+            lines = words.at_test(table)
+            console.print(_lines(words.at_test_caption(table), words.AT_TEST_HEADER, lines))
         console.print()
 
 

@@ -324,6 +324,36 @@ def effects_caption(table: ResultTable) -> str:
     return f"What each module is worth on {COLUMNS['all'].label}, {heading(table.number)}"
 
 
+AT_TEST_HEADER = (
+    *("Row", "", "trained so", "switched at test", "switched minus trained", "95% interval"),
+    "p (Holm)",
+)
+
+
+def at_test(table: ResultTable) -> list[tuple[str, ...]]:
+    """Return one line for each row that was trained so and switched at test."""
+    return [
+        (
+            it.row,
+            "disagree" if it.disagree else "",
+            signed(it.trained.mean) + half_width(it.trained.mean, it.trained.interval),
+            signed(it.switched.mean) + half_width(it.switched.mean, it.switched.interval),
+            signed(it.apart.mean),
+            bounds(it.apart.interval),
+            p_value(it.apart.p_adjusted),
+        )
+        for it in table.at_test
+    ]
+
+
+def at_test_caption(table: ResultTable) -> str:
+    """Return the heading of the rows in both ways."""
+    return (
+        f"Δ on {COLUMNS['all'].label} of rows trained so, and of the trained model switched at "
+        f"test, {heading(table.number)}"
+    )
+
+
 STANDING_HEADER = ("Row", "Verdict", "seeds", "Δ", "interval", "")
 
 

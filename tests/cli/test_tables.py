@@ -83,3 +83,25 @@ def test_without_a_store_the_error_names_the_next_step(
     with pytest.raises(TrackingError, match=r"no database at .*mlflow\.db; run `tass-cli sweep"):
         CliRunner().invoke(cli, ["tables"], catch_exceptions=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stored_checkpoints_answer_with_the_rows_settings(own):
+    out, err = own("tables", "ablations", "--at-test", "--data", "world")
+
+    assert "From the store alone, from now on: tass-cli tables ablations-at-test" in err
+    assert "Table 5, at test" in out
+    assert "τ = 0.000, at test" in out
+    assert "switched minus trained" in " ".join(out.split())
+    assert own("tables", "ablations-at-test")[0] == out
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("ablations", "--data", "world"), "it is about --at-test, which is not given"),
+        (("ablations", "--at-test", "--tables", "5"), "--at-test shows all tables of a sweep"),
+        (("--at-test",), "--at-test is about one sweep; name it"),
+    ],
+)
+def test_what_at_test_does_not_take_is_refused(swept, args, message):
+    assert message in swept("tables", *args, code=2)[1]

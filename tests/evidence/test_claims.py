@@ -59,7 +59,7 @@ def test_rows_that_are_one_function_refute_a_difference_whatever_the_runs(tmp_pa
     found = by_key(write_sweep(tmp_path, keys=("table6",), seeds=(0,)))
     for key in ("interleave", "visual-first"):
         assert found[key].decision == "does not hold"
-        assert found[key].contrasts[0].verdict.reason == "its rows are one function and cannot differ"
+        assert "are one function and cannot differ" in found[key].contrasts[0].verdict.reason
         assert found[key].p == 1.0
 
 
