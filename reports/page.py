@@ -19,6 +19,8 @@ from evidence.selection import Chosen, base, canonical, choose
 from evidence.tables import collect
 from reports.figures import Drawing, draw_forest, table_drawings
 from reports.render import words
+from reports.render.data import claims_json, tables_csv, tables_json
+from reports.render.methods import methods
 from reports.searches import search_drawings
 from tracking import schema
 from tracking.reader import Snapshot, SweepRun, TrialRun
@@ -61,6 +63,10 @@ class Page:
     """The tracking URI as it may be shown."""
     cost: str
     """What the trials took, in words."""
+    methods: str
+    """How the numbers were made, a paragraph to paste."""
+    downloads: Mapping[str, str]
+    """File name -> its content: all that the page shows, as data."""
 
     @property
     def finding(self) -> str:
@@ -95,12 +101,13 @@ def build(snapshot: Snapshot, *, sweep: str | None = None, margin: float | None 
     sweeps = list({found.sweep.run_id: found.sweep for found in chosen}.values())
     main = _main(chosen)
     tables = collect(snapshot, sweep=sweep, margin=margin)
+    claims = check(snapshot, sweep=sweep, margin=margin)
     drawings = [*table_drawings(snapshot, tables, sweeps), *search_drawings(snapshot, main)]
     return Page(
         sweep=main,
         plans=tuple(_plan(found) for found in sweeps),
         tables=tuple(tables),
-        claims=check(snapshot, sweep=sweep, margin=margin),
+        claims=claims,
         forest=draw_forest(tables),
         drawings=tuple(drawings),
         variants=tuple(_variants(snapshot, sweeps)),
@@ -113,6 +120,12 @@ def build(snapshot: Snapshot, *, sweep: str | None = None, margin: float | None 
         },
         address=snapshot.address,
         cost=_cost(snapshot, sweeps),
+        methods=methods(main, tables),
+        downloads={
+            "tables.csv": tables_csv(tables),
+            "tables.json": tables_json(tables),
+            "claims.json": claims_json(claims),
+        },
     )
 
 

@@ -6,6 +6,7 @@ made it: Jinja2 does so for HTML, and ``finalize`` for the other two.
 
 from __future__ import annotations
 
+import base64
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,11 @@ def escape_markdown(text: str) -> str:
     return text.translate(_MARKDOWN_SIGNS)
 
 
+def address(content: str) -> str:
+    """Return an address that holds a text itself, to be saved from a page."""
+    return f"data:text/plain;base64,{base64.b64encode(content.encode()).decode()}"
+
+
 def groups(columns: Sequence[str]) -> list[tuple[str, int]]:
     """Return (group, columns in it) for the upper line of a table's head."""
     found = itertools.groupby(columns, lambda column: COLUMNS[column].group)
@@ -113,7 +119,12 @@ def _environment(
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals |= {"COLUMNS": COLUMNS, "groups": groups, "words": words}
+    environment.globals |= {
+        "COLUMNS": COLUMNS,
+        "address": address,
+        "groups": groups,
+        "words": words,
+    }
     return environment
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -11,7 +15,9 @@ from evidence.tables import collect
 from reports.figures import forest_lines
 from reports.page import build
 from reports.render import words
+from reports.render.methods import methods
 from reports.render.templates import page_html
+from tass_core import TRAINING_VERSION
 from tests.reports.render.test_formats import Checker
 from tests.reports.runs import Sweep, write_sweep
 
@@ -92,3 +98,25 @@ def test_all_questions_stand_first_in_every_table(finished: Sweep) -> None:
         shown = words.shown(table.columns)
         assert set(shown) == set(table.columns)
         assert shown[0] == ("all" if "all" in table.columns else table.columns[0])
+
+
+def test_the_page_carries_its_numbers_as_files_and_a_methods_paragraph(finished: Sweep) -> None:
+    page = build(finished.snapshot())
+    html = page_html(page)
+    saved = dict(re.findall(r'<a download="([\w.]+)" href="data:[\w/]+;base64,([\w+/=]+)"', html))
+    assert set(saved) == {"tables.csv", "tables.json", "claims.json"}
+    tables = json.loads(base64.b64decode(saved["tables.json"]))["tables"]
+    assert [table["key"] for table in tables] == [table.key for table in page.tables]
+    assert base64.b64decode(saved["tables.csv"]).decode() == page.downloads["tables.csv"]
+    assert page.methods in unescape(html)
+    for fact in ("the 3 seeds 0, 1, 2", "for 3 epochs", "width 64", f"version {TRAINING_VERSION}"):
+        assert fact in page.methods
+
+
+def test_the_methods_of_a_sweep_that_adds_seeds_name_its_boundary(finished: Sweep) -> None:
+    page = build(finished.snapshot())
+    until = {"until_decided": {"first": 3, "last": 20, "margin": 1.0}}
+    sweep = replace(page.sweep, plan={**page.sweep.plan, **until})
+    said = methods(sweep, page.tables)
+    assert "with 3 to 20 seeds" in said
+    assert "group-sequential boundary" in said
