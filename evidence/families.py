@@ -83,7 +83,7 @@ class Family:
         if self.design is not None:
             return self._sequential(terms, seeds, column, self._scale)
         found = estimate(parts, self._scale(column))
-        return replace(found, unsteady=unsteady(parts, self._parts(column)))
+        return replace(found, unsteady=unsteady(parts, self.parts(column)))
 
     def row(self, sample: Sample, column: str) -> Estimate:
         """Return the estimate of one row by itself."""
@@ -109,9 +109,9 @@ class Family:
         return estimate_path(parts[-1], path)
 
     def _scale(self, column: str, look: int | None = None) -> Scale:
-        return pool(self._parts(column, look))
+        return pool(self.parts(column, look))
 
-    def _parts(self, column: str, look: int | None = None) -> list[Parts]:
+    def parts(self, column: str, look: int | None = None) -> list[Parts]:
         """Return the parts of every row minus its reference, each once, at a look or at the end."""
         if (column, look) not in self._contrasts:
             pairs = [(pair, self.comparable(pair, column)) for pair in self._pairs.values()]
