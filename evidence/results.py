@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from evidence.at_test import AtTest
 from evidence.estimates import Estimate, Interval
 from evidence.factorial import Effect
+from evidence.flips import Flips
 from evidence.rows import Hole
 from search_spaces.document import Scalar
 from search_spaces.twins import Twins
@@ -90,6 +91,8 @@ class ResultTable:
     """Rows that are one function under several names."""
     at_test: tuple[AtTest, ...] = ()
     """Rows that were trained so, beside the trained model switched at test."""
+    flips: tuple[Flips, ...] = ()
+    """Questions that change between a row and its reference."""
 
     @property
     def complete(self) -> bool:

@@ -75,15 +75,19 @@ class Sample:
 
     def correct(self, column: str, seeds: Sequence[int]) -> Matrix:
         """Return the column's answers as right (1) or wrong (0): [S, Q]."""
-        keep = np.isin(self.answers[seeds[0]].type, COLUMNS[column].types)
+        keep = self.asked(column, seeds[0])
         return np.stack([self.answers[s].correct[keep] for s in seeds]).astype(np.float64)
+
+    def asked(self, column: str, seed: int) -> NDArray[np.bool_]:
+        """Return which of the questions are the column's: [Q]."""
+        return np.isin(self.answers[seed].type, COLUMNS[column].types)
 
     def videos(self, column: str, seed: int) -> NDArray[np.str_] | None:
         """Return the video of each of the column's questions: [Q]; None where it is not known."""
         answers = self.answers[seed]
         if answers.video is None:
             return None
-        return answers.video[np.isin(answers.type, COLUMNS[column].types)]
+        return answers.video[self.asked(column, seed)]
 
 
 Samples = Mapping[Place, Sample]

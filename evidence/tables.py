@@ -16,6 +16,7 @@ from evidence.at_test import both_ways
 from evidence.estimates import Estimate, Interval, correct
 from evidence.factorial import Effect, analyse, factorial
 from evidence.families import Family, Reading, read_table, read_tables
+from evidence.flips import flips
 from evidence.multiplicity import benjamini_hochberg
 from evidence.results import Cell, ResultRow, ResultTable
 from evidence.rows import Hole, Sample
@@ -92,6 +93,7 @@ def build_table(snapshot: Snapshot, reading: Reading, margin: float | None = Non
         margin=reading.chosen.document.margin if margin is None else margin,
         effects=tuple(_effects(reading)),
         at_test=both_ways(reading, GATE) if GATE in columns else (),
+        flips=flips(reading, GATE) if GATE in columns else (),
         twins=twins(spec, {sample.name: sample.config_hash for sample in samples}),
     )
 

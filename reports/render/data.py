@@ -183,6 +183,7 @@ def _table(table: ResultTable) -> dict[str, Any]:
             }
             for it in table.at_test
         ],
+        "flips": [dataclasses.asdict(found) for found in table.flips],
         "twins": [dataclasses.asdict(found) for found in table.twins],
         "effects": [
             {

@@ -354,6 +354,36 @@ def at_test_caption(table: ResultTable) -> str:
     )
 
 
+FLIP_HEADER = (
+    *("Row", "changes most", "against", "become right", "become wrong"),
+    "differ between two of its seeds",
+)
+
+
+def flips(table: ResultTable) -> list[tuple[str, ...]]:
+    """Return one line for each row whose questions change."""
+    return [
+        (
+            it.row,
+            "; ".join(
+                f"{flip.question_id} ({flip.type}): {flip.before} → {flip.after}, right: "
+                f"{flip.answer}"
+                for flip in it.most
+            ),
+            it.reference,
+            f"{it.gained:.1f}",
+            f"{it.lost:.1f}",
+            "–" if it.between_seeds is None else f"{it.between_seeds:.1f}",
+        )
+        for it in table.flips
+    ]
+
+
+def flips_caption(table: ResultTable) -> str:
+    """Return the heading of the questions that change."""
+    return f"Questions that change, mean over seeds, {heading(table.number)}"
+
+
 STANDING_HEADER = ("Row", "Verdict", "seeds", "Δ", "interval", "")
 
 
