@@ -39,11 +39,9 @@ def run_plans(
     seeds = np.full((count, rows), design.first)
     reference = np.full(count, design.first)
     share = np.zeros((count, rows))
-    reached: dict[int, list[Array]] = {budget: [] for budget in budgets}
     at_budget = {budget: np.full(count, np.nan) for budget in budgets}
     final = np.zeros((count, rows), bool)
     wrong = np.zeros((count, rows), bool)
-    del reached
     for _ in range(rows * design.last):
         settled, sign, variance, question, share = _settle(tables, mean, seeds, design)
         now = np.take_along_axis(mean, (seeds - tables.first)[..., None], -1)[..., 0]

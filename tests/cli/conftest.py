@@ -2,12 +2,14 @@
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+from filelock import FileLock
 
 from cli.main import main
 from tass_core.data.world.make import make_world
@@ -83,11 +85,20 @@ def shell(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def swept(shell, tmp_path_factory):
-    """A folder after `tass-cli sweep ablations --tables 5,6` with two seeds, for reading."""
-    folder = tmp_path_factory.mktemp("swept")
-    shutil.copytree(shell.folder / "world", folder / "world")
-    found = Shell(folder)
-    found.out, found.err = found.train("ablations", "--tables", "5,6")
+    """A folder after `tass-cli sweep ablations --tables 5,6` with two seeds, for reading.
+
+    Processes of one test run share it: the first that wants it makes it.
+    """
+    place = tmp_path_factory.getbasetemp()
+    place = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "swept"
+    found = Shell(place)
+    with FileLock(f"{place}.lock"):
+        if not (place / "said.json").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(shell.folder / "world", place / "world")
+            said = found.train("ablations", "--tables", "5,6")
+            (place / "said.json").write_text(json.dumps(said))
+        found.out, found.err = json.loads((place / "said.json").read_text())
     return found
 
 
