@@ -5,7 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 # Where numbers are made: these tests must hold on any processor, with any number of threads.
-NUMERIC := $(addprefix tests/tass_core/,systems training batches evaluation)
+SYSTEMS := tests/tass_core/systems
+TRAINING := $(addprefix tests/tass_core/,training batches evaluation)
 KILLS := tests/tass_core/training/test_resume.py
 
 # What rendered videos are made of: packages without their dependencies, and Debian packages unpacked
@@ -26,13 +27,15 @@ test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not system" --numprocesses 2 --dist loadfile
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m system --numprocesses 2 --dist loadfile
 
-# The numeric tests as other processors would run them, on two cores: two processes of one thread
-# without AVX-512, then one of two threads without AVX2. Not those of kills: they fork, and OpenMP's
-# second thread does not survive a fork.
+# The numeric tests as other processors would run them: all of them without AVX-512, then without
+# AVX2 those of networks with one thread, those of training with two. Not those of kills: they fork,
+# and OpenMP's second thread does not survive a fork.
 processors: setup
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q \
-	  $(NUMERIC) --ignore $(KILLS) --numprocesses 2 --dist loadfile
-	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q $(NUMERIC) --ignore $(KILLS)
+	  $(SYSTEMS) $(TRAINING) --ignore $(KILLS) --numprocesses 2 --dist loadfile
+	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q \
+	  $(SYSTEMS) --numprocesses 2 --dist loadfile
+	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q $(TRAINING) --ignore $(KILLS)
 
 check: setup
 	$(BIN)/ruff check .
