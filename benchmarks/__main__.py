@@ -16,7 +16,7 @@ README = Path(__file__).parent / "README.md"
 MARKDOWN = (
     *("public_recipe", "fused", "memory", "step_profile", "video_batches", "precision"),
     *("compiling", "recipe", "overhead", "bookkeeping", "tracking"),
-    *("search_verdict", "warm_start", "acceptance"),
+    *("search_verdict", "warm_start", "acceptance", "decision"),
 )
 """Those that print Markdown; what the others print is shown as it is."""
 
