@@ -6,10 +6,10 @@ import shutil
 import pytest
 import torch
 
+from benchmarks.services import MissingServiceError, ObjectStore, Postgres, running
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.make import make_world
-from tests.services import MissingServiceError, ObjectStore, Postgres
 
 
 @pytest.fixture(autouse=True)
@@ -35,11 +35,8 @@ def _serve(kind):
         service = kind()
     except MissingServiceError as reason:
         pytest.skip(str(reason))
-    try:
-        service.start()
+    with running(service):
         yield service
-    finally:
-        service.remove()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -12,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from evidence.tables import collect
-from reports.render import render
+from benchmarks.left_behind import left_behind
+from benchmarks.services import TrackingServer, descendants
 from tass_core.data.world.make import make_world
 from tests import ROOT
 from tracking.connect import connect
-from tracking.reader import Reader
 
 SWEEP = ("sweep", "tau", "--seeds", "0", "--pack-size", "2", "--epochs", "12")
 SMALL = ("--set", "data.t2=2", "--set", "model.width=32")
@@ -68,36 +66,17 @@ class Desk:
         assert process.returncode == code, err + out
         return out, err
 
-    def histories(self):
-        """Return trial key -> metric -> [(step, value)], and fail on any duplicate."""
-        from mlflow import MlflowClient
-
-        client = MlflowClient(self.tracking)
-        experiment = client.get_experiment_by_name("tass/tiny")
-        runs = client.search_runs([experiment.experiment_id], "tags.`tass.kind` = 'trial'")
-        found = {}
-        for run in runs:
-            key = run.data.tags["tass.trial_key"]
-            assert key not in found, f"trial {key} has two runs"
-            assert run.data.tags["tass.state"] == "finished"
-            found[key] = {}
-            for name in run.data.metrics:
-                points = client.get_metric_history(run.info.run_id, name)
-                steps = sorted((point.step, point.value) for point in points)
-                assert len({step for step, _ in steps}) == len(steps), f"{name} repeats a step"
-                if name != "questions_per_s":
-                    found[key][name] = steps
-        return found
-
-    def tables(self):
-        """Return the numbers of the finished tables, without what names this very run."""
-        header, *rows = render(collect(Reader(self.tracking).snapshot()), "csv").splitlines()
-        assert header.endswith(",run_ids")
-        return [row.rpartition(",")[0] for row in rows]
-
     def results(self):
-        """Return what a sweep leaves behind: metric histories by trial key, and tables."""
-        return self.histories(), self.tables()
+        """Return what sweeps left behind: runs, histories, predictions, weights and tables."""
+        return left_behind(self.tracking, "tiny")
+
+    def finished(self):
+        """Return how many trials have one run, which is finished."""
+        return sum(
+            states == [("FINISHED", "finished")]
+            for name, states in self.results().items()
+            if name.startswith("trial ")
+        )
 
     def states(self):
         """Return what the newest claim of every pack has saved."""
@@ -116,24 +95,6 @@ class Desk:
                     return
             time.sleep(0.01)
         raise AssertionError("no pack reached the epoch")
-
-
-def descendants(pid):
-    """Return pid -> command line of all processes below one."""
-    parents, names = {}, {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                status = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-                names[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
-                parents[int(entry.name)] = int(status[1])
-            except (OSError, IndexError):
-                continue
-    found, level = {}, {pid}
-    while level:
-        level = {child for child, parent in parents.items() if parent in level}
-        found |= {child: names[child] for child in level}
-    return found
 
 
 def ray_workers(pid):
@@ -181,6 +142,7 @@ def undisturbed(tmp_path_factory, world, database):
     """The same sweep without any mishap: what every mended one has to equal."""
     quiet = Desk(tmp_path_factory.mktemp("undisturbed"), world, database)
     quiet.run(*quiet.sweep_args())
+    assert quiet.finished() == 5
     return quiet
 
 
@@ -190,18 +152,26 @@ def expected(undisturbed):
 
 
 @pytest.fixture
+def serve():
+    """Return what starts a tracking server over a database, with its artifacts in a folder."""
+    servers = []
+
+    def start(folder, database):
+        servers.append(TrackingServer(folder, database, folder / "mlartifacts"))
+        servers[-1].start()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
 def killed():
     """Processes to end after the test, whatever happened in it."""
     processes = []
     yield processes
     for process in processes:
         if process.poll() is None:
-            end(process)
-
-
-def end(process):
-    """Kill a process, and with it a process group that it leads."""
-    if os.getpgid(process.pid) == process.pid:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+            process.kill()
+            process.wait()

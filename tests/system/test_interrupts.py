@@ -8,8 +8,9 @@ import time
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.services import descendants
 from jobs.driver.files import Files
-from tests.system.conftest import descendants, wait_until_gone
+from tests.system.conftest import wait_until_gone
 from tracking.delivery import Delivery
 from tracking.outbox import Outbox
 from tracking.uris import store_name

@@ -4,60 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.services import TrackingServer, running
 from tests import ROOT
 from tests.reports.runs import Sweep, write_sweep
 
 pytestmark = pytest.mark.system
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert server.poll() is None, "the tracking server ended"
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.3)
-    pytest.fail("the tracking server did not answer within two minutes")
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
     """Return a sweep on a real server that alone can reach its database and artifacts."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1", "--serve-artifacts"]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        wait_for(address, server)
-        yield write_sweep(folder, keys=("table5", "table7"), seeds=(0, 1), tracking_uri=address)
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait(30)
+    folder = tmp_path_factory.mktemp("server")
+    store = f"sqlite:///{folder / 'server.db'}"
+    with running(TrackingServer(folder, store, folder / "artifacts")) as server:
+        yield write_sweep(folder, keys=("table5", "table7"), seeds=(0, 1), tracking_uri=server.url)
 
 
 def tass(folder: Path, *arguments: str) -> str:

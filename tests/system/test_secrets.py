@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.services import free_port
 from tests.system.conftest import SMALL, Desk
-from tests.system.test_crashes import serve
 
 pytestmark = pytest.mark.system
 
@@ -12,14 +10,13 @@ TRACKING, STUDY, QUERY = "planted-tracking-1", "planted-study-2", "planted-query
 
 
 def test_no_secret_is_in_anything_that_is_written_or_said(
-    machine, world, database, postgres, object_store, monkeypatch, killed
+    machine, world, database, postgres, object_store, monkeypatch, serve
 ):
     desk = Desk(machine, world, database)
     for name, value in object_store.environment.items():
         monkeypatch.setenv(name, value)
-    port = free_port()
-    killed.append(serve(machine, port, desk.tracking))
-    desk.tracking = f"http://me:{TRACKING}@127.0.0.1:{port}"
+    server = serve(machine, desk.tracking)
+    desk.tracking = server.url.replace("//", f"//me:{TRACKING}@")
     study = postgres.create("study").replace("tass@", f"tass:{STUDY}@")
     search = ("sweep", "tau", "--search", "optuna", "--trials", "2", "--confirm", "1")
     places = ("--storage", f"{object_store.create('secrets')}/runs")

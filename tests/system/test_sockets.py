@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import descendants
+from benchmarks.services import descendants
 
 pytestmark = pytest.mark.system
 

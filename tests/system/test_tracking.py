@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.system.conftest import Desk, end
-from tests.system.test_crashes import free_port, serve
+from tests.system.conftest import Desk
 from tracking.connect import connect
 
 pytestmark = pytest.mark.system
@@ -18,17 +17,15 @@ def on_postgres(tmp_path, world, database, postgres):
     return desk
 
 
-def test_a_server_that_is_killed_and_comes_back_costs_nothing(desk, expected, killed):
-    store, port = desk.tracking, free_port()
-    server = serve(desk.folder, port, store)
-    killed.append(server)
-    desk.tracking = f"http://127.0.0.1:{port}"
+def test_a_server_that_is_killed_and_comes_back_costs_nothing(desk, expected, serve, killed):
+    server = serve(desk.folder, desk.tracking)
+    desk.tracking = server.url
     driver = desk.start(*desk.sweep_args())
     killed.append(driver)
     desk.wait_for_epoch(driver, 3)
-    end(server)
+    server.kill()
     desk.wait_for_epoch(driver, 6)
-    killed.append(serve(desk.folder, port, store))
+    server.start()
 
     _, said = driver.communicate(timeout=240)
 

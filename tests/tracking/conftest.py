@@ -1,16 +1,12 @@
 """Real tracking stores: MLflow databases, and its server as a process."""
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
+from benchmarks.services import TrackingServer, running
 from tass_core.evaluation.predictions import Predictions, write_predictions
 from tracking.connect import connect
 
@@ -30,53 +26,13 @@ def uri(template, tmp_path):
     return f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 
-class Server:
-    """MLflow's own server over a database, which can be stopped and started again."""
-
-    def __init__(self, folder, database):
-        self.folder = folder
-        shutil.copy(database, folder / "served.db")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self.artifacts = folder / "served-artifacts"
-        self.start()
-
-    def start(self):
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-                *("--host", "127.0.0.1", "--port", str(self.port)),
-                *("--backend-store-uri", f"sqlite:///{self.folder / 'served.db'}"),
-                *("--artifacts-destination", str(self.artifacts)),
-            ],
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                connect(self.uri)
-                return
-            except Exception:
-                assert self._process.poll() is None, "the server ended"
-                assert time.monotonic() < deadline, "the server does not answer"
-                time.sleep(0.2)
-
-    def stop(self):
-        os.killpg(self._process.pid, 9)
-        self._process.wait()
-
-
 @pytest.fixture
 def server(template, tmp_path):
-    found = Server(tmp_path, template)
-    yield found
-    found.stop()
+    """MLflow's own server over a new database."""
+    shutil.copy(template, tmp_path / "served.db")
+    store = f"sqlite:///{tmp_path / 'served.db'}"
+    with running(TrackingServer(tmp_path, store, tmp_path / "served-artifacts")) as served:
+        yield served
 
 
 @pytest.fixture

