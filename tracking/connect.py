@@ -11,8 +11,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
-# An unreachable server must fail in seconds, not after MLflow's default of minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+# An unreachable server must fail in seconds, not after MLflow's default of minutes. Nor may MLflow
+# repeat a request whose answer was lost: there would be two runs where one was to be made.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # It prints where a run can be seen, with the user and password of the URI.

@@ -159,7 +159,7 @@ class Writer:
         if run_id is None:
             tags = {schema.KIND: "sweep", schema.SWEEP_KEY: event.sweep, **event.tags}
             run_id = self._create(origin, event.name, event.at, tags)
-            self._log_dataset(run_id, origin, event.tags)
+        self._log_dataset(run_id, origin, event.tags)
         self._runs[event.sweep] = run_id
         self._client.log_dict(run_id, dict(event.plan), schema.PLAN)
         if event.plan.get("text"):
@@ -215,13 +215,13 @@ class Writer:
                 **event.tags,
             }
             run_id = self._create(origin, event.name, event.at, tags)
-            self._log_dataset(run_id, origin, event.tags)
             self._points[run_id] = {}
         else:
             self._points.pop(run_id, None)
             if not self._is_finished(run_id):
                 self._client.set_tag(run_id, schema.STATE, "running")
                 self._client.update_run(run_id, status="RUNNING")
+        self._log_dataset(run_id, origin, event.tags)
         self._runs[event.key] = run_id
         params = [Param(name, str(value)) for name, value in event.params.items()]
         self._client.log_batch(run_id, params=params)

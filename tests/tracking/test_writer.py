@@ -295,8 +295,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         (404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no"}', RefusedError),
     ],
 )
-def test_only_the_servers_own_answer_is_final(storage, monkeypatch, code, body, error):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+def test_only_the_servers_own_answer_is_final(storage, code, body, error):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
         proxy.code, proxy.body = code, body
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
