@@ -27,10 +27,10 @@ class Ending:
 
     request: SweepRequest
     outcome: Outcome
-    tables: Sequence[ResultTable]
-    claims: Sequence[ClaimResult]
+    tables: Sequence[ResultTable] = ()
+    claims: Sequence[ClaimResult] = ()
     """Those that its rows can say something about."""
-    verdict: str | None
+    verdict: str | None = None
     """A search's, in words."""
     decision: Decision | None = None
     """Of a sweep that adds seeds until it is decided."""

@@ -117,16 +117,25 @@ def _run(
         elif request.plan.until is not None:
             begin = deciding(lambda it: display.note(stand_line(it)), request.max_hours)
         outcome = run_sweep(request.plan, begin, setting, display)
-    tables, claims = _results(request, outcome)
-    verdict = None
-    if request.search is not None and outcome.behind is None and not outcome.interrupted:
-        verdict = _verdict(request, tables)
-    ending = Ending(request, outcome, tables, claims, verdict, _decision(request, outcome))
+    ending = Ending(request, outcome)
+    try:
+        ending = _found(request, outcome)
+    except TrackingError as error:
+        outcome.behind = str(error)
     if notify is not None:
         failure = send(notify, f"Sweep {request.plan.sweep} {outcome.status}", ending.sentence())
         if failure is not None:
             console.print(failure, highlight=False)
     return ending
+
+
+def _found(request: SweepRequest, outcome: Outcome) -> Ending:
+    """Return what a sweep found, as MLflow tells it."""
+    tables, claims = _results(request, outcome)
+    verdict = None
+    if request.search is not None and outcome.behind is None and not outcome.interrupted:
+        verdict = _verdict(request, tables)
+    return Ending(request, outcome, tables, claims, verdict, _decision(request, outcome))
 
 
 def _verdict(request: SweepRequest, tables: Sequence[ResultTable]) -> str:
@@ -168,7 +177,7 @@ def _results(
         tables = collect(snapshot, sweep=outcome.sweep_run)
         claims = check(snapshot, sweep=outcome.sweep_run).results
         text = render(tables, "md")
-    except (ReportError, TrackingError) as error:
+    except ReportError as error:
         click.echo(f"The tables cannot be rendered: {error}", err=True)
         return (), ()
     attach_text(request.tracking_uri, outcome.sweep_run, TABLES, text)

@@ -1,10 +1,12 @@
 """`tass-cli sweep`: tables at the end, nothing twice, mistakes met at the door."""
 
+import contextlib
 import csv
 import io
 import json
 import re
 import shutil
+import sqlite3
 
 import pytest
 
@@ -68,6 +70,22 @@ def test_json_goes_to_standard_output_alone(own):
     assert ended["run_id"] == found["tables"][0]["sweep_run"]
     assert ended["failures"] == {}
     assert {claim["verdict"] for claim in ended["claims"]} == {"undecided"}
+
+
+def test_a_store_that_goes_away_at_the_very_end_is_said_after_what_was_trained(own):
+    with contextlib.closing(sqlite3.connect(own.folder / "mlflow.db")) as database:
+        refuse = "BEGIN SELECT RAISE(FAIL, 'the disk has gone'); END"
+        for verb in ("INSERT", "UPDATE"):
+            when = f"{verb} ON tags WHEN NEW.key = 'mlflow.note.content'"
+            database.execute(f"CREATE TRIGGER no_{verb} BEFORE {when} {refuse}")
+        database.commit()
+
+    _, err = own.sweep("ordering", code=1)
+
+    assert "0 trained, 10 held already" in err
+    assert "MLflow is behind (tracking URI" in err
+    assert "the disk has gone" in err
+    assert "Traceback" not in err
 
 
 def test_tables_are_written_where_asked_and_never_over_a_file(own):
