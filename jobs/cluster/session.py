@@ -6,7 +6,9 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,8 +108,9 @@ def connected(address: str | None, *, dashboard: bool = False) -> Iterator[None]
     """Connect to a Ray cluster, or start Ray here when there is no address, and leave it again.
 
     Raises:
-        SweepError: the cluster cannot be reached.
+        SweepError: the cluster cannot be reached, or only through Ray's client.
     """
+    _refuse_client(address)
     if address is None:
         _keep_to_this_machine()
     import ray
@@ -115,17 +118,18 @@ def connected(address: str | None, *, dashboard: bool = False) -> Iterator[None]
     # What Ray writes is nobody else's to read.
     umask = os.umask(0o077)
     try:
-        if address is None:
-            ray.init(
-                address="local",
-                include_dashboard=dashboard,
-                object_store_memory=150 * 2**20,
-                log_to_driver=False,
-                logging_level="ERROR",
-                configure_logging=True,
-            )
-        else:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        with _own_sigterm():
+            if address is None:
+                ray.init(
+                    address="local",
+                    include_dashboard=dashboard,
+                    object_store_memory=150 * 2**20,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    configure_logging=True,
+                )
+            else:
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise SweepError(f"--address {address}: {error}") from None
     finally:
@@ -136,6 +140,33 @@ def connected(address: str | None, *, dashboard: bool = False) -> Iterator[None]
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Let SIGTERM mean what it meant before: Ray would have it end this process at once."""
+    before, asked = signal.getsignal(signal.SIGTERM), False
+    try:
+        yield
+    except SystemExit as error:
+        asked = error.code == signal.SIGTERM
+        if not asked:
+            raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+    if asked:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _refuse_client(address: str | None) -> None:
+    """Refuse Ray's client: Tune would run far away, and what this process knows stays here."""
+    found = (os.environ.get("RAY_ADDRESS") or address) if address == "auto" else address
+    if found is not None and "://" in found:
+        raise SweepError(
+            f"--address {found}: allowed are auto and HOST:PORT; a sweep is driven from a node of "
+            "the cluster, not through Ray's client: type the command there"
+        )
 
 
 def _keep_to_this_machine() -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment: exit code 130, no traceback, and nothing in MLflow that seems to run."""
+"""Ctrl-C or SIGTERM at any moment: exit code 130, and nothing in MLflow that seems to run."""
 
 import contextlib
 import signal
@@ -19,13 +19,23 @@ from tracking.writer import Writer
 pytestmark = pytest.mark.system
 
 
-@pytest.mark.parametrize("moment", ["outbox", "gcs_server", "raylet"])
-def test_ctrl_c_in_the_start_up_leaves_nothing_running(desk, killed, moment):
+STOPS = [signal.SIGINT, signal.SIGTERM]
+"""Ctrl-C, and what a scheduler sends."""
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        *(("outbox", signal.SIGINT), ("gcs_server", signal.SIGINT), ("raylet", signal.SIGINT)),
+        *(("gcs_server", signal.SIGTERM), ("raylet", signal.SIGTERM)),
+    ],
+)
+def test_a_stop_in_the_start_up_leaves_nothing_running(desk, killed, moment, number):
     driver = desk.start(*desk.sweep_args())
     killed.append(driver)
     _wait_for(driver, lambda: _reached(desk, driver, moment))
     processes = list(descendants(driver.pid))
-    driver.send_signal(signal.SIGINT)
+    driver.send_signal(number)
 
     _, said = driver.communicate(timeout=60)
 
@@ -37,11 +47,12 @@ def test_ctrl_c_in_the_start_up_leaves_nothing_running(desk, killed, moment):
     assert "5 trained" in said
 
 
-def test_ctrl_c_in_training_stops_every_run(desk, killed):
+@pytest.mark.parametrize("number", STOPS)
+def test_a_stop_in_training_stops_every_run(desk, killed, number):
     driver = desk.start(*desk.sweep_args())
     killed.append(driver)
     desk.wait_for_epoch(driver, 2)
-    driver.send_signal(signal.SIGINT)
+    driver.send_signal(number)
 
     _, said = driver.communicate(timeout=60)
 
@@ -51,7 +62,8 @@ def test_ctrl_c_in_training_stops_every_run(desk, killed):
     assert _statuses(desk) == ["stopped"]
 
 
-def test_ctrl_c_while_results_wait_for_mlflow_stops_the_sweep(desk, killed):
+@pytest.mark.parametrize("number", STOPS)
+def test_a_stop_while_results_wait_for_mlflow_stops_the_sweep(desk, killed, number):
     driver = desk.start(*desk.sweep_args())
     killed.append(driver)
     desk.wait_for_epoch(driver, 2)
@@ -59,7 +71,7 @@ def test_ctrl_c_while_results_wait_for_mlflow_stops_the_sweep(desk, killed):
     with contextlib.closing(sqlite3.connect(database, timeout=60)) as locking:
         locking.execute("BEGIN EXCLUSIVE")
         _wait_for(driver, lambda: _trained(desk) and not descendants(driver.pid))
-        driver.send_signal(signal.SIGINT)
+        driver.send_signal(number)
         _, said = driver.communicate(timeout=90)
 
     assert driver.returncode == 130, said
