@@ -109,6 +109,17 @@ def test_a_node_that_is_drained_hands_its_packs_on_and_no_trial_pays(cluster):
     assert "5 trained, 0 held already, 0 failed" in " ".join(cluster.said().split())
 
 
+def test_a_storage_of_each_nodes_own_is_refused_and_nothing_is_recorded(cluster):
+    cluster.node()
+    driver = cluster.sweep("--epochs", "2", "--storage", "/desk/runs")
+
+    assert driver.wait(WAIT) == 2, cluster.said()
+
+    said = " ".join(cluster.said().split())
+    assert "(10.77.0.2): --storage /desk/runs is not the driver's there; give a path" in said
+    assert "Traceback" not in said
+
+
 def drain(cluster, address):
     """Announce that a node goes, as a cloud does before it takes a machine away."""
     program = (
