@@ -246,7 +246,7 @@ class RayNode(Service):
         if head is None:
             place = (
                 *("--head", f"--port={port}", "--include-dashboard=false"),
-                *("--ray-client-server-port=0", f"--temp-dir={folder / 'ray'}"),
+                *(f"--ray-client-server-port={free_port()}", f"--temp-dir={folder / 'ray'}"),
             )
         super().__init__(
             [
