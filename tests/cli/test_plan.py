@@ -121,3 +121,13 @@ def test_a_budget_says_what_it_buys():
     assert budget_words(found, 0.01) == "0.01 h buy about 0 of the 8 missing trials"
     untold = replace(found, time=None)
     assert "unknown" in budget_words(untold, 1.0)
+
+
+def test_equal_functions_are_named_before_they_are_trained(ablations, shell):
+    [found] = ablations["one_function"]
+    assert (found["table"], found["fields"]) == ("table6", ["model.ordering"])
+    assert ablations["alike"] == [["τ = 0.000", "τ = 0.005"]]
+
+    out, _ = shell("plan", "ablations", "--data", "world", "--tables", "5,6")
+    assert out.count("one function with Cat(A;V)") == 3
+    assert "τ = 0.000, τ = 0.005: one function on random batches" in " ".join(out.split())
