@@ -43,7 +43,7 @@ from tracking.status import read_outbox
 
 ROOT = Path(__file__).parents[1]
 SWEEP = (
-    *("sweep", "ordering", "--seeds", "0,1", "--pack-size", "2", "--epochs", "30"),
+    *("sweep", "tau", "--seeds", "0,1", "--pack-size", "2", "--epochs", "30"),
     *("--set", "data.t2=2", "--set", "model.width=32"),
 )
 TELL = signal.SIGUSR2
