@@ -129,6 +129,8 @@ def connected(address: str | None, *, dashboard: bool = False) -> Iterator[None]
                     configure_logging=True,
                 )
             else:
+                # Ray tries 20 times, each for up to 40 s: a cluster that is gone is soon told.
+                os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "2")
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise SweepError(f"--address {address}: {error}") from None
