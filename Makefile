@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
+TWO := --numprocesses 2 --dist loadfile
 
 # Where numbers are made: these tests must hold on any processor, with any number of threads.
 SYSTEMS := tests/tass_core/systems
@@ -22,19 +23,20 @@ sweep: setup
 	$(BIN)/tass-cli sweep ablations --yes
 
 # Side by side, one thread each: several processes of several threads wait for each other. Tests
-# of real clusters and servers come last: they wait more than they compute.
+# of clusters have the machine to themselves.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not system" --numprocesses 2 --dist loadfile
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m system --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not system and not cluster" $(TWO)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m system $(TWO)
+	$(BIN)/python -m pytest -m cluster
 
 # The numeric tests as other processors would run them: all of them without AVX-512, then without
 # AVX2 those of networks with one thread, those of training with two. Not those of kills: they fork,
 # and OpenMP's second thread does not survive a fork.
 processors: setup
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q \
-	  $(SYSTEMS) $(TRAINING) --ignore $(KILLS) --numprocesses 2 --dist loadfile
+	  $(SYSTEMS) $(TRAINING) --ignore $(KILLS) $(TWO)
 	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q \
-	  $(SYSTEMS) --numprocesses 2 --dist loadfile
+	  $(SYSTEMS) $(TWO)
 	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q $(TRAINING) --ignore $(KILLS)
 
 check: setup

@@ -170,7 +170,7 @@ def simulate(folder: Path, trials: int, sweeps: int, search: bool) -> dict[str, 
     with ExitStack() as stack:
         for target, value in (
             ("tracking.writer.connect", lambda _: memory),
-            ("tracking.reader.connect", lambda _: memory),
+            ("tracking.server.connect", lambda _: memory),
             ("jobs.driver.session.Files", lambda: replay),
             ("jobs.driver.session.find_slots", lambda _: SLOTS),
             ("jobs.driver.run.ray_session", _session),

@@ -14,7 +14,7 @@ from benchmarks.services import descendants
 from tests import ROOT
 from tests.system.conftest import wait_until_gone
 
-pytestmark = pytest.mark.system
+pytestmark = pytest.mark.cluster
 
 
 def test_two_workers_give_one_workers_results(desk, expected):

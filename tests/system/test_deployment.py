@@ -156,24 +156,15 @@ def swept(network, world, tmp_path_factory):
     bucket = "import boto3; boto3.client('s3').create_bucket(Bucket='tass')"
     made = network.run(sys.executable, "-c", bucket, env={**os.environ, **ACCOUNT})
     assert made.returncode == 0, made.stderr
-    return _tass(
-        network,
-        tmp_path_factory.mktemp("desk"),
-        *(
-            "sweep",
-            "tau",
-            "--search",
-            "optuna",
-            "--trials",
-            "2",
-            "--pruner",
-            "none",
-            "--confirm",
-            "1",
-        ),
-        *("--seeds", "0", "--epochs", "2", *SMALL, "--data", world),
-        *("--study-storage", "postgresql+psycopg:///optuna", "--storage", "s3://tass/runs"),
-    )
+    # A path of a socket has at most 107 characters.
+    with tempfile.TemporaryDirectory(prefix="tass-") as short:
+        yield _tass(
+            *(network, tmp_path_factory.mktemp("desk")),
+            *("sweep", "tau", "--search", "optuna", "--trials", "2", "--pruner", "none"),
+            *("--confirm", "1", "--seeds", "0", "--epochs", "2", *SMALL, "--data", world),
+            *("--study-storage", "postgresql+psycopg:///optuna", "--storage", "s3://tass/runs"),
+            TMPDIR=short,
+        )
 
 
 def test_a_sweep_runs_against_the_server_by_its_name(network, swept, tmp_path):

@@ -10,7 +10,7 @@ from tests import ROOT
 from tests.system.conftest import SMALL
 from tests.system.machines import Lan, NoMachinesError
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 PORT = 6379
 SWEEP = ("sweep", "tau", "--seeds", "0", "--pack-size", "2", *SMALL)
