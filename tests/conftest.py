@@ -5,11 +5,16 @@ import shutil
 
 import pytest
 import torch
+from hypothesis import settings
 
 from benchmarks.services import MissingServiceError, ObjectStore, Postgres, running
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import open_dataset
 from tass_core.data.world.make import make_world
+
+# How long an example takes is the machine's affair.
+settings.register_profile("tass", deadline=None)
+settings.load_profile("tass")
 
 
 @pytest.fixture(autouse=True)

@@ -53,7 +53,7 @@ def test_rows_with_other_seeds_are_each_judged_by_their_own() -> None:
     assert standing(found)["none"].seeds == 8
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000))
 def test_along_any_path_of_seeds_an_interval_only_shrinks(run: int) -> None:
     whole = rows(DESIGN.last, run)

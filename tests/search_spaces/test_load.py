@@ -432,7 +432,7 @@ def places(value, path=()):
 
 
 @given(st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_document_is_read_or_refused_in_words(data):
     document = copy.deepcopy(data.draw(st.sampled_from(SEEDS)))
     for _ in range(data.draw(st.integers(1, 3))):

@@ -14,7 +14,7 @@ from benchmarks.services import (
 )
 from tests import ROOT
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
 def test_ten_kills_leave_what_none_would_have_left():

@@ -46,7 +46,7 @@ SMALL = {"model.width": 20, "model.heads": 2, "optimiser.epochs": 2, "optimiser.
 SMALL |= {"data.t2": 4, "optimiser.learning_rate": 1e-2, "optimiser.step_size": 1}
 SMALL |= {"model.layers": 1}
 
-thorough = settings(deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(suppress_health_check=list(HealthCheck))
 
 
 def fields_of(system):

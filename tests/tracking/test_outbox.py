@@ -242,4 +242,4 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+TestModel.settings = settings(max_examples=20, stateful_step_count=15)

@@ -463,7 +463,6 @@ def test_every_trial_ends_once_and_checkpoints_are_as_they_are_said_to_be():
         settings=settings(
             max_examples=100,
             stateful_step_count=30,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -185,7 +185,7 @@ def test_the_terminal_prints_the_remarks_on_claims(finished: Sweep) -> None:
 MARKUP = st.text(st.sampled_from("<>&\"'`|#*_[]()\\\n !scriptxyz/="), min_size=1, max_size=30)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(hostile=MARKUP)
 @example(hostile="<script>alert(1)</script>\n# heading | cell")
 @example(hostile="\\<script>")

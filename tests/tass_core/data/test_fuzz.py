@@ -39,7 +39,6 @@ def mutations(share):
     """Settings for a part of the examples; fixtures are put right after each of them."""
     return settings(
         max_examples=max(1, round(share * EXAMPLES)),
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
