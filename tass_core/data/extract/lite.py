@@ -191,10 +191,11 @@ class MiniLM(nn.Module):
     def encode(
         self, texts: Sequence[str]
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.int64]]:
-        """Return sentences [S, 384] of unit length, words [S, N, 384] and word counts [S].
+        """Return sentences [S, 384], words [S, N, 384] and word counts [S].
 
-        A sentence is the mean of its tokens' states; words are the states at its own tokens,
-        without those that mark begin and end.
+        A sentence is the mean of its tokens' states, of root mean square one as the other
+        features are: of unit length it is too faint for a network to tell questions apart.
+        Words are the states at its own tokens, without those that mark begin and end.
         """
         self.tokeniser.enable_truncation(self.LONGEST + 2)
         self.tokeniser.enable_padding(length=self.LONGEST + 2)
@@ -204,7 +205,7 @@ class MiniLM(nn.Module):
         parts = zip(tokens.split(self._BATCH), given.split(self._BATCH), strict=True)
         states = torch.cat([self(*part) for part in parts]) * given[..., None]
         counts = given.sum(dim=1)
-        sentences = functional.normalize(states.sum(dim=1) / counts[:, None], dim=1)
+        sentences = self._WIDTH**0.5 * functional.normalize(states.sum(dim=1), dim=1)
         own = torch.arange(tokens.shape[1] - 2, device=tokens.device) < (counts - 2)[:, None]
         words = states[:, 1:-1] * own[..., None]
         return sentences.cpu().numpy(), words.cpu().numpy(), (counts - 2).cpu().numpy()
