@@ -92,7 +92,7 @@ def _headline(axis: Axes, explanation: Explanation) -> None:
     note = f"{COLUMNS[explanation.kind].label} · {explanation.video} · {explanation.origin}"
     if explanation.spatial is not None:
         low, high = _scale(explanation.spatial)
-        note += f" · spatial colours from {low:.4f} to {high:.4f}"
+        note += f"\nspatial colours from {low:.4f} to {high:.4f}"
     if explanation.true_segments is not None:
         note += " · grey: sounding; dashed: true regions; green frame: true segments"
     axis.text(0, 0.15, note, fontsize=8, color="#57606a", va="top", transform=axis.transAxes)
@@ -120,7 +120,7 @@ def _tile(
     axis.set_aspect("equal")
     axis.add_patch(Rectangle((0, 0), columns, rows, facecolor="#f3f5f7", edgecolor="none"))
     if frame is not None:
-        axis.imshow(frame, extent=(0, columns, rows, 0))
+        axis.imshow(frame, extent=(0, columns, rows, 0), zorder=2)
     seen = explanation.stage.elsewhere if cut else explanation.stage.performance
     for instrument in seen if frame is None else ():
         _stand(axis, instrument, first, last)

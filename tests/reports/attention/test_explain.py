@@ -113,7 +113,9 @@ def test_frames_stand_in_for_the_stage(world: Dataset, tmp_path: Path) -> None:
         Image.new("RGB", (8, 8), (20 * second, 0, 0)).save(folder / f"{second:03d}.png")
     frames = read_frames(tmp_path / "frames", found)
     assert [round(255 * frame[0, 0, 0].item()) for frame in frames] == [60, 180]
-    assert draw(found, frames).axes
+    tiles = [axis for axis in draw(found, frames).axes if axis.images and axis.patches]
+    for tile in tiles[:2]:
+        assert tile.images[0].get_zorder() > tile.patches[0].get_zorder()
 
 
 def test_a_video_gives_its_frames(world: Dataset, tmp_path: Path) -> None:
