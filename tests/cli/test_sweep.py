@@ -80,7 +80,7 @@ def test_a_store_that_goes_away_at_the_very_end_is_said_after_what_was_trained(o
             database.execute(f"CREATE TRIGGER no_{verb} BEFORE {when} {refuse}")
         database.commit()
 
-    _, err = own.sweep("ordering", code=1)
+    _, err = own.sweep("tau", code=1)
 
     assert "0 trained, 10 held already" in err
     assert "MLflow is behind (tracking URI" in err

