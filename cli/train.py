@@ -142,7 +142,7 @@ def evaluate_command(
     _prepare(device, 0)
     dataset = resolve_dataset(data_path)
     loaded = load_checkpoint(checkpoint)
-    _check_fit(loaded, dataset, checkpoint)
+    _check_fit(loaded, dataset, checkpoint, split)
     evaluation = evaluate(
         loaded.model.to(device), dataset, loaded.trial.config, split, device=device
     )
@@ -255,8 +255,8 @@ def _caveat(dataset: Dataset) -> str:
     return f"{dataset.origin}: these numbers are not MUSIC-AVQA results"
 
 
-def _check_fit(loaded: Checkpoint, dataset: Dataset, folder: Path) -> None:
-    dataset.check(loaded.trial.config)
+def _check_fit(loaded: Checkpoint, dataset: Dataset, folder: Path, split: str) -> None:
+    dataset.check(loaded.trial.config, [split])
     if dataset.shapes(loaded.trial.config) != loaded.shapes or dataset.answers != loaded.answers:
         raise CheckpointError(
             f"{folder}: trained on {loaded.dataset['name']} with other shapes or answers than "

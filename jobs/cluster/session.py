@@ -141,12 +141,16 @@ def connected(address: str | None, *, dashboard: bool = False) -> Iterator[None]
     try:
         yield
     finally:
-        ray.shutdown()
+        with _own_sigterm():
+            ray.shutdown()
 
 
 @contextlib.contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Let SIGTERM mean what it meant before: Ray would have it end this process at once."""
+    """Let SIGTERM mean what it meant before: Ray would have it end this process at once.
+
+    Its start sets a handler of its own, and its end the system's, which Python is not told.
+    """
     before, asked = signal.getsignal(signal.SIGTERM), False
     try:
         yield
