@@ -8,19 +8,17 @@ taken seed by seed. Prints a Markdown table of test accuracy at the best validat
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
-import multiprocessing
 import tempfile
 from collections import Counter, defaultdict
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.harness import side_by_side, training_options
 from tass_core.config import TrialConfig, parse_overrides
 from tass_core.data.folder.dataset import Dataset, open_dataset
 from tass_core.data.folder.records import Features
@@ -56,7 +54,7 @@ class BlankDataset(Dataset):
         )
 
 
-def train(folder: str, name: str, seed: int, overrides: dict[str, Any]) -> dict[str, float]:
+def train(folder: str, overrides: dict[str, Any], name: str, seed: int) -> dict[str, float]:
     """Return the metrics of one trial."""
     torch.set_num_threads(1)
     dataset = BlankDataset(Path(folder)) if name == BLANK else open_dataset(folder)
@@ -85,30 +83,15 @@ def priors(dataset: Dataset) -> dict[str, float]:
 
 def main() -> None:
     """Train and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="data/demo")
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser = training_options(__doc__, data="data/demo")
     parser.add_argument("--only", help="names of variants, with commas")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
     names = options.only.split(",") if options.only else list(VARIANTS)
     overrides = parse_overrides(options.set)
     dataset = open_dataset(options.data)
     dataset.features(TrialConfig().with_values({**dataset.base, **overrides}))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
-        runs = {
-            (name, seed): pool.submit(train, options.data, name, seed, overrides)
-            for seed in seeds
-            for name in names
-        }
-        results = {key: run.result() for key, run in runs.items()}
-    if options.json:
-        saved = {f"{name} · seed {seed}": found for (name, seed), found in results.items()}
-        options.json.write_text(json.dumps(saved, indent=1))
+    results = side_by_side(partial(train, options.data, overrides), names, seeds, options)
     print(f"{dataset.name} {dataset.fingerprint}, seeds {options.seeds}, {overrides}\n")
     print("| Model | Test accuracy | full - it | 2 x standard error |\n|---|---|---|---|")
     for name in names:

@@ -10,14 +10,12 @@ stage. The epoch is chosen on the validation questions, and nothing else is chos
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import gzip
 import json
-import multiprocessing
 import tempfile
 from collections import Counter, defaultdict
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ import numpy.typing as npt
 import torch
 from scipy.stats import rankdata
 
+from benchmarks.harness import side_by_side, training_options
 from benchmarks.learnability import NO_JTG, NO_TSG, BlankDataset
 from tass_core.checkpoints import load_checkpoint
 from tass_core.config import TrialConfig, parse_overrides
@@ -62,7 +61,7 @@ KINDS: dict[str, tuple[type[Dataset], dict[str, Any]]] = {
 
 
 def train(
-    folder: str, kind: str, seed: int, overrides: dict[str, Any], hard: list[str]
+    folder: str, overrides: dict[str, Any], hard: list[str], kind: str, seed: int
 ) -> dict[str, dict[str, float]]:
     """Return the test metrics of one trial on its dataset and, by the model, on the hard tests."""
     torch.set_num_threads(1)
@@ -204,29 +203,16 @@ def _features(dataset: Dataset) -> Features:
 
 def main() -> None:
     """Train, probe and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True)
+    parser = training_options(__doc__)
     parser.add_argument("--hard", nargs="*", default=[])
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
     dataset, overrides = open_dataset(options.data), parse_overrides(options.set)
     hard = {Path(path).name: open_dataset(path) for path in options.hard}
     _features(dataset)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
-        runs = {
-            (kind, seed): pool.submit(train, options.data, kind, seed, overrides, options.hard)
-            for seed in seeds
-            for kind in KINDS
-        }
-        results = {key: run.result() for key, run in runs.items()}
-    if options.json:
-        saved = {f"{kind} · seed {seed}": found for (kind, seed), found in results.items()}
-        options.json.write_text(json.dumps(saved, indent=1))
+    results = side_by_side(
+        partial(train, options.data, overrides, options.hard), KINDS, seeds, options
+    )
     print(f"{dataset.name} ({dataset.origin}), {dataset.fingerprint}, seeds {options.seeds}\n")
     _print_accuracy(dataset, options.data, options.hard, hard, seeds, results)
     _print_grounding(options.data, options.hard, seeds, results)

@@ -18,7 +18,7 @@ from evidence.results import ResultTable, origin
 from evidence.selection import Chosen, base, canonical, choose
 from evidence.tables import collect
 from reports.figures import Drawing, draw_forest, table_drawings
-from reports.render import words
+from reports.render.claims import headline
 from reports.render.data import claims_json, tables_csv, tables_json
 from reports.render.methods import methods
 from reports.searches import search_drawings
@@ -71,7 +71,7 @@ class Page:
     @property
     def finding(self) -> str:
         """What the runs say, in one sentence."""
-        return words.headline(self.claims, self.tables)
+        return headline(self.claims, self.tables)
 
     @property
     def summary(self) -> str:

@@ -14,6 +14,7 @@ from cli.data.options import (
     out_option,
     progress_bar,
     remark,
+    seed_option,
     skip_bad_option,
 )
 from cli.options import console, force_option
@@ -41,15 +42,7 @@ from tass_core.data.world.presets import PRESETS
     help="tiny: for tests. demo: the embedded default. paper: the paper's shapes and sizes.",
 )
 @out_option
-@option(
-    "--seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(min=0),
-    metavar="N",
-    group=DATASET,
-    help="Seed of scenes, questions and features.",
-)
+@seed_option
 @option(
     "--questions",
     multiple=True,

@@ -27,12 +27,22 @@ INPUT, DATASET = "What to read", "What to make of it"
 
 out_option = option(
     "--output",
+    "--out",
     "out",
     required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
     group=OUTPUT,
-    help="The dataset folder to make.",
+    help="The folder to make.",
+)
+seed_option = option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    metavar="N",
+    group=DATASET,
+    help="Of all that is drawn: the same seed makes the same folder.",
 )
 skip_bad_option = option(
     "--skip-bad",

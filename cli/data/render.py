@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from cli.command import Command, option
-from cli.data.options import DATASET, progress_bar
-from cli.options import OUTPUT, force_option
+from cli.data.options import DATASET, out_option, progress_bar, seed_option
+from cli.options import force_option
 from tass_core.data.media.render import MEDIA_PRESETS, VIDEOS, MediaPreset, Recipe, render
 
 _SIZES = ", ".join(f"{preset} {sum(VIDEOS[preset].values()):,}" for preset in MEDIA_PRESETS)
@@ -23,23 +23,8 @@ _SIZES = ", ".join(f"{preset} {sum(VIDEOS[preset].values()):,}" for preset in ME
     group=DATASET,
     help=f"Videos: {_SIZES}.",
 )
-@option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    group=OUTPUT,
-    help="The folder to fill with videos/, question files and two hard tests.",
-)
-@option(
-    "--seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(min=0),
-    metavar="N",
-    group=DATASET,
-    help="Seed of scenes, questions, pictures and music.",
-)
+@out_option
+@seed_option
 @force_option
 def render_command(preset: MediaPreset, out: Path, seed: int, force: bool) -> None:
     """Render the procedural world as mp4 files of clip art and soundfonts.

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from evidence.claims import ClaimsReport
 from evidence.results import ResultTable
-from reports.render import words
+from reports.render import claims, words
 from search_spaces.columns import COLUMNS
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _environment(
         "address": address,
         "groups": groups,
         "words": words,
+        "claim_words": claims,
     }
     return environment
 

@@ -18,6 +18,7 @@ from evidence.decisions import Decision
 from evidence.ranking import Front, Ranking
 from evidence.results import Cell, ResultTable
 from evidence.summary import Standing, differences
+from reports.render import claims as claim_words
 from reports.render import words
 from search_spaces.columns import COLUMNS
 
@@ -106,19 +107,19 @@ def show_decision(decision: Decision, console: Console) -> None:
 
 def show_claims(report: ClaimsReport, console: Console) -> None:
     """Print all verdicts on a console."""
-    console.print(words.CLAIMS, style="bold")
+    console.print(claim_words.CLAIMS, style="bold")
     for result in report.results:
         verdict = Text(result.decision, style=_VERDICTS[result.decision])
         console.print(Text("\n").append_text(verdict).append(f"  {result.claim.sentence}"))
-        for name, ours, interval, p, size, paper, why in words.findings(result):
+        for name, ours, interval, p, size, paper, why in claim_words.findings(result):
             line = f"{name}: {ours} {interval}, p {p}, n {size}; paper {paper}"
             line += f"; {why}" if why else ""
             console.print(Padding(Text(line), (0, 0, 0, 4)), style="dim")
     console.print()
-    for note in words.claims_notes(report):
+    for note in claim_words.claims_notes(report):
         console.print(Text(note), style="dim")
-    slips = Table(*words.SLIP_HEADER, title=words.SLIPS, title_justify="left")
-    for slip in words.slips(report):
+    slips = Table(*claim_words.SLIP_HEADER, title=claim_words.SLIPS, title_justify="left")
+    for slip in claim_words.slips(report):
         slips.add_row(*map(escape, slip))
     console.print(slips)
 
