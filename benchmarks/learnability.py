@@ -1,6 +1,6 @@
 """What each part of the model is worth on a dataset, against knowing the question alone.
 
-Run ``python benchmarks/learnability.py --data DIR [--seeds 0,1,2] [--set key=value ...]``.
+Run ``python -m benchmarks.learnability --data DIR [--seeds 0,1,2] [--set key=value ...]``.
 Trains the full model, the model without each of its parts, and a model to which the whole
 dataset is silent and blank; all see the same batches of the same seed, so differences are
 taken seed by seed. Prints a Markdown table of test accuracy at the best validation epoch.
