@@ -304,7 +304,8 @@ class System(Generic[M, L]):
     differs: str = ""
     """What differs from the published network, in one line."""
     sees_time: bool = True
-    """Whether the answer can depend on the order of the segments, with the fields' defaults."""
+    """Whether the answer can depend on which segments come first, with the fields' defaults. A
+    system that sees no more than which of them are neighbours answers a reversed video alike."""
     sees_place: bool = True
     """Whether the answer can depend on where in a frame a region is, likewise."""
     version: int = 1

@@ -3,6 +3,8 @@
 ``pstp`` is the network of the paper. ``pstp-released`` is what the public code computes: the line
 that joins the chosen segments, the chosen regions and the layer on both modalities is commented
 out there, so that one layer on sounds, frames and words alone leads to the answer.
+
+Neither sees which segments come first. ``pstp`` sees which of them are neighbours, in one part.
 """
 
 from __future__ import annotations
@@ -80,7 +82,7 @@ PSTP = System(
     gradient_free=gradient_free,
     fidelity="exact",
     differs="as its paper describes it; what its public code computes is pstp-released",
-    sees_time=True,
+    sees_time=False,
     sees_place=False,
 )
 PSTP_RELEASED = System(

@@ -43,13 +43,20 @@ def count(config, shapes):
         return parameter_counts(build_network(config, shapes))["total"]
 
 
+def in_time_order(batch, order):
+    """The batch with the segments of all videos in another order."""
+    visual = None if batch.visual is None else batch.visual[:, order]
+    return replace(batch, audio=batch.audio[:, order], visual=visual)
+
+
 def in_other_order(batch, what, seed=1):
     """The batch with all its segments, or all its regions, in one other order."""
     source = torch.Generator().manual_seed(seed)
+    segments = batch.audio.shape[1]
+    if what == "reversed":
+        return in_time_order(batch, torch.arange(segments).flip(0))
     if what == "time":
-        order = torch.randperm(batch.audio.shape[1], generator=source)
-        visual = None if batch.visual is None else batch.visual[:, order]
-        return replace(batch, audio=batch.audio[:, order], visual=visual)
+        return in_time_order(batch, torch.randperm(segments, generator=source))
     order = torch.randperm(batch.visual.shape[2], generator=source)
     return replace(batch, visual=batch.visual[:, :, order])
 
@@ -66,10 +73,13 @@ def assert_padding_means_nothing(config):
     torch.testing.assert_close(model(other).logits, model(batch).logits)
 
 
-def assert_sees(config, *, time, place):
-    """The logits move with the order of segments, or of regions, exactly when they should."""
+def assert_sees(config, *, time, place, neighbours=False):
+    """The logits move with the order of segments, or of regions, exactly when they should.
+
+    Where only neighbours are seen, they move with another order, but not with the reversed one.
+    """
     model, batch = network(config), questions(config)
-    for what, seen in (("time", time), ("place", place)):
+    for what, seen in (("reversed", time), ("time", time or neighbours), ("place", place)):
         if what == "place" and batch.visual is None:
             assert not seen
             continue

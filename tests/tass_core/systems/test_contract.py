@@ -119,8 +119,8 @@ def test_padding_means_nothing(case, values):
 @pytest.mark.parametrize(("case", "values"), EACH)
 def test_it_sees_what_it_says_it_sees(case, values):
     system = system_named(case.name)
-    config = configure(case.name, values)
-    properties.assert_sees(config, time=system.sees_time, place=system.sees_place)
+    sees = {"time": system.sees_time, "place": system.sees_place}
+    properties.assert_sees(configure(case.name, values), **sees, neighbours=case.name == "pstp")
 
 
 @pytest.mark.parametrize(("case", "values"), EACH)

@@ -1,8 +1,9 @@
 """PSTP: the whole answer against NumPy written from the equations, and what it selects."""
 
-from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
+import pytest
 import torch
 
 from tass_core.systems.blocks.selection import choose
@@ -81,12 +82,21 @@ def test_released_it_is_one_layer_on_all_tokens():
     assert_answers(configure("pstp-released", {"model.width": 16}), released)
 
 
-def test_parts_that_change_places_as_blocks_mean_nothing():
-    config = configure("pstp", SMALL)
+@pytest.mark.parametrize("select", ["hard", "soft"])
+@pytest.mark.parametrize("order", permutations(range(4)), ids=str)
+def test_of_time_it_sees_which_segments_share_a_part(order, select):
+    """Parts may change places, and segments within a part; other neighbours are other parts."""
+    config = configure("pstp", {**SMALL, "model.select": select})
     model, batch = properties.network(config), properties.questions(config)
-    order = torch.tensor([2, 3, 0, 1])
-    other = replace(batch, audio=batch.audio[:, order], visual=batch.visual[:, order])
-    torch.testing.assert_close(model(other).logits, model(batch).logits)
+    other = properties.in_time_order(batch, torch.tensor(order))
+    apart = (model(other).logits - model(batch).logits).abs().max()
+    same = {frozenset(order[:2]), frozenset(order[2:])} == {frozenset({0, 1}), frozenset({2, 3})}
+    assert apart < 1e-12 if same else apart > 1e-4
+
+
+@pytest.mark.parametrize("values", [{"model.parts": 2}, {"model.span": 1}], ids=str)
+def test_with_every_part_kept_or_parts_of_one_segment_it_sees_nothing_of_time(values):
+    properties.assert_sees(configure("pstp", {**SMALL, **values}), time=False, place=False)
 
 
 def test_with_every_part_and_region_kept_nothing_is_selected():
