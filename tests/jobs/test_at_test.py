@@ -20,6 +20,7 @@ from tass_core.errors import ReportError
 from tass_core.evaluation.answering import evaluate
 from tass_core.training.pack import train_pack
 from tass_core.training.results import TrialResult
+from tests.stores import new_store
 from tracking import schema
 from tracking.events import Origin, SweepClosed, SweepOpened, TrialEnded, TrialOpened
 from tracking.reader import Reader
@@ -39,7 +40,7 @@ class Store:
     """A finished sweep with its checkpoints, trained in this process."""
 
     def __init__(self, folder, dataset, base, rows=ROWS):
-        self.uri, self.dataset = f"sqlite:///{folder / 'mlflow.db'}", dataset
+        self.uri, self.dataset = new_store(folder), dataset
         self.folder = folder / "storage"
         table = Table("parts", "parts", "Parts", ("all", "params_m"), rows)
         plan = make_plan(Sweep("parts", "Parts.", (table,)), dataset, base, SEEDS)

@@ -14,6 +14,7 @@ from tests import ROOT
 from tests.tass_core.data.extract.test_pipeline import plan, root  # noqa: F401 - a fixture
 
 
+@pytest.mark.system
 def test_workers_of_ray_make_the_same_dataset(root):  # noqa: F811
     extract(plan(root))
     extract(plan(root, out=root / "again"), RayMap(workers=2))
@@ -21,6 +22,7 @@ def test_workers_of_ray_make_the_same_dataset(root):  # noqa: F811
     assert len(fingerprints) == 1
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("device", "reason"),
     [

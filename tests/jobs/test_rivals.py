@@ -15,6 +15,7 @@ from tass_core.errors import SweepError
 from tass_core.evaluation.accuracy import accuracies
 from tass_core.evaluation.predictions import Predictions, write_predictions
 from tass_core.trial import Trial, trial_key
+from tests.stores import new_store
 from tracking import schema
 from tracking.events import Origin, SweepOpened, TrialEnded, TrialOpened
 from tracking.reader import Reader
@@ -72,7 +73,7 @@ def train_full_model(dataset, base, uri, folder, found):
 
 @pytest.fixture
 def uri(tmp_path):
-    return f"sqlite:///{tmp_path}/mlflow.db"
+    return new_store(tmp_path)
 
 
 def offer(tiny, base, uri, found, name="Rival 1"):

@@ -21,6 +21,7 @@ from tass_core import TRAINING_VERSION
 from tass_core.config import TrialConfig
 from tass_core.data.music_avqa.vocabulary import AVERAGES
 from tass_core.trial import Trial, trial_key
+from tests.stores import new_store
 from tracking.reader import EVERYTHING, Reader, Snapshot
 
 TYPES = AVERAGES["all"]
@@ -90,6 +91,8 @@ def write_sweep(
     Without ``tracking_uri`` it goes to an SQLite file and local artifacts in ``folder``.
     """
     uri = tracking_uri or f"sqlite:///{folder / 'mlflow.db'}"
+    if not tracking_uri and not (folder / "mlflow.db").exists():
+        new_store(folder)
     location = None if tracking_uri else str(folder / "mlartifacts")
     client = MlflowClient(tracking_uri=uri)
     existing = client.get_experiment_by_name("tass/toy")

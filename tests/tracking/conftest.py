@@ -8,29 +8,19 @@ import pytest
 
 from benchmarks.services import TrackingServer, running
 from tass_core.evaluation.predictions import Predictions, write_predictions
-from tracking.connect import connect
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory):
-    """A set-up database: MLflow takes seconds to make one."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    connect(f"sqlite:///{path}")
-    return path
+from tests.stores import new_store
 
 
 @pytest.fixture
-def uri(template, tmp_path):
+def uri(tmp_path):
     """The URI of a new and empty store."""
-    shutil.copy(template, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+    return new_store(tmp_path)
 
 
 @pytest.fixture
-def server(template, tmp_path):
+def server(tmp_path):
     """MLflow's own server over a new database."""
-    shutil.copy(template, tmp_path / "served.db")
-    store = f"sqlite:///{tmp_path / 'served.db'}"
+    store = new_store(tmp_path, "served.db")
     with running(TrackingServer(tmp_path, store, tmp_path / "served-artifacts")) as served:
         yield served
 

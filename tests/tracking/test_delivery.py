@@ -161,6 +161,7 @@ def test_two_drivers_with_one_outbox_deliver_everything_once(uri, start):
         assert [step for step, _, _ in found[4]["val/all"]] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.system
 def test_a_server_that_goes_and_comes_back_gets_everything(server, start):
     delivery = start(server.url)
     delivery.post(ORIGIN, STORY[:3])
@@ -206,6 +207,7 @@ class Losing(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.system
 def test_an_answer_that_is_lost_on_its_way_makes_no_second_run(server, start):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Losing) as way:
         way.to, way.made = server.url, 0
@@ -224,6 +226,7 @@ def test_an_answer_that_is_lost_on_its_way_makes_no_second_run(server, start):
     assert all(len(run.inputs.dataset_inputs) == 1 for run in runs)
 
 
+@pytest.mark.system
 def test_reading_says_that_the_server_is_gone_and_takes_no_silence_for_absence(server, start):
     delivery = start(server.url)
     delivery.post(ORIGIN, STORY)

@@ -1,6 +1,5 @@
 """What stands in a sweep's way is said at the door, before anything trains."""
 
-import shutil
 import sqlite3
 
 import pytest
@@ -16,7 +15,7 @@ from jobs.storage import open_storage
 from search_spaces.load import load
 from search_spaces.plan import make_plan
 from tass_core.errors import SweepError, TrackingError
-from tracking.connect import connect
+from tests.stores import new_store
 from tracking.events import Origin, SweepOpened, WeightsDropped
 from tracking.outbox import Outbox
 from tracking.reader import Reader
@@ -34,27 +33,18 @@ class Silent:
         pass
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """A set-up database: MLflow takes seconds to make one."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    connect(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
 def plan(world, base):
     return make_plan(load("tau"), world, base, (0,))
 
 
 @pytest.fixture
-def setting(world, template, tmp_path, monkeypatch):
+def setting(world, tmp_path, monkeypatch):
     monkeypatch.setattr(session, "PATIENCE", 1.0)
-    shutil.copy(template, tmp_path / "mlflow.db")
     return Setting(
         dataset=world,
         storage=open_storage(str(tmp_path / "runs")),
-        tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
+        tracking_uri=new_store(tmp_path),
         resources=Resources(),
         keep=Keep(),
         max_failures=0,
