@@ -81,6 +81,11 @@ def show(ending: Ending, source: str) -> None:
         show_decision(ending.decision, printer)
     if ending.verdict is not None:
         printer.print(ending.verdict, highlight=False, markup=False)
+    if request.search is not None and len(request.search.objectives) > 1:
+        printer.print(
+            f"Next: tass-cli best {f'{source} --pareto':<26} what no other beats in all objectives",
+            highlight=False,
+        )
     if ending.tables:
         for command, purpose in (
             ("tables", "every cell, beside the published numbers"),

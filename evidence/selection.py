@@ -105,7 +105,8 @@ def documented(chosen: Chosen) -> Table:
             return table
     number = chosen.table.get("number", chosen.key)
     title = chosen.table.get("title", f"Sweep over {chosen.key}")
-    return Table(chosen.key, number, title, SWEEP_COLUMNS, ())
+    counted = [it.metric for it in chosen.document.objectives if COLUMNS[it.metric].counted]
+    return Table(chosen.key, number, title, (*SWEEP_COLUMNS, *counted), ())
 
 
 def same_data(one: SweepRun, other: SweepRun) -> bool:

@@ -90,25 +90,34 @@ def _draw_front(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Dra
     across, up = front.objectives[1], front.objectives[0]
     figure = Figure(figsize=(5.6, 4.0), layout="constrained")
     axis = figure.subplots()
+    best = [point for point in front.points if point.best]
     for label, points, colour in (
-        ("no other is better in every objective", [it for it in front.points if it.best], _INK),
+        ("no other is better in every objective", best, _INK),
         ("others", [it for it in front.points if it.kept and not it.best], "#9fc5e8"),
         ("break a constraint", [it for it in front.points if not it.kept], "#cccccc"),
     ):
         if points:
             places = [it.values[1] for it in points], [it.values[0] for it in points]
             axis.scatter(*places, s=22, color=colour, label=label)
+    for point in best:
+        place = point.values[1], point.values[0]
+        axis.annotate(point.variant, place, xytext=(4, 4), textcoords="offset points", fontsize=7)
+    for goal, number, set_scale in ((up, 0, axis.set_yscale), (across, 1, axis.set_xscale)):
+        values = [point.values[number] for point in front.points]
+        if not goal.metric.startswith("val/") and 0 < 10 * min(values) < max(values):
+            set_scale("log")
+    axis.set_axisbelow(True)
     axis.set_xlabel(f"{across.metric} ({across.direction})")
     axis.set_ylabel(f"{up.metric} ({up.direction})")
     axis.legend(fontsize=8)
     axis.grid(visible=True, color="#dddddd", linewidth=0.6)
-    best = ", ".join(point.variant for point in front.points if point.best)
     yield Drawing(
         f"search-{name}-pareto",
         figure,
         f"Search '{name}' by {up.metric} and {across.metric}: {len(front.points)} trials "
         f"({origin(search.provenance, search.dataset)}).",
-        f"Scatter plot; better than every other in some objective: {best}.",
+        f"Scatter plot; better than every other in some objective: "
+        f"{', '.join(point.variant for point in best)}.",
     )
 
 

@@ -148,7 +148,9 @@ def parse_space(section: Section) -> Space:
     for name in section.names():
         if name not in known_fields(section.system) and "." not in name:
             raise section.error(
-                name, 'write the whole field in quotes, as "model.tau": knobs keep their order'
+                name,
+                'write the whole field in quotes, as "model.tau": knobs keep their order; what is '
+                "about the file, such as objectives, stands above its first [table]",
             )
         knobs[name] = _knob(name, section.section(name), knobs)
     return tuple(knobs.values())

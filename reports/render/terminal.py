@@ -150,7 +150,10 @@ def show_front(front: Front, console: Console) -> None:
     names = [f"{it.metric} ({it.direction})" for it in front.objectives]
     table = Table("", "variant", *names, "constraints", box=None, padding=(0, 2))
     for point in front.points[:_RANKED]:
-        values = [f"{value:.2f}" for value in point.values]
+        values = [
+            f"{value:.2f}" if goal.metric.startswith("val/") else f"{value:.4g}"
+            for goal, value in zip(front.objectives, point.values, strict=True)
+        ]
         mark, kept = "*" if point.best else "", "kept" if point.kept else "broken"
         table.add_row(mark, escape(point.variant), *values, kept if front.constraints else "-")
     console.print(table)

@@ -36,6 +36,19 @@ def test_the_guides_space_can_be_searched(shell, mine):
     assert "up to 9 trials" in out
 
 
+def test_what_the_guide_says_of_objectives_stands_above_the_first_table(shell, mine):
+    lines = re.findall(r"`((?:objectives|constraints) = .*?)`", GUIDE)
+    path = shell.folder / "small.toml"
+    path.write_text("\n".join([*lines, mine.read_text()]))
+
+    out, _ = shell("plan", path.name, "--data", "world", "--search", "optuna")
+
+    assert "maximize val/all, minimize params_m, params_m <= 2" in out
+    path.write_text("\n".join(["[space]", *lines]))
+    _, err = shell("plan", path.name, "--data", "world", code=2)
+    assert "objectives, stands above its first [table]" in " ".join(err.split())
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_can_be_planned(shell, path):
     for name in ("demo", "other"):
@@ -45,7 +58,7 @@ def test_example_can_be_planned(shell, path):
 
     plan = json.loads(out)
     for one in plan.get("plans", [plan]):
-        assert one["counts"]["missing"] > 0
+        assert one["search"] or one["counts"]["missing"] > 0
         assert not [row for table in one["tables"] for row in table["rows"] if row["missing"]]
 
 

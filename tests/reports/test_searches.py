@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 
+from evidence.ranking import pareto
 from evidence.tables import collect
 from reports.searches import figures, rebuild, search_drawings
+from search_spaces.describe import describe
 from search_spaces.load import load
 from tass_core.config import TrialConfig
 from tests.reports.runs import Sweep, write_sweep
@@ -68,6 +71,30 @@ def test_a_finished_search_is_drawn_with_each_proposal_once(finished_search: Swe
     drawings = {drawing.name: drawing for drawing in search_drawings(snapshot, snapshot.sweeps[0])}
     assert "search-tau-slices" in drawings
     assert "5 trials" in drawings["search-tau-slices"].caption
+
+
+def test_a_search_with_two_objectives_is_drawn_as_its_front(finished_search: Sweep) -> None:
+    client = MlflowClient(tracking_uri=finished_search.uri)
+    path = client.download_artifacts(finished_search.parent, schema.PLAN)
+    plan = json.loads(Path(path).read_text())
+    goals = {"objectives": ["val/all", "params_m"], "constraints": ["val/all >= 1"]}
+    plan["document"] = describe(load("tau")) | goals
+    client.log_dict(finished_search.parent, plan, schema.PLAN)
+    snapshot = finished_search.snapshot()
+
+    [drawing] = search_drawings(snapshot, snapshot.sweeps[0])
+
+    front = pareto(snapshot, sweep=finished_search.parent)
+    [axis] = drawing.figure.axes
+    assert drawing.name == "search-tau-pareto"
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("params_m (minimize)", "val/all (maximize)")
+    drawn = [tuple(place) for points in axis.collections for place in points.get_offsets()]
+    assert sorted(drawn) == sorted((it.values[1], it.values[0]) for it in front.points)
+    assert {text.get_text() for text in axis.texts} == {
+        it.variant for it in front.points if it.best
+    }
+    table = next(it for it in collect(snapshot) if it.key == "search-tau")
+    assert "params_m" in table.columns
 
 
 def test_a_searchs_table_stands_beside_the_grids(finished_search: Sweep) -> None:

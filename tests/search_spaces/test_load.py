@@ -1,14 +1,18 @@
-"""Documents are read, and every mistake in one is told with its place and its cure."""
+"""Documents are read, and every mistake in one is told with its place and its cure.
+
+``TASS_FUZZ=10000`` draws that many mutated documents instead of some hundreds.
+"""
 
 import contextlib
 import copy
 import json
+import os
 import subprocess
 import sys
 import tomllib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search_spaces.describe import describe
@@ -24,6 +28,8 @@ seeds = [0, 1, 2]
 epochs = 5
 dataset = "data/mine"
 budget = 40
+objectives = ["val/all", "params_m"]
+constraints = ["params_m <= 3"]
 base = { model.width = 64 }
 paper = ["table2"]
 
@@ -287,6 +293,11 @@ BAD = [
     ("epochs = 5", "epochs = true", "epochs: true is not a whole number of at least 1"),
     ("epochs = 5", "epochs = 0", "epochs: 0 is not a whole number of at least 1"),
     ("budget = 40", 'budget = "40"', 'budget: "40" is not a whole number'),
+    ('["val/all", "params_m"]', '"val/all"', 'objectives: "val/all" is not a list'),
+    ('"val/all", "params_m"', '"val/all", "parms"', "objectives: 'parms' is none of .*; did you m"),
+    ('"val/all", "params_m"', '"test/all"', "objectives: 'test/all' is measured on the test split"),
+    ("params_m <= 3", "params_m < 3", "constraints: constraint 'params_m < 3' is none; write a me"),
+    ("params_m <= 3", "size <= 3", "constraints: 'size' is none of val/"),
     ('dataset = "data/mine"', "dataset = 5", "dataset: 5 is not a list"),
     ('dataset = "data/mine"', 'dataset = ""', "dataset: the text is empty"),
     ("base = {", 'name = "a/b"\nbase = {', "name: .* may hold letters, digits"),
@@ -351,6 +362,7 @@ BAD = [
     ("on = { loss.match = true }", "on = { loss.match = false }", "'on' and 'off' set the same"),
     ('needs = ["TSG+"]', 'needs = ["TSG"]', "no component above this one is 'TSG'; did you mean"),
     ('"data.t2" = {', "data.t2 = {", "space.data: write the whole field in quotes"),
+    ("[space]", "[space]\nobjectives = []", r"space.objectives: .* stands above its first \[table"),
     ('"data.t2" = {', '"data.t3" = {', "unknown field; did you mean 'data.t2'"),
     ("values = [true, false]", "low = 0, high = 1", "'values' is missing or empty; write values"),
     ("low = 0.05, high = 5, ", "high = 5, ", "'low' is missing; write low and high, or values"),
@@ -409,6 +421,8 @@ def test_document_without_anything_to_train_is_refused():
         read('purpose = "none"')
 
 
+FUZZ = int(os.environ.get("TASS_FUZZ", "400"))
+TEXTS = [MINE, document_text(), *map(document_text, BUILT_IN)]
 SEEDS = [tomllib.loads(MINE), *(describe(expand(load(name))) for name in BUILT_IN)]
 ANYTHING = st.recursive(
     st.none()
@@ -432,7 +446,7 @@ def places(value, path=()):
 
 
 @given(st.data())
-@settings(max_examples=500)
+@settings(max_examples=FUZZ)
 def test_any_document_is_read_or_refused_in_words(data):
     document = copy.deepcopy(data.draw(st.sampled_from(SEEDS)))
     for _ in range(data.draw(st.integers(1, 3))):
@@ -450,6 +464,29 @@ def test_any_document_is_read_or_refused_in_words(data):
     with contextlib.suppress(ConfigError):
         sweep = parse_sweep("my.toml", document, "my")
         assert parse_sweep("again", describe(sweep), "my") == expand(sweep)
+
+
+@given(st.data())
+@settings(max_examples=FUZZ, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_is_read_or_refused_in_words(tmp_path, data):
+    text = data.draw(st.sampled_from(TEXTS)).encode()
+    for _ in range(data.draw(st.integers(1, 3))):
+        first = data.draw(st.integers(0, len(text)))
+        last = min(len(text), first + data.draw(st.integers(0, 80)))
+        put = data.draw(
+            st.sampled_from([b"", b"[", b"]", b"{", b'"', b"=", b"\n", b".", b"1e999"])
+            | st.just(text[first:last] * 2)
+            | st.binary(max_size=4)
+        )
+        text = text[:first] + put + text[last:]
+    path = tmp_path / "my.toml"
+    path.write_bytes(text)
+    refusal = f"{path}: "
+    try:
+        load(path)
+    except ConfigError as error:
+        refusal = str(error)
+    assert refusal.startswith(f"{path}: ")
 
 
 def test_the_ablations_train_no_rival_but_avst_and_the_systems_all_of_table_1():

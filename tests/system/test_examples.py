@@ -56,6 +56,31 @@ def test_two_interactions_are_tested_on_every_combination(run):
     assert (rows["less"], rows["parts"]) == (4, 8)
 
 
+def test_small_networks_are_searched_for_within_their_bound(run):
+    sweep = ROOT / "examples" / "small-networks.toml"
+    few = ("--set", "data.t2=4", "--epochs", "1", "--trials", "12", "--confirm", "2")
+
+    found = run("sweep", sweep, *few, "--format", "json")
+
+    (ended,) = found["sweeps"]
+    assert ended["trials"]["failed"] == 0
+    assert "default config" in ended["verdict"]
+    front = run("best", "small-networks", "--pareto", "--format", "json")
+    kept = [it["values"] for it in front["points"] if it["keeps_constraints"]]
+    best = [it["values"] for it in front["points"] if it["on_front"]]
+    assert front["seeds"] == [0]
+    assert all(it["params_m"] <= 2 for it in kept)
+    assert len(kept) < len(front["points"]), "no proposal broke the constraint"
+    for one in best:
+        assert not [
+            other
+            for other in kept
+            if other["val/all"] >= one["val/all"]
+            and other["params_m"] <= one["params_m"]
+            and other != one
+        ]
+
+
 def test_two_systems_stand_side_by_side_on_two_datasets(run):
     sweep = ROOT / "examples" / "two-systems.toml"
 
