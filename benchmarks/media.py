@@ -33,7 +33,7 @@ from tass_core.data.folder.description import SCENES
 from tass_core.data.folder.records import Features, Questions
 from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, QUESTION_TYPES
 from tass_core.evaluation.answering import evaluate
-from tass_core.evaluation.grounding import grounding
+from tass_core.evaluation.grounding import grounding_and_chance
 from tass_core.training.pack import train_pack
 from tass_core.training.results import TrialResult
 from tass_core.trial import Trial
@@ -83,7 +83,7 @@ def _scores(model: torch.nn.Module, dataset: Dataset, config: TrialConfig) -> di
     evaluation = evaluate(model, dataset, config, "test")
     shapes = dataset.shapes(config)
     truth = dataset.truth("test", segments=shapes.segments, regions=shapes.regions)
-    return {**evaluation.metrics, **grounding(evaluation, truth)}
+    return {**evaluation.metrics, **grounding_and_chance(evaluation, truth)}
 
 
 def prior(dataset: Dataset, asked: Dataset) -> dict[str, float]:

@@ -8,7 +8,7 @@ import click
 
 from cli.command import option, refuse_typed
 from cli.options import WHAT
-from jobs.choices import PRUNERS, SAMPLERS, Search
+from jobs.choices import PRUNERS, SAMPLERS, Search, by_accuracy
 from search_spaces.document import Sweep
 from search_spaces.objectives import parse_constraint, parse_objectives
 from tass_core.errors import SweepError
@@ -47,7 +47,7 @@ SEARCH_OPTIONS = (
         metavar="NAME",
         group=SEARCH,
         help=f"What ends trials early inside a pack: one of {', '.join(PRUNERS)}. "
-        "Default: halving, or none with several objectives.",
+        "Default: halving, or none where val/all is not the only objective.",
     ),
     option(
         "--objective",
@@ -136,7 +136,7 @@ def take_search(sweep: Sweep, given: dict[str, Any]) -> Search | None:
     search = Search(
         trials=(sweep.budget or BUDGET) if trials is None else trials,
         sampler=take("sampler"),
-        pruner=pruner or ("halving" if len(objectives) == 1 else "none"),
+        pruner=pruner or ("halving" if by_accuracy(objectives) else "none"),
         eta=take("eta"),
         min_epochs=take("min_epochs"),
         confirm=take("confirm"),

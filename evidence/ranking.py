@@ -116,6 +116,8 @@ class Front:
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...]
     points: tuple[Point, ...]
+    incomplete: int
+    """Variants left out because one of the metrics was not measured."""
 
 
 def pareto(
@@ -150,20 +152,31 @@ def pareto(
     }
     if not groups:
         raise SweepError(f"no variant of sweep '{source.name}' is finished in {snapshot.address}")
-    means = {
-        address: {name: _mean(snapshot, trials, name) for name in _names(goals, bounds)}
+    names = {it.metric for it in goals} | {it.metric for it in bounds}
+    found = {
+        address: {name: _mean(snapshot, trials, name) for name in names}
         for address, trials in groups.items()
     }
+    means = {
+        address: {name: value for name, value in values.items() if value is not None}
+        for address, values in found.items()
+        if None not in values.values()
+    }
+    if not means:
+        raise SweepError(
+            f"--pareto: no finished variant of sweep '{source.name}' has all of "
+            f"{', '.join(sorted(names))}; take other objectives"
+        )
     kept = [address for address, found in means.items() if feasible(bounds, found)]
     values = {address: tuple(found[g.metric] for g in goals) for address, found in means.items()}
     best = {kept[place] for place in front([values[address] for address in kept], goals)}
     points = [
-        Point(trials[0].variant, address, values[address], address in kept, address in best)
-        for address, trials in groups.items()
+        Point(groups[address][0].variant, address, place, address in kept, address in best)
+        for address, place in values.items()
     ]
     sign = -1 if goals[0].direction == "maximize" else 1
     points.sort(key=lambda it: (not it.best, not it.kept, sign * it.values[0], it.config_hash))
-    return Front(source, seeds, goals, bounds, tuple(points))
+    return Front(source, seeds, goals, bounds, tuple(points), len(groups) - len(points))
 
 
 def _usable(snapshot: Snapshot, source: SweepRun, *, own: bool) -> list[TrialRun]:
@@ -178,15 +191,11 @@ def _usable(snapshot: Snapshot, source: SweepRun, *, own: bool) -> list[TrialRun
     ]
 
 
-def _names(goals: Sequence[Objective], bounds: Sequence[Constraint]) -> set[str]:
-    return {it.metric for it in goals} | {it.metric for it in bounds}
-
-
-def _mean(snapshot: Snapshot, trials: Sequence[TrialRun], metric: str) -> float:
-    return statistics.mean(
-        _value(snapshot, trial, metric) if metric.startswith("val/") else trial.metrics[metric]
-        for trial in trials
-    )
+def _mean(snapshot: Snapshot, trials: Sequence[TrialRun], metric: str) -> float | None:
+    """Return a metric's mean over the seeds, or None where a trial lacks it."""
+    values = [snapshot.at_best(trial, metric) for trial in trials]
+    known = [value for value in values if value is not None]
+    return statistics.mean(known) if len(known) == len(values) else None
 
 
 def _source(snapshot: Snapshot, sweep: str | None) -> SweepRun:
@@ -233,12 +242,7 @@ def _ranked(snapshot: Snapshot, group: Group, seeds: Sequence[int], metric: str)
 
 
 def _value(snapshot: Snapshot, trial: TrialRun, metric: str) -> float:
-    if metric == schema.VALIDATION and schema.BEST in trial.metrics:
-        return trial.metrics[schema.BEST]
-    points = dict(snapshot.history(trial.run_id, metric))
-    best = int(trial.metrics[schema.BEST_EPOCH])
-    if best not in points:
-        raise SweepError(
-            f"--metric {metric}: trial {trial.key} has no value of it at its best epoch {best}"
-        )
-    return points[best]
+    found = snapshot.at_best(trial, metric)
+    if found is None:
+        raise SweepError(f"--metric {metric}: trial {trial.key} has no value at its best epoch")
+    return found

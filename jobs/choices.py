@@ -68,10 +68,10 @@ class Search:
         _one_of("--pruner", self.pruner, PRUNERS)
         Halving(self.eta, self.min_epochs)
         several = len(self.objectives) > 1
-        if several and self.pruner != "none":
+        if self.pruner != "none" and not by_accuracy(self.objectives):
             raise SweepError(
-                f"--pruner {self.pruner} compares accuracies alone, and this search has several "
-                "objectives; say --pruner none"
+                f"--pruner {self.pruner} compares accuracies alone, and this search is for "
+                f"{' and '.join(it.metric for it in self.objectives)}; say --pruner none"
             )
         if (several or self.constraints) and self.sampler == "cmaes":
             raise SweepError(
@@ -82,6 +82,14 @@ class Search:
     def directions(self) -> list[Direction]:
         """Which way is better, for each objective."""
         return [objective.direction for objective in self.objectives]
+
+    def lacking(self, metrics: Mapping[str, float]) -> list[str]:
+        """Return which metrics of the objectives and constraints a finished trial does not have.
+
+        It was trained before they were measured, or its network has nothing to measure.
+        """
+        asked = [it.metric for it in self.objectives] + [it.metric for it in self.constraints]
+        return [metric for metric in dict.fromkeys(asked) if metric not in metrics]
 
     def values(self, metrics: Mapping[str, float]) -> list[float]:
         """Return a finished trial's value of each objective."""
@@ -109,6 +117,11 @@ class Search:
         while self.pruner == "hyperband" and rungs[-1] * self.eta <= epochs:
             rungs.append(rungs[-1] * self.eta)
         return Halving(self.eta, rungs[pack % len(rungs)])
+
+
+def by_accuracy(objectives: Sequence[Objective]) -> bool:
+    """Whether a search is for validation accuracy and nothing else, which pruners compare."""
+    return tuple(objectives) == (Objective(ACCURACY),)
 
 
 def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:

@@ -259,6 +259,13 @@ class Sweep:
     """What a search's trials have to keep to."""
 
     @property
+    def measured(self) -> frozenset[str]:
+        """Metrics that a search's objectives and constraints are about."""
+        return frozenset(
+            {it.metric for it in self.objectives} | {it.metric for it in self.constraints}
+        )
+
+    @property
     def enumerates(self) -> bool:
         """Whether there is anything to train without a search."""
         return bool(self.tables or self.grids or self.ablations)

@@ -18,7 +18,9 @@ ACCURACY = "val/all"
 """Validation accuracy in percent: what a search maximises first."""
 _VALIDATION = tuple(dict.fromkeys(f"val/{name}" for name in (*QUESTION_TYPES, *AVERAGES, "all")))
 _LOWER = ("params_m", "val/loss")
-METRICS = (*_VALIDATION, "val/loss", "params_m", "questions_per_s")
+GROUNDING = ("val/ground/spatial", "val/ground/temporal")
+"""Attention against the truth in percent, on datasets that have one."""
+METRICS = (*_VALIDATION, "val/loss", *GROUNDING, "params_m", "questions_per_s")
 """Metrics that an objective or a constraint may be about."""
 
 Direction = Literal["maximize", "minimize"]

@@ -10,6 +10,7 @@ from search_spaces.describe import describe
 from search_spaces.document import Row, Sweep
 from search_spaces.expand import expand
 from search_spaces.load import BUILT_IN, built_in_tables, load, parse_sweep
+from search_spaces.objectives import GROUNDING
 from search_spaces.twins import Twins, twins
 from tass_core import TRAINING_VERSION
 from tass_core.config import DEFAULT_SYSTEM, TrialConfig, digest
@@ -241,8 +242,16 @@ def empty_plan(sweep: Sweep, dataset: Dataset, base: TrialConfig, seeds: Sequenc
 
     Raises:
         ConfigError: nothing of a grid or a space fits the dataset.
-        DataError: the base config cannot run on the dataset.
+        DataError: the base config cannot run on the dataset, or an objective or a constraint cannot
+            be measured there.
     """
+    for metric in sorted(sweep.measured.intersection(GROUNDING)):
+        if not dataset.has_truth:
+            raise DataError(
+                f"'{metric}' compares attention with where and when the answers are, which nobody "
+                f"knows of dataset '{dataset.name}': only worlds have it (`tass-cli data make`, "
+                "`data render`); take another objective or constraint, such as val/all or params_m"
+            )
     searched = replace(sweep, tables=(), grids=(), ablations=(), claims=(), slips=())
     return _begin(searched, dataset, base, seeds)
 

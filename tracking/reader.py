@@ -158,6 +158,18 @@ class Reader:
         with self._reading():
             return self._store.history(run_id, metric)
 
+    def at_best(self, run: TrialRun, metric: str) -> float | None:
+        """Return a metric at a finished trial's best epoch, or None where it was not measured.
+
+        ``run`` was read with ``BEST``, ``BEST_EPOCH`` and the metrics that a trial has once.
+        """
+        if metric == schema.VALIDATION and schema.BEST in run.metrics:
+            return run.metrics[schema.BEST]
+        if not metric.startswith("val/"):
+            return run.metrics.get(metric)
+        best = run.metrics.get(schema.BEST_EPOCH)
+        return None if best is None else dict(self.history(run.run_id, metric)).get(int(best))
+
     def predictions(self, run: TrialRun) -> Predictions | None:
         """Return a trial's test answers, by question id, or None when the run holds none."""
         # Here, not above: who reads no answers starts without NumPy and Arrow.
@@ -302,6 +314,10 @@ class Snapshot:
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return (epoch, value) of a metric, by epoch."""
         return self._reader.history(run_id, metric)
+
+    def at_best(self, run: TrialRun, metric: str) -> float | None:
+        """Return a metric at a finished trial's best epoch, or None where it was not measured."""
+        return self._reader.at_best(run, metric)
 
     def _read(self, run: TrialRun) -> Predictions | None:
         if run.run_id not in self._predictions:

@@ -17,14 +17,13 @@ from jobs.planning.estimate import costs
 from search_spaces.describe import describe_space
 from search_spaces.document import Scalar, Space
 from search_spaces.expand import locate
-from search_spaces.objectives import ACCURACY
 from search_spaces.plan import FULL_MODEL, Plan, PlannedRow, PlannedTable
 from tass_core.config import TrialConfig, digest, known_fields
 from tass_core.errors import ConfigError, SweepError
 from tass_core.trial import Trial, trial_key
-from tracking.reader import Reader
+from tracking.reader import Reader, TrialRun
 from tracking.rows import Wanted
-from tracking.schema import BEST, PARAMETERS, SEARCH_TABLE, SPEED
+from tracking.schema import BEST, BEST_EPOCH, PARAMETERS, SEARCH_TABLE, SPEED
 from tracking.uris import shown, sqlite_path, store_name
 
 
@@ -56,10 +55,15 @@ def searching(plan: Plan, search: Search, tracking_uri: str, note: Callable[[str
 
         proposals = _recall(session, name, search, search.storage or default_storage(tracking_uri))
         past = _past(session.reader, session.origin.dataset)
-        known = known_metrics(past, search)
-        entered = warm_up(proposals, plan, search, known, past)
+        known = known_metrics(past, search, session.reader.at_best)
+        entered, lacking = warm_up(proposals, plan, search, known, past)
         if entered:
             note(f"{entered} trials that MLflow holds enter the study before its first proposal.")
+        if lacking:
+            note(
+                f"{lacking} trials of this space that MLflow holds stay out of the study, and "
+                "count as failed when proposed: not all that it is about was measured in them."
+            )
         if search.warm_from is not None:
             _prefer(proposals, plan, search, session.reader, note)
         source = PackStudy(
@@ -84,17 +88,20 @@ def warm_up(
     search: Search,
     known: Mapping[str, Mapping[str, float]],
     held: Held,
-) -> int:
-    """Let trials that MLflow holds and the space contains enter a study; return how many are new.
+) -> tuple[int, int]:
+    """Let trials that MLflow holds and the space contains enter a study.
+
+    Returns:
+        How many are new to it, and how many lack a metric and stay out.
 
     Args:
         proposals: the study.
         plan: of the search.
         search: its objectives and constraints.
-        known: metrics by key of the trials that have all that the search needs.
+        known: metrics by key, as ``known_metrics`` returned them.
         held: what MLflow holds, by key.
     """
-    entered, space, kinds = 0, plan.document.space, known_fields(plan.base.system)
+    entered, lacking, space, kinds = 0, 0, plan.document.space, known_fields(plan.base.system)
     whole = {knob.field: kinds[knob.field].kind is int for knob in space}
     for key, metrics in known.items():
         run = held[key]
@@ -102,6 +109,9 @@ def warm_up(
             continue
         point = locate(space, run.config())
         if point is None or not _stands_for(plan, point, key):
+            continue
+        if search.lacking(metrics):
+            lacking += 1
             continue
         drawn = {
             knob.field: distribution(knob, whole=whole[knob.field])
@@ -111,7 +121,7 @@ def warm_up(
         proposals.add(key, point, drawn, search.values(metrics), search.violations(metrics))
         entered += 1
     proposals.post()
-    return entered
+    return entered, lacking
 
 
 def _stands_for(plan: Plan, point: Mapping[str, Scalar], key: str) -> bool:
@@ -139,9 +149,11 @@ def _prefer(
     """
     assert search.warm_from is not None
     runs = _past(reader, search.warm_from)
-    known = known_metrics(runs, search)
+    known = known_metrics(runs, search, reader.at_best)
     points: dict[str, tuple[float, dict[str, Scalar]]] = {}
     for key, metrics in known.items():
+        if search.lacking(metrics):
+            continue
         point = locate(plan.document.space, runs[key].config())
         kept = all(value <= 0 for value in search.violations(metrics).values())
         if point is not None and kept:
@@ -177,25 +189,27 @@ def study_name(plan: Plan, space: Space, search: Search) -> str:
     return f"{plan.sweep}-{plan.dataset['name']}-{digest(described)[:8]}"
 
 
-def known_metrics(held: Held, search: Search) -> dict[str, dict[str, float]]:
-    """Return the metrics of the trials that have a value of every objective and constraint.
+def known_metrics(
+    held: Held, search: Search, at_best: Callable[[TrialRun, str], float | None]
+) -> dict[str, dict[str, float]]:
+    """Return, by trial key, what a search's objectives and constraints are about, where measured.
 
-    MLflow keeps a metric's last epoch beside its best one for validation accuracy alone.
+    Args:
+        held: finished trials.
+        search: what to find out.
+        at_best: a trial's metric at its best epoch, as ``Reader.at_best``.
     """
-    wanted = {it.metric for it in search.objectives} | {it.metric for it in search.constraints}
-    once = {ACCURACY, PARAMETERS, SPEED}
-    if not wanted <= once:
-        return {}
+    asked = search.lacking({})
+    found = {key: {name: at_best(run, name) for name in asked} for key, run in held.items()}
     return {
-        key: {**run.metrics, ACCURACY: run.metrics[BEST]}
-        for key, run in held.items()
-        if BEST in run.metrics and wanted <= {*run.metrics, ACCURACY}
+        key: {name: value for name, value in metrics.items() if value is not None}
+        for key, metrics in found.items()
     }
 
 
 def _past(reader: Reader, dataset: str) -> Held:
     """Return the finished trials on a dataset, with all that a study may be told of them."""
-    wanted = Wanted(params=True, metrics=(BEST, PARAMETERS, SPEED))
+    wanted = Wanted(params=True, metrics=(BEST, BEST_EPOCH, PARAMETERS, SPEED))
     held = reader.held(dataset, wanted)
     return {key: run for key, run in held.items() if run.state == "finished"}
 

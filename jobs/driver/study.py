@@ -47,7 +47,7 @@ class PackStudy:
         plan: gets every proposed trial.
         search: budget and halving.
         size: most members of a pack; None follows the packs that run at once.
-        known: metrics of the finished trials that MLflow holds, by key.
+        known: what MLflow holds of finished trials' objectives and constraints, by key.
         grown: called when the plan has got more trials.
     """
 
@@ -225,7 +225,12 @@ class PackStudy:
 
     def _tell(self, number: int, status: str, metrics: Mapping[str, float]) -> None:
         search = self.search
-        if status == "finished":
+        missing = search.lacking(metrics) if status == "finished" else []
+        if missing:
+            name = _name(number)
+            logger.warning("%s has no %s, and counts as failed", name, " and no ".join(missing))
+            self.proposals.tell(number, "failed")
+        elif status == "finished":
             values, violations = search.values(metrics), search.violations(metrics)
             self.proposals.tell(number, status, values, violations)
         else:

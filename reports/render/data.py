@@ -122,7 +122,8 @@ def front_json(front: Front) -> str:
     head = _fields(front, "seeds") | _fields(front.sweep, "dataset", "fingerprint")
     goals = {it.metric: it.direction for it in front.objectives}
     bounds = list(map(str, front.constraints))
-    return _dump({**head, "objectives": goals, "constraints": bounds, "points": points})
+    said = {"objectives": goals, "constraints": bounds, "incomplete": front.incomplete}
+    return _dump({**head, **said, "points": points})
 
 
 def tables_csv(tables: Sequence[ResultTable]) -> str:

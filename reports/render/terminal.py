@@ -160,6 +160,8 @@ def show_front(front: Front, console: Console) -> None:
     best, left = sum(point.best for point in front.points), len(front.points) - _RANKED
     bounds = "; ".join(map(str, front.constraints)) or "none"
     more = f"; {left} more variants not shown" if left > 0 else ""
+    if front.incomplete:
+        more += f"; {front.incomplete} variants in which not all of these were measured left out"
     console.print(
         Text(
             f"*: no other variant is better in every objective ({best} of {len(front.points)}). "

@@ -30,7 +30,7 @@ def grounding(evaluation: Evaluation, truth: Truth | None) -> dict[str, float]:
     ``ground/spatial`` is the pointing game: how often the region with the largest weight is
     one of the question's true regions, over the true segments with such a region.
     ``ground/temporal`` is the share of temporal weight on the true segments of the questions
-    that are not about the whole video. ``_uniform`` is what even weights would give.
+    that are not about the whole video.
 
     Args:
         evaluation: of a split.
@@ -40,17 +40,34 @@ def grounding(evaluation: Evaluation, truth: Truth | None) -> dict[str, float]:
         return {}
     scores: dict[str, float] = {}
     if evaluation.spatial is not None:
-        scored = truth.segments & truth.regions.any(axis=-1)
         hits = np.take_along_axis(truth.regions, evaluation.spatial[..., None], axis=-1)[..., 0]
-        scores["ground/spatial"] = _percent(hits[scored])
-        scores["ground/spatial_uniform"] = _percent(truth.regions.mean(axis=-1)[scored])
+        scores["ground/spatial"] = _percent(hits[_pointed(truth)])
     if evaluation.temporal is not None:
-        share = truth.segments.mean(axis=-1)
-        scored = (share > 0) & (share < 1)
         weight = (evaluation.temporal * truth.segments).sum(axis=-1)
-        scores["ground/temporal"] = _percent(weight[scored])
-        scores["ground/temporal_uniform"] = _percent(share[scored])
+        scores["ground/temporal"] = _percent(weight[_partial(truth)])
     return {name: value for name, value in scores.items() if np.isfinite(value)}
+
+
+def grounding_and_chance(evaluation: Evaluation, truth: Truth | None) -> dict[str, float]:
+    """Return the scores of ``grounding`` and, as ``..._uniform``, what even weights would give."""
+    scores = grounding(evaluation, truth)
+    if truth is None:
+        return scores
+    even = {
+        "ground/spatial": truth.regions.mean(axis=-1)[_pointed(truth)],
+        "ground/temporal": truth.segments.mean(axis=-1)[_partial(truth)],
+    }
+    return scores | {f"{name}_uniform": _percent(even[name]) for name in scores}
+
+
+def _pointed(truth: Truth) -> npt.NDArray[np.bool_]:
+    """Return which segments the pointing game is played in: [Q, T]."""
+    return np.asarray(truth.segments & truth.regions.any(axis=-1))
+
+
+def _partial(truth: Truth) -> npt.NDArray[np.bool_]:
+    """Return which questions are about a part of the video: [Q]."""
+    return np.asarray(truth.segments.any(axis=-1) & ~truth.segments.all(axis=-1))
 
 
 def _percent(values: npt.NDArray[Any]) -> float:

@@ -21,7 +21,7 @@ from tass_core.training.member import Member
 from tass_core.training.pruning import Correct, Pruner
 from tass_core.training.results import EpochResult, TrialResult
 from tass_core.training.resume import Record, load_members, read_state, remove_old, write_state
-from tass_core.training.scoring import Scorer
+from tass_core.training.scoring import Scorer, truth_of
 from tass_core.training.width import measured_width
 from tass_core.trial import Trial, structure_key, trial_key
 from tass_core.workers import Shard
@@ -126,7 +126,8 @@ class _Pack:
         self.groups: list[Group] = []
         features, questions = dataset.features(self.config), dataset.questions("train")
         self.source = BatchSource(questions, features, self.config, shard, device)
-        self.scorer = Scorer(dataset, self.source, folder, shard)
+        truth = truth_of(dataset, self.config, "val")
+        self.scorer = Scorer(dataset, self.source, folder, shard, truth)
 
     def _member(self, trial: Trial, record: Record | None = None) -> Member:
         shapes, features = self.dataset.shapes(self.config), self.dataset.features(self.config)

@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from tass_core.batches.source import BatchSource
 from tass_core.checkpoints import load_weights, save_checkpoint
+from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
+from tass_core.data.folder.records import Truth
 from tass_core.evaluation.answering import Evaluation, evaluate_all
-from tass_core.evaluation.grounding import grounding
+from tass_core.evaluation.grounding import grounding, grounding_and_chance
 from tass_core.evaluation.predictions import write_predictions
 from tass_core.systems import parameter_counts
 from tass_core.training.groups import Group
@@ -33,6 +35,8 @@ class Scorer:
     folder: Path
     """The pack's."""
     shard: Shard
+    truth: Truth | None
+    """Of the validation split."""
 
     def check_losses(self, groups: Sequence[Group], epoch: int) -> None:
         """End members with a training loss that was not finite."""
@@ -64,6 +68,8 @@ class Scorer:
             metrics = {f"train/{name}": value for name, value in losses.items()}
             metrics["questions_per_s"] = speed
             metrics |= {f"val/{name}": value for name, value in evaluation.metrics.items()}
+            scores = grounding(evaluation, self.truth)
+            metrics |= {f"val/{name}": value for name, value in scores.items()}
             metrics["learning_rate"] = member.optimiser.param_groups[0]["lr"]
             if member.record.note(metrics) and self.shard.first:
                 weights = member.record.weights(self.folder)
@@ -75,12 +81,11 @@ class Scorer:
         for member in (member for group in groups for member in group.members):
             if member.record.running:
                 self._load_best(member)
-        shapes = self.dataset.shapes(self.source.config)
-        truth = self.dataset.truth("test", segments=shapes.segments, regions=shapes.regions)
+        truth = truth_of(self.dataset, self.source.config, "test")
         for member, evaluation in self._evaluate(groups, "test"):
             record = member.record
             final = {f"test/{name}": value for name, value in evaluation.metrics.items()}
-            final |= grounding(evaluation, truth)
+            final |= grounding_and_chance(evaluation, truth)
             final["params_m"] = parameter_counts(member.model)["total"] / 1e6
             speeds = [epoch["questions_per_s"] for epoch in record.history]
             final["questions_per_s"] = sum(speeds) / len(speeds)
@@ -104,3 +109,9 @@ class Scorer:
                 for member, evaluation in zip(group.members, found, strict=True):
                     if member.record.running:
                         yield member, evaluation
+
+
+def truth_of(dataset: Dataset, config: TrialConfig, split: str) -> Truth | None:
+    """Return a split's truth at the segments and regions of a config's network."""
+    shapes = dataset.shapes(config)
+    return dataset.truth(split, segments=shapes.segments, regions=shapes.regions)

@@ -15,6 +15,7 @@ from tass_core.errors import SweepError
 from tests.reports.runs import write_sweep
 from tracking import schema
 from tracking.connect import connect
+from tracking.reader import Reader
 
 RNG = np.random.default_rng(0)
 
@@ -105,6 +106,24 @@ def test_a_front_shows_what_no_other_variant_is_better_than(searched):
             and other.values != point.values
         ]
         assert point.best is not bool(beaten)
+
+
+def test_variants_in_which_an_objective_was_not_measured_are_left_out_and_counted(searched):
+    goals = parse_objectives(["val/all", "val/ground/spatial"])
+    with pytest.raises(
+        SweepError, match="no finished variant of sweep 'tau' has all of val/all, v"
+    ):
+        pareto(searched, objectives=goals)
+    first, *_ = (run for runs in searched.trials.values() for run in runs if run.seed == 0)
+    uri = searched.address
+    epoch = int(first.metrics["best_epoch"])
+    connect(uri).log_metric(first.run_id, "val/ground/spatial", 41.5, step=epoch)
+    connect(uri).log_metric(first.run_id, "val/ground/spatial", 9.0, step=epoch + 1)
+
+    found = pareto(Reader(uri).snapshot(), objectives=goals)
+
+    assert [(it.variant, it.values[1]) for it in found.points] == [(first.variant, 41.5)]
+    assert found.incomplete == 4
 
 
 def test_a_front_needs_two_objectives(searched):

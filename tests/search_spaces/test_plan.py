@@ -6,11 +6,12 @@ import pytest
 
 from search_spaces.document import Row, Sweep, Table
 from search_spaces.expand import expand, narrow
-from search_spaces.load import load
+from search_spaces.load import load, parse_sweep
 from search_spaces.plan import empty_plan, make_plan, planned_document
 from tass_core.config import TrialConfig
-from tass_core.errors import SweepError
+from tass_core.errors import DataError, SweepError
 from tass_core.trial import Trial, trial_key
+from tests.tass_core.data.folder.small_datasets import write_one_video
 
 
 def ablations(world, base, seeds=(0, 1)):
@@ -114,6 +115,25 @@ def test_plan_of_a_search_brings_the_space_that_fits_the_dataset(world, base):
     (t2,) = (knob for knob in found.space if knob.field == "data.t2")
     assert all(world.segments % value == 0 for value in t2.values)
     assert found.tables == ()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"objectives": ["val/all", "val/ground/temporal"]},
+        {"constraints": ["val/ground/temporal >= 40"]},
+    ],
+)
+def test_grounding_is_searched_for_only_where_the_truth_is_known(world, base, tmp_path, asked):
+    document = {"space": {"model.tau": {"low": 0.0, "high": 0.05}}, **asked}
+    search = parse_sweep("my.toml", document, "my")
+    blind = write_one_video(tmp_path / "one", segments=12, splits=("train", "val", "test"))
+
+    assert empty_plan(search, world, base, (0,)).document.measured >= {"val/ground/temporal"}
+    with pytest.raises(
+        DataError, match=r"'val/ground/temporal' compares .* of dataset 'one': only"
+    ):
+        empty_plan(search, blind, base, (0,))
 
 
 def test_plan_without_a_document_falls_back_to_the_built_in_tables(world, base):

@@ -1,6 +1,7 @@
 """What a tracking store holds, read as values: complete, and never guessed."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tass_core.errors import DataError, TrackingError
-from tests.tracking.stories import ORIGIN, STORY, closed, ended, opened, trial
+from tests.tracking.stories import ORIGIN, STORY, closed, ended, epoch, opened, trial
 from tracking.events import Origin
 from tracking.reader import EVERYTHING, Reader
 from tracking.writer import Writer
@@ -33,6 +34,20 @@ def test_a_snapshot_has_the_sweeps_with_their_plans_and_the_trials_by_key(uri, w
     assert run.params["model.tau"] == "0.02"
     assert run.seconds_per_epoch == 0.5
     assert snapshot.history(run.run_id, "val/all") == [(1, 50.0), (2, 60.0)]
+
+
+def test_a_metric_at_the_best_epoch_is_that_epochs_and_not_the_last_ones(uri, writer):
+    scores = {"val/all": 60.0, "params_m": 1.5, "best_epoch": 1.0}
+    epochs = [
+        replace(epoch(number, 60.0, 101.0 + number), metrics={"val/v_loc": value})
+        for number, value in ((1, 30.0), (2, 10.0))
+    ]
+    writer.apply(ORIGIN, [opened(), trial(), *epochs, ended(metrics=scores, best_epoch=1)])
+    reader = Reader(uri)
+    [run] = reader.snapshot().trials["k1"]
+
+    found = [reader.at_best(run, it) for it in ("val/v_loc", "val/all", "params_m", "val/a_avg")]
+    assert found == [30.0, 60.0, 1.5, None]
 
 
 def test_an_empty_store_holds_nothing(uri):

@@ -125,6 +125,11 @@ class Dataset:
         return self.description.grid
 
     @property
+    def has_truth(self) -> bool:
+        """Whether it is known where and when the answers are to be found."""
+        return TRUTH in self.description.checksums
+
+    @property
     def video_ids(self) -> tuple[str, ...]:
         """Names of the videos, in feature order."""
         return self._keep(("videos",), lambda: tuple(self.table(VIDEOS)["video_id"].to_pylist()))
@@ -218,7 +223,7 @@ class Dataset:
             regions: P of a finer square multiple of the truth's grid to spread to; None keeps it.
         """
         _require_split(split)
-        if TRUTH not in self.description.checksums:
+        if not self.has_truth:
             return None
         start = sum(len(self.questions(name)) for name in SPLITS[: SPLITS.index(split)])
         rows = slice(start, start + len(self.questions(split)))

@@ -1,5 +1,7 @@
 """Optuna proposes whole packs, hears of every member, and goes on after a crash."""
 
+import dataclasses
+
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -275,6 +277,8 @@ def test_what_compares_accuracies_alone_is_refused_with_several_objectives():
     goals = parse_objectives(["val/all", "params_m"])
     with pytest.raises(SweepError, match="--pruner halving compares accuracies alone"):
         Search(objectives=goals)
+    with pytest.raises(SweepError, match="and this search is for val/av_avg; say --pruner none"):
+        Search(objectives=parse_objectives(["val/av_avg"]))
     with pytest.raises(SweepError, match="--sampler cmaes knows one objective"):
         Search(objectives=goals, pruner="none", sampler="cmaes")
 
@@ -316,10 +320,10 @@ def test_trials_that_mlflow_holds_enter_the_study_before_its_first_proposal(worl
         held_run(other, fingerprint=plan.fingerprint),
     ]
     held = {run.key: run for run in runs}
-    known = known_metrics(held, search)
+    known = known_metrics(held, search, lambda run, _: run.metrics["best_val"])
 
-    assert warm_up(proposals, plan, search, known, held) == 1
-    assert warm_up(proposals, plan, search, known, held) == 0
+    assert warm_up(proposals, plan, search, known, held) == (1, 0)
+    assert warm_up(proposals, plan, search, known, held) == (0, 0)
     (trial,) = told(source)
     assert trial.state is TrialState.COMPLETE
     assert trial.value == 70.0
@@ -332,6 +336,41 @@ def test_trials_that_mlflow_holds_enter_the_study_before_its_first_proposal(worl
     packs = run_all(again)
     assert sum(len(pack.members) for pack in packs) == 4
     assert len(told(again)) == 5
+
+
+GROUNDED = parse_objectives(["val/all", "val/ground/spatial"])
+
+
+def test_a_trial_in_which_an_objective_was_not_measured_counts_as_failed(world, base, url):
+    options = {"pruner": "none", "objectives": GROUNDED}
+    space = (Choice("model.spatial_grounding", (True, False)), *FLAT[:2])
+    source = searcher(world, base, url, space=space, trials=8, size=2, **options)
+    while (pack := source.next(1)) is not None:
+        for key, trial in pack.members.items():
+            grounded = trial.config.model.spatial_grounding
+            metrics = {"val/all": 60.0, **({"val/ground/spatial": 40.0} if grounded else {})}
+            event = ended(key, "finished", None)
+            source.observe([dataclasses.replace(event, metrics=metrics)])
+
+    states = {it.params["model.spatial_grounding"]: it.state for it in told(source)}
+    assert states == {True: TrialState.COMPLETE, False: TrialState.FAIL}
+    assert source.exhausted()
+    assert all(config.model.spatial_grounding for _, config in source.best(8))
+
+
+def test_a_trial_of_before_an_objective_was_measured_stays_out_and_trains_no_more(world, base, url):
+    options = {"space": FLAT, "trials": 1, "size": 1, "pruner": "none", "objectives": GROUNDED}
+    source = searcher(world, base, **options)
+    (trial,) = source.next(1).members.values()
+    run = held_run(trial.config, fingerprint=world.fingerprint)
+    held = {run.key: run}
+    known = known_metrics(held, source.search, lambda run, name: run.metrics.get(name))
+
+    again = searcher(world, base, url, known=known, **options)
+
+    assert warm_up(again.proposals, again.plan, again.search, known, held) == (0, 1)
+    assert again.next(1) is None
+    assert [it.state for it in told(again)] == [TrialState.FAIL]
 
 
 def test_packs_are_as_large_as_the_slots_leave_trials_for(world, base):
