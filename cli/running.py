@@ -62,7 +62,7 @@ def run_requests(
         requests: a sweep, on each of its datasets.
         max_failures: how often a failed trial starts again.
         limits: when to stop; the hours are each request's own.
-        notify: a URL that is told of the first failure and of the end.
+        notify: a URL that is told of the first failure, of decided claims and of the end.
         output: a file for the tables; its ending says how.
         output_format: ``text`` or ``json``, of what is printed.
         ask: whether to ask before more than an hour's work.

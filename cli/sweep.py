@@ -42,7 +42,8 @@ from jobs.driver.overseer import Limits
     "--notify",
     metavar="URL",
     group=OUTPUT,
-    help="Tell it of the first failure and of the end: a webhook, or any URL of apprise.",
+    help="Tell it of the first failure, of decided claims and of the end: a webhook, or any URL "
+    "of apprise.",
 )
 @output_option("Write the tables to a file; its ending (md, csv, json, tex, html) says how.")
 @option("--yes", is_flag=True, group=OUTPUT, help="Do not ask when the plan exceeds an hour.")

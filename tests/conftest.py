@@ -1,7 +1,10 @@
 """What tests of several packages share, made once: worlds, configs and a finished sweep."""
 
+import json
 import os
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import torch
@@ -69,6 +72,27 @@ def finished(tmp_path_factory):
         keys=("table2", "table3", "table5", "table7", "lambda"),
         shifts={"w/o JTG": -0.2, "w/o L_s": -0.15},
     )
+
+
+@pytest.fixture
+def webhook():
+    """A server that keeps what it is sent, but for what comes to ``broken``: URL, messages."""
+    got = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(500 if self.path.startswith("/broken") else 204)
+            self.end_headers()
+
+        def log_message(self, *_args):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", got
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture

@@ -48,6 +48,8 @@ HEARTBEAT = "tass.heartbeat"
 """When the driver said last that it lives, in seconds since 1970."""
 STOP = "tass.stop"
 """When somebody asked the driver to stop, in seconds since 1970; empty for never."""
+DECIDED = "tass.decided"
+"""Claim -> decision as JSON, of the claims that somebody was told of."""
 STARTUP = "tass.startup_seconds"
 """Seconds until the sweep trained."""
 

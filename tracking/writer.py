@@ -442,6 +442,16 @@ def describe(uri: str, run_id: str, text: str) -> None:
         client.set_tag(run_id, schema.NOTE, text)
 
 
+def note_decided(uri: str, run_id: str, decisions: Mapping[str, str]) -> None:
+    """Note with a sweep's run which of its claims somebody was told of.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    with _attaching(uri) as client:
+        client.set_tag(run_id, schema.DECIDED, json.dumps(decisions))
+
+
 def attach_folder(uri: str, run_id: str, folder: Path, path: str) -> None:
     """Store a folder's files as artifacts of a run, under ``path``.
 

@@ -13,6 +13,7 @@ from jobs.cluster.resources import Slots
 from jobs.cluster.session import quiet_log, ray_session
 from jobs.driver.attempts import Attempts
 from jobs.driver.conductor import Conductor
+from jobs.driver.decided import Herald, heralding
 from jobs.driver.overseer import Overseer, overseeing, send
 from jobs.driver.progress import Watcher
 from jobs.driver.retention import Kept, Retention, kept_before
@@ -23,10 +24,13 @@ from jobs.packing import choose_packs
 from jobs.planning.estimate import costs
 from jobs.worker.train import Workplace
 from search_spaces.plan import Plan
+from tass_core.errors import TassError
 from tracking.reader import TrialRun
 
 Held: TypeAlias = dict[str, TrialRun]
 """Trial key -> run, of the finished trials that MLflow holds."""
+Notify = Callable[[str, str], None]
+"""Sends a message, by its title and body."""
 Begin = Callable[[Session, Held], Source]
 """Returns what a sweep asks for, given what is held."""
 
@@ -78,7 +82,9 @@ def run_sweep(plan: Plan, begin: Begin, setting: Setting, watcher: Watcher) -> O
             session.open()
         else:
             conductor = _train(session, source, attempts, held, watcher)
-        return _close(session, attempts.lacking(source.wanted()), conductor)
+        outcome = _close(session, attempts.lacking(source.wanted()), conductor)
+        _tell_decided(session, watcher, outcome)
+        return outcome
 
 
 def grid(session: Session, held: Held) -> Source:
@@ -124,7 +130,10 @@ def _train(
         # Not before: what Ray reads at its import is set by its session.
         from jobs.driver.tune import run_packs
 
-        with overseeing(_overseer(session, conductor, watcher, slots)):
+        with (
+            overseeing(_overseer(session, conductor, watcher, slots)),
+            heralding(_herald(session, watcher), session.progress),
+        ):
             run_packs(conductor, _workplace(session, slots), slots)
     return conductor
 
@@ -143,20 +152,48 @@ def _overseer(session: Session, conductor: Conductor, watcher: Watcher, slots: S
             watcher.note(f"Stopping after what is saved: {reason}.")
             conductor.stopping = True
 
-    def notify(title: str, body: str) -> None:
-        failure = setting.notify and send(setting.notify, title, body)
-        if failure:
-            watcher.note(failure)
-
     return Overseer(
         progress=session.progress,
         limits=setting.limits,
         gpus=slots.gpus * slots.workers,
         store=session,
         stop=stop,
-        notify=notify if setting.notify else None,
+        notify=_notifier(session, watcher),
         began=setting.began,
     )
+
+
+def _notifier(session: Session, watcher: Watcher) -> Notify | None:
+    """Return what sends a message, or None where nobody wants any."""
+    url = session.setting.notify
+    if url is None:
+        return None
+
+    def notify(title: str, body: str) -> None:
+        failure = send(url, title, body)
+        if failure is not None:
+            watcher.note(failure)
+
+    return notify
+
+
+def _herald(session: Session, watcher: Watcher) -> Herald | None:
+    """Return what tells of decided claims, or None where nobody wants to know."""
+    notify = _notifier(session, watcher)
+    if notify is None or session.sweep_run is None:
+        return None
+    setting = session.setting
+    return Herald(setting.tracking_uri, session.origin.dataset, session.sweep_run, notify)
+
+
+def _tell_decided(session: Session, watcher: Watcher, outcome: Outcome) -> None:
+    """Tell of the claims that the last trials decided, which MLflow has by now."""
+    try:
+        herald = _herald(session, watcher) if outcome.behind is None else None
+        if herald is not None:
+            herald.look()
+    except TassError as error:
+        watcher.note(f"--notify: the claims could not be judged ({error})")
 
 
 def _workplace(session: Session, slots: Slots) -> Workplace:

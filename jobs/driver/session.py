@@ -70,7 +70,7 @@ class Setting:
     """Epochs from one save of a pack's state to the next."""
     limits: Limits = field(default_factory=Limits)
     notify: str | None = None
-    """URL that is told of the first failure."""
+    """URL that is told of the first failure and of decided claims."""
     began: float = field(default_factory=time.monotonic)
     """When the command started: limits count from there."""
 

@@ -1,33 +1,10 @@
 """A sweep stops when its budget is spent or somebody asks, says so, and goes on as if never."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture
-def webhook():
-    """A server that keeps what it is sent."""
-    got = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_args):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/", got
-    server.shutdown()
-    server.server_close()
 
 
 def test_a_spent_budget_stops_and_the_same_command_without_it_goes_on(desk, expected, webhook):
@@ -41,6 +18,39 @@ def test_a_spent_budget_stops_and_the_same_command_without_it_goes_on(desk, expe
     desk.run(*desk.sweep_args("--notify", url))
     assert desk.results() == expected
     assert [message["title"] for message in got][1:] == ["Sweep tau finished"]
+
+
+SIZES = """
+[tables.sizes]
+title = "Sizes"
+columns = ["all", "params_m"]
+[tables.sizes.rows]
+"wide" = { model.width = 32 }
+"narrow" = { model.width = 16 }
+
+[claims.narrow]
+sentence = "The narrow network is smaller."
+contrasts."Param." = { plus = "sizes: wide", minus = "sizes: narrow", column = "params_m" }
+"""
+
+
+def test_a_claim_is_told_of_when_it_is_decided_and_not_again(desk, webhook):
+    url, got = webhook
+    (desk.folder / "sizes.toml").write_text(SIZES)
+    sweep = ("sweep", "sizes.toml", "--seeds", "0", "--epochs", "2")
+    typed = desk.sweep_args("--notify", url, sweep=sweep)
+
+    desk.run(*typed, "--max-hours", "0.0001", code=130)
+    desk.run(*typed)
+    desk.run(*typed)
+
+    assert [message["title"] for message in got] == [
+        "Sweep sizes stopped",
+        "Sweep sizes: a claim is decided",
+        "Sweep sizes finished",
+        "Sweep sizes finished",
+    ]
+    assert "holds: The narrow network is smaller. (Param. +" in got[1]["body"]
 
 
 def test_a_sweep_is_stopped_from_another_process(desk, killed):
