@@ -69,10 +69,13 @@ format: setup
 
 setup: $(VENV)/.installed
 
+# uv is the quicker by far; pip alone reads its user's settings, which say what torch to take.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode \
+	  --constraint constraints.txt --editable ".[dev]" \
+	  || $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 clean:
