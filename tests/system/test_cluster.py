@@ -55,7 +55,7 @@ def test_removed_node_costs_nothing_but_time(desk, expected, cluster, killed):
     _cut_off(cluster, node)
     _add_node(cluster)
 
-    _, said = driver.communicate(timeout=240)
+    _, said = driver.communicate(timeout=480)
 
     assert driver.returncode == 0, said
     assert "starts again" in said
