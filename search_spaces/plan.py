@@ -17,6 +17,7 @@ from tass_core.config import DEFAULT_SYSTEM, TrialConfig, digest
 from tass_core.data.folder.description import SPLITS
 from tass_core.errors import ConfigError, DataError, SweepError
 from tass_core.systems import system_named
+from tass_core.systems.debiasing import DIFFERS, debiasing
 from tass_core.trial import Trial, trial_key
 
 if TYPE_CHECKING:
@@ -58,10 +59,14 @@ class Variant:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain-data form; a rival's says how near the published network it is."""
-        system = system_named(self.config.system)
-        told = {"fidelity": system.fidelity, "differs": system.differs}
-        rival = self.config.system != DEFAULT_SYSTEM and system.fidelity is not None
-        return {"name": self.name, "config": self.config.flat()} | (told if rival else {})
+        system, debiased = system_named(self.config.system), debiasing(self.config.loss) > 0
+        described = {"name": self.name, "config": self.config.flat()}
+        rival = self.config.system != DEFAULT_SYSTEM or debiased
+        if not rival or system.fidelity is None:
+            return described
+        fidelity = "adapted" if debiased and system.fidelity == "exact" else system.fidelity
+        differs = f"{system.differs}; {DIFFERS}" if debiased else system.differs
+        return described | {"fidelity": fidelity, "differs": differs}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from typing import Annotated, Any, Literal
 from tass_core.errors import ConfigError, nearest
 from tass_core.fields import FREE, Field, above, at_least, fields_of, with_defaults
 from tass_core.systems import system_named, system_places
+from tass_core.systems.debiasing import check_debiasing
 from tass_core.systems.protocol import ModelFields, Needs
 
 Pooling = Literal["mean", "stride"]
@@ -97,7 +98,9 @@ class TrialConfig:
                 raise ConfigError(f"{group}: system '{self.system}' takes a {kind.__name__}")
         for name, value in self.flat().items():
             known[name].check(name, value)
-        system_named(self.system).check(self.model, self.loss)
+        system = system_named(self.system)
+        system.check(self.model, self.loss)
+        check_debiasing(system, self.loss)
 
     def flat(self) -> dict[str, Any]:
         """Return every field by its dotted name, in declaration order; no ``system`` for TASS."""
@@ -177,10 +180,17 @@ class TrialConfig:
         return digest(self.canonical().to_dict())[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the nested plain-data form, as written to JSON; no ``system`` for TASS."""
+        """Return the nested plain-data form, as written to JSON and made into keys.
+
+        There is no ``system`` for TASS, and no field that is marked ``LATER`` at its default.
+        """
         described = dataclasses.asdict(self)
         if self.system == DEFAULT_SYSTEM:
             del described["system"]
+        for group, kind in _groups(self.system).items():
+            for name, item in fields_of(kind).items():
+                if item.later and described[group][name] == item.default:
+                    del described[group][name]
         return described
 
     def to_json(self) -> str:

@@ -63,6 +63,15 @@ nor anything that the pack decides for all of them. A field without the mark spl
 that forgetting it costs a process and never a result."""
 
 
+class Later:
+    """The type of ``LATER``."""
+
+
+LATER = Later()
+"""The field came after the first trials had their keys: at its default it is left out of what a
+key is made of, so that those trials are still found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """What an annotation says of one field."""
@@ -74,6 +83,7 @@ class Field:
     """Of a ``Literal``; empty where every text is allowed."""
     limits: Limits | None = None
     free: bool = False
+    later: bool = False
 
     def parse(self, name: str, text: str) -> Any:
         """Turn text, as a command line gives it, into a value of the field's type.
@@ -143,4 +153,5 @@ def _field(annotation: Any, default: Any) -> Field:
         choices=choices,
         limits=next((mark for mark in marks if isinstance(mark, Limits)), None),
         free=FREE in marks,
+        later=LATER in marks,
     )

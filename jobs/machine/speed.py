@@ -19,7 +19,7 @@ from tass_core.data.folder.dataset import Dataset
 from tass_core.data.folder.records import Features, Questions
 from tass_core.devices import synchronise
 from tass_core.randomness import noise_key
-from tass_core.systems import build_network, system_named
+from tass_core.systems import build_network, step_losses
 from tass_core.systems.matmuls import FastLinear
 from tass_core.systems.protocol import TOKENS, Batch, Noise, Shapes
 from tass_core.training.groups import Solo, take_step
@@ -59,14 +59,13 @@ def _flop(system: str, model: Any, loss: Any, size: int, shapes: Shapes) -> floa
 
 def batch_flop(config: TrialConfig, shapes: Shapes, batch: Batch) -> float:
     """FLOP of the step on a batch, see ``step_flop``; in bfloat16 they are as many."""
-    system = system_named(config.system)
     batch = batch.map(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
     batch = batch.to("meta")
     with torch.device("meta"):
         network = build_network(config, shapes)
     noise = Noise(noise_key(0, 1, 0, "meta"), batch.rows)
     with FlopCounterMode(display=False) as counter:
-        terms = system.losses(network(batch, noise), batch, config.model, config.loss, "train")
+        terms = step_losses(config, network(batch, noise), batch, "train")
         torch.stack([term.total for term in terms.values() if term.weight]).sum().backward()
     return float(counter.get_total_flops())
 

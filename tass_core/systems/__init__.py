@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tass_core.errors import ConfigError, nearest
-from tass_core.systems.protocol import Shapes, System
+from tass_core.systems.debiasing import debiasing
+from tass_core.systems.protocol import Batch, Output, Shapes, Stage, System, Term
 
 if TYPE_CHECKING:
     from torch import nn
@@ -121,9 +122,32 @@ def build_network(config: TrialConfig, shapes: Shapes) -> nn.Module:
         config: its system and the fields of that.
         shapes: the dataset's, from ``Dataset.shapes``.
     """
+    from tass_core.systems.blocks.biases import add_biases
     from tass_core.systems.matmuls import use_fast_matmuls
 
     system = system_named(config.system)
-    network = system.build(*system.canonical(config.model, config.loss), shapes)
+    model, loss = system.canonical(config.model, config.loss)
+    network = system.build(model, loss, shapes)
+    if debiasing(loss) > 0 and system.features is not None:
+        add_biases(network, system.features(model, shapes), shapes.answers)
     use_fast_matmuls(network)
     return network
+
+
+def step_losses(
+    config: TrialConfig, output: Output, batch: Batch, stage: Stage
+) -> Mapping[str, Term]:
+    """Return the terms of a step's loss: the system's, and MCCD's if the config has that."""
+    found = system_named(config.system).losses(output, batch, config.model, config.loss, stage)
+    weight = debiasing(config.loss)
+    if weight == 0 or stage != "train":
+        return found
+    from tass_core.systems.blocks.biases import debiasing_term
+
+    return {**found, "mccd": debiasing_term(output, batch, weight)}
+
+
+def loss_terms(config: TrialConfig) -> tuple[str, ...]:
+    """Return the names of the terms that a config's loss may have."""
+    debiased = ("mccd",) if debiasing(config.loss) > 0 else ()
+    return (*system_named(config.system).terms, *debiased)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tass_core.errors import ConfigError
+from tass_core.systems.debiasing import Debiased
 from tass_core.systems.protocol import (
     TOKENS,
     ArrayName,
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerLoss:
-    """The cross-entropy of the answers, without a choice."""
+class AnswerLoss(Debiased):
+    """The cross-entropy of the answers."""
 
 
 def answer_losses(
@@ -62,12 +63,21 @@ def builds(module: str, name: str = "Network") -> Callable[[object, object, Shap
     return build
 
 
-class _Attends(ModelFields, Protocol):
-    """Fields of a network with heads of attention."""
+class _Wide(ModelFields, Protocol):
+    """Fields of a network of one width."""
 
     @property
     def width(self) -> int:
         """D."""
+
+
+def of_width(model: _Wide, _shapes: Shapes) -> Mapping[str, int]:
+    """Return the widths of features of question, sound and frames that are all of width D."""
+    return dict.fromkeys(("question", "audio", "visual"), model.width)
+
+
+class _Attends(_Wide, Protocol):
+    """Fields of a network with heads of attention."""
 
     @property
     def heads(self) -> int:

@@ -183,12 +183,15 @@ class Output:
     temporal: Mapping[str, Tensor] = field(default_factory=dict)
     """Modality -> [B', T] attention over segments; ``ground/temporal`` scores their sum."""
     extra: Mapping[str, Tensor] = field(default_factory=dict)
-    """What the system's own losses alone read."""
+    """What losses alone read, in training."""
+    features: Mapping[str, Tensor] = field(default_factory=dict)
+    """``question``, ``audio`` or ``visual`` -> [B', D], what the network makes of it before it
+    meets the others: what debiasing reads, see ``System.features``."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor by a flat name, such as ``temporal/audio``."""
         spatial = {} if self.spatial is None else {"spatial": self.spatial}
-        parts = {"temporal": self.temporal, "extra": self.extra}
+        parts = {"temporal": self.temporal, "extra": self.extra, "features": self.features}
         named = {f"{part}/{n}": value for part, held in parts.items() for n, value in held.items()}
         return {"logits": self.logits} | spatial | named
 
@@ -199,7 +202,8 @@ class Output:
         def part(prefix: str) -> dict[str, Tensor]:
             return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
-        return cls(tensors["logits"], tensors.get("spatial"), part("temporal/"), part("extra/"))
+        parts = (part(f"{prefix}/") for prefix in ("temporal", "extra", "features"))
+        return cls(tensors["logits"], tensors.get("spatial"), *parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +301,9 @@ class System(Generic[M, L]):
     gradient_free: Callable[[M, L], tuple[str, ...]] = _nothing
     """Modules or parameters that no gradient reaches, by the beginning of their names: a choice
     that is hard, as published, leaves what it chooses by as it was drawn."""
+    features: Callable[[M, Shapes], Mapping[str, int]] | None = None
+    """The widths of ``Output.features`` by name; None where there are none, and so no loss that
+    debiases."""
     released: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
     """Name the public code's weights as the network does; None where none were released."""
     fidelity: Fidelity | None = None

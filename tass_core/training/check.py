@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tass_core.batches.example import example_batch, example_shapes
 from tass_core.config import TrialConfig
-from tass_core.systems import system_named
+from tass_core.systems import loss_terms, step_losses, system_named
 from tass_core.systems.protocol import Batch, Negatives, Output, Shapes, System
 from tass_core.training.groups import Group, Solo, Stack
 from tass_core.training.member import Member
@@ -40,7 +40,8 @@ def check_system(system: System[Any, Any], values: Mapping[str, Any] | None = No
     shapes = example_shapes(config.needs())
     batch = example_batch(config.needs(), shapes)
     member = exact_member(config, shapes)
-    _check_output(member.forward(batch), batch)
+    widths = {} if system.features is None else system.features(member.config.model, shapes)
+    _check_output(member.forward(batch), batch, widths)
     _check_questions(member, batch)
     _check_losses(member, batch)
     if system.stackable:
@@ -60,15 +61,18 @@ def _same(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], when: str) 
             raise AssertionError(f"{when} {name} differs by {float(apart.max()):.1e}")
 
 
-def _check_output(output: Output, batch: Batch) -> None:
+def _check_output(output: Output, batch: Batch, widths: Mapping[str, int]) -> None:
     questions, segments = len(batch.rows), batch.audio.shape[1]
+    told, given = sorted(widths), sorted(output.features)
+    _require(told == given, f"features are {given}, and it is said that they are {told}")
     shapes = {"logits": (questions, 6), "spatial": (questions, segments, 9)}
+    shapes |= {f"features/{name}": (questions, width) for name, width in widths.items()}
     for name, tensor in output.tensors().items():
         wanted = shapes.get(name, (questions, segments))
         if name.startswith("extra/"):
             continue
         _require(tuple(tensor.shape) == wanted, f"{name} is {tuple(tensor.shape)}, not {wanted}")
-        if name != "logits":
+        if name.startswith(("spatial", "temporal/")):
             _require(bool((tensor >= 0).all()), f"{name} has weights below 0")
     if output.spatial is not None:
         ones = torch.ones(questions, segments, dtype=torch.float64)
@@ -103,8 +107,8 @@ def _check_losses(member: Member, batch: Batch) -> None:
     """Losses are finite and named, workers' add up, and gradients reach every parameter."""
     system, config = member.system, member.config
     output = member.forward(batch, first_noise(batch))
-    found = system.losses(output, batch, config.model, config.loss, "train")
-    _require({*found} <= {*system.terms}, f"losses {[*found]} are not all among {system.terms}")
+    found, known = step_losses(config, output, batch, "train"), loss_terms(config)
+    _require({*found} <= {*known}, f"losses {[*found]} are not all among {known}")
     whole = Solo(member).gradients(batch, first_noise(batch), "train")
     _require(bool(whole.isfinite().all()), f"the losses are {whole.tolist()}")
     free = tuple(f"{name}." for name in system.gradient_free(config.model, config.loss))

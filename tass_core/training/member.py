@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tass_core.checkpoints import load_weights
 from tass_core.data.folder.records import Features
 from tass_core.randomness import initialise
-from tass_core.systems import build_network, system_named
+from tass_core.systems import build_network, loss_terms, step_losses, system_named
 from tass_core.systems.protocol import Batch, Noise, Output, Shapes, Stage
 from tass_core.training.resume import Record
 from tass_core.trial import Trial
@@ -84,16 +84,17 @@ class Member:
 
     def losses(self, output: Output, batch: Batch, stage: Stage) -> Tensor:
         """Return L and its terms, in the order of ``loss_names``: [1 + terms]."""
-        found = self.system.losses(output, batch, self.config.model, self.config.loss, stage)
+        found = step_losses(self.config, output, batch, stage)
         means = {name: term.total / term.count for name, term in found.items()}
         zero = torch.zeros((), device=output.logits.device)
         weighted = [means[name] * term.weight for name, term in found.items() if term.weight]
-        terms = [means[name].detach() if name in means else zero for name in self.system.terms]
+        names = loss_terms(self.config)
+        terms = [means[name].detach() if name in means else zero for name in names]
         return torch.stack([sum(weighted, zero), *terms])
 
     def loss_names(self) -> tuple[str, ...]:
         """Return ``loss``, then ``loss_<name>`` of every term."""
-        return ("loss", *(f"loss_{name}" for name in self.system.terms))
+        return ("loss", *(f"loss_{name}" for name in loss_terms(self.config)))
 
     def update(self, losses: Tensor, questions: int) -> None:
         """Note a step's losses and move along the parameters' gradients.

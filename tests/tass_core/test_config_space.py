@@ -40,6 +40,7 @@ VALUES = {
     "optimiser.beta2": [0.9, 0.999],
     "optimiser.eps": [1e-8, 1e-3],
     "optimiser.weight_decay": [0.0, 0.1],
+    "loss.mccd": [0.0, 1.0],
 }
 """A few values of every number and every free text, small ones."""
 SMALL = {"model.width": 20, "model.heads": 2, "optimiser.epochs": 2, "optimiser.batch_size": 2}

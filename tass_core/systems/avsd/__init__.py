@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tass_core.fields import FREE, at_least, with_defaults
-from tass_core.systems.answering import AnswerLoss, answer_losses, builds, reads
+from tass_core.systems.answering import AnswerLoss, answer_losses, builds, of_width, reads
 from tass_core.systems.protocol import Encoder, Needs, System, drop_pretraining
 
 
@@ -52,6 +52,7 @@ AVSD = System(
     losses=answer_losses,
     canonical=canonical,
     word_vectors="words.embedding.weight",
+    features=of_width,
     fidelity="adapted",
     differs="no dialogue before the question; an answer class instead of generated words",
     sees_time=True,

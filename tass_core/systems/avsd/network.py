@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from tass_core.randomness import KeyedDropout
 from tass_core.systems.avsd import AvsdModel
 from tass_core.systems.avsd.attention import FactorGraphAttention
+from tass_core.systems.blocks.fusion import mean_of_shown
 from tass_core.systems.blocks.lstm import run_lstm
 from tass_core.systems.blocks.rows import take
 from tass_core.systems.blocks.words import WordStates
@@ -52,6 +53,11 @@ class Network(nn.Module):
             self.classify(self.drop(both, noise)),
             torch.cat(weights[2:], dim=1) if whole else None,
             {"audio": weights[1].squeeze(1)},
+            features={
+                "question": mean_of_shown(words, padding),
+                "audio": audio.mean(dim=1),
+                "visual": visual.mean(dim=(1, 2)),
+            },
         )
 
     def _video(self, batch: Batch) -> tuple[Tensor, Tensor]:

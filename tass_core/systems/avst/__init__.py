@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from tass_core.errors import ConfigError
 from tass_core.fields import FREE, at_least, with_defaults
-from tass_core.systems.answering import reads, require_heads
+from tass_core.systems.answering import of_width, reads, require_heads
+from tass_core.systems.debiasing import Debiased
 from tass_core.systems.protocol import (
     Batch,
     Encoder,
@@ -50,7 +51,7 @@ class AvstModel:
 
 
 @dataclass(frozen=True, slots=True)
-class AvstLoss:
+class AvstLoss(Debiased):
     """L = L_qa + λ L_s."""
 
     lambda_s: Annotated[float, at_least(0.0), FREE] = 0.5
@@ -126,6 +127,7 @@ AVST = System(
     pretraining=pretraining,
     word_vectors="question.embedding.weight",
     released=released,
+    features=of_width,
     fidelity="exact",
     differs="the question's LSTM stops at the last word; with CLIP a layer on the regions",
     sees_time=False,

@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from tass_core.fields import FREE, above, at_least, with_defaults
+from tass_core.systems.answering import of_width
 from tass_core.systems.avst import AVST, AvstLoss, AvstModel
+from tass_core.systems.debiasing import Debiased
 from tass_core.systems.protocol import Batch, Needs, Output, Shapes, Stage, System, Term
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class CocaLoss:
+class CocaLoss(Debiased):
     """L = L_qa + λ L_s + λ_c mean Σ w_s L_s."""
 
     lambda_s: Annotated[float, at_least(0.0), FREE] = 0.5
@@ -82,6 +84,7 @@ COCA = System(
     check=lambda model, loss: AVST.check(model, as_avst(loss)),
     pretraining=lambda model, loss: AVST.pretraining(model, as_avst(loss)),
     word_vectors=AVST.word_vectors,
+    features=of_width,
     fidelity="reconstructed",
     differs="its equations were not found: the idea is theirs, the equations ours, on AVST",
     sees_time=False,

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tass_core.errors import ConfigError
 from tass_core.fields import FREE, at_least
+from tass_core.systems.answering import of_width
 from tass_core.systems.avst import AVST, AvstLoss, AvstModel
+from tass_core.systems.debiasing import Debiased
 from tass_core.systems.protocol import Batch, Encoder, Needs, Output, Shapes, Stage, System, Term
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class LavishModel:
 
 
 @dataclass(frozen=True, slots=True)
-class LavishLoss:
+class LavishLoss(Debiased):
     """L = L_qa + λ L_s."""
 
     lambda_s: Annotated[float, at_least(0.0), FREE] = 0.5
@@ -107,6 +109,7 @@ LAVISH = System(
     check=check,
     pretraining=lambda model, loss: AVST.pretraining(*as_avst(model, loss)),
     word_vectors=AVST.word_vectors,
+    features=of_width,
     fidelity="adapted",
     differs="no backbone adaptation: adapters on frozen features instead of inside Swin-V2",
     sees_time=False,

@@ -62,13 +62,15 @@ class Network(nn.Module):
         question = self.question(batch)[0][batch.rows]
         owned = slice(batch.first_video, batch.first_video + len(maps))
         v, weights = self.look(maps, a[owned])  # [U', T, D]
-        logits, temporal = self.answer(question, take(a, video), take(v, mine), noise)
+        heard, seen = take(a, video), take(v, mine)
+        logits, temporal = self.answer(question, heard, seen, noise)
         extra: dict[str, Tensor] = {}
         if noise is not None and self.match is not None:
             extra["matched"] = take(self.match(self.match.hear(a[owned]), v), mine)
             if batch.negatives is not None:
                 extra["mismatched"] = self._mismatched(batch.negatives, maps, a, batch.slots)
-        return Output(logits, take(weights, mine), temporal, extra)
+        features = {"question": question, "audio": heard.mean(dim=1), "visual": seen.mean(dim=1)}
+        return Output(logits, take(weights, mine), temporal, extra, features)
 
     def answer(
         self, question: Tensor, heard: Tensor, seen: Tensor, noise: Noise | None

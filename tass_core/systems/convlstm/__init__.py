@@ -6,12 +6,13 @@ last state of each.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from tass_core.fields import at_least, with_defaults
 from tass_core.systems.answering import AnswerLoss, answer_losses, builds, reads
-from tass_core.systems.protocol import Encoder, Needs, System, drop_pretraining
+from tass_core.systems.protocol import Encoder, Needs, Shapes, System, drop_pretraining
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,12 @@ class ConvLstmModel:
     """Initial weights: ``none`` or the path of a checkpoint folder."""
 
 
+def features(model: ConvLstmModel, _shapes: Shapes) -> Mapping[str, int]:
+    """Return the widths of the LSTMs' last states."""
+    seen = ("visual",) if model.inputs == "av" else ()
+    return dict.fromkeys(("question", "audio", *seen), model.width)
+
+
 def needs(model: ConvLstmModel, _loss: AnswerLoss) -> Needs:
     """Return what a variant reads."""
     return reads(model.encoder, "sentence", visual=model.inputs == "av")
@@ -58,6 +65,7 @@ CONVLSTM = System(
     losses=answer_losses,
     canonical=canonical,
     word_vectors="embedding.weight",
+    features=features,
     fidelity="adapted",
     differs="VGGish instead of a spectrogram, pooled over channels alone; no batch statistics",
     sees_time=True,

@@ -39,12 +39,13 @@ class Network(nn.Module):
     def forward(self, batch: Batch, _noise: Noise | None = None) -> Output:
         """Answer the owned questions of a batch."""
         video = batch.video[batch.rows]
-        parts = [take(run_lstm(self.hear, self.convolve(batch.audio))[:, -1], video)]
+        parts = {"audio": take(run_lstm(self.hear, self.convolve(batch.audio))[:, -1], video)}
         if self.see is not None:
             seen = run_lstm(self.see, mean_frames(batch))[:, -1]
-            parts.append(take(seen, video - batch.first_video))
-        hidden = torch.relu(self.hidden(torch.cat([*parts, self._question(batch)], dim=-1)))
-        return Output(self.classify(hidden))
+            parts["visual"] = take(seen, video - batch.first_video)
+        parts["question"] = self._question(batch)
+        hidden = torch.relu(self.hidden(torch.cat([*parts.values()], dim=-1)))
+        return Output(self.classify(hidden), features=parts)
 
     def _question(self, batch: Batch) -> Tensor:
         """Return h_q [B', D]."""

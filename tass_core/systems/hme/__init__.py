@@ -6,12 +6,13 @@ streams of the video, another the words; three steps of reasoning read from both
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from tass_core.fields import FREE, at_least
 from tass_core.systems.answering import AnswerLoss, answer_losses, builds, reads
-from tass_core.systems.protocol import Encoder, Needs, System
+from tass_core.systems.protocol import Encoder, Needs, Shapes, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,12 @@ class HmeModel:
     """Initial weights: ``none`` or the path of a checkpoint folder."""
 
 
+def features(model: HmeModel, shapes: Shapes) -> Mapping[str, int]:
+    """Return the widths of the question after its first reading, and of what is read of videos."""
+    heard = {"audio": shapes.audio} if model.motion == "audio" else {}
+    return {"question": 2 * model.width, "visual": shapes.visual, **heard}
+
+
 def needs(model: HmeModel, _loss: AnswerLoss) -> Needs:
     """Return what a variant reads."""
     return reads(model.encoder, "words")
@@ -49,6 +56,7 @@ HME = System(
     build=builds("tass_core.systems.hme.network"),
     losses=answer_losses,
     word_vectors="embedding.weight",
+    features=features,
     fidelity="adapted",
     differs="frames and sound instead of appearance and motion features",
     sees_time=True,

@@ -47,9 +47,11 @@ class Network(nn.Module):
         assert batch.word_count is not None
         words, count = self._words(batch), batch.word_count[batch.rows]
         _, question = self.text(words, None, count)
+        alone = torch.cat([hidden for hidden, _ in question], dim=-1)
+        frames, moving = self._videos(batch)
         videos = [
             stream(values, question)
-            for stream, values in zip(self.streams, self._videos(batch), strict=True)
+            for stream, values in zip(self.streams, (frames, moving), strict=True)
         ]
         asked, question = self.text(words, _restart(*(end for _, end in videos)), count)
         summary = torch.cat([hidden for hidden, _ in question], dim=-1)  # s_T
@@ -67,7 +69,12 @@ class Network(nn.Module):
         parts = zip(self.readouts, (appearance, motion, reasoned), strict=True)
         read = torch.cat([torch.tanh(layer(part)) for layer, part in parts], dim=-1)
         other = "audio" if self.motion == "audio" else "motion"
-        return Output(self.classify(read), temporal={"visual": w_visual, other: w_motion})
+        features = {"question": alone, "visual": frames.mean(dim=1)}
+        if self.motion == "audio":
+            features["audio"] = moving.mean(dim=1)
+        return Output(
+            self.classify(read), temporal={"visual": w_visual, other: w_motion}, features=features
+        )
 
     def _words(self, batch: Batch) -> Tensor:
         """Return [B', N, C]."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tass_core.errors import ConfigError
 from tass_core.fields import FREE, at_least
 from tass_core.systems.answering import reads, require_heads
+from tass_core.systems.debiasing import Debiased
 from tass_core.systems.protocol import (
     Batch,
     Encoder,
@@ -54,12 +55,18 @@ class McanModel:
 
 
 @dataclass(frozen=True, slots=True)
-class McanLoss:
+class McanLoss(Debiased):
     """The loss on the answers."""
 
     bce: Annotated[bool, FREE] = False
     """A logistic loss on every answer, summed, as published for VQA's soft scores; off is the
     cross-entropy, which suits answers that exclude each other."""
+
+
+def features(model: McanModel, _shapes: Shapes) -> Mapping[str, int]:
+    """Return the widths of what there is of words, frames and sounds."""
+    inputs = {"v": "visual", "a": "audio"}
+    return dict.fromkeys(("question", *(inputs[it] for it in model.inputs)), model.width)
 
 
 def needs(model: McanModel, _loss: McanLoss) -> Needs:
@@ -105,6 +112,7 @@ MCAN = System(
     losses=losses,
     check=check,
     word_vectors="words.embedding.weight",
+    features=features,
     fidelity="adapted",
     differs="frames instead of detected objects, sound as further tokens, cross-entropy",
     sees_time=False,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tass_core.randomness import KeyedDropout
 from tass_core.systems.blocks.attention import HIDDEN, Attention
+from tass_core.systems.blocks.fusion import mean_of_shown
 from tass_core.systems.blocks.rows import take
 from tass_core.systems.blocks.words import WordStates, mean_frames
 from tass_core.systems.mcan import McanModel
@@ -39,13 +42,15 @@ class Network(nn.Module):
         """Answer the owned questions of a batch."""
         words, padding = self.words(batch)
         tokens, empty = self._tokens(batch)
+        features = {"question": mean_of_shown(words, padding), **self._means(tokens, batch)}
         for layer in self.encoder:
             words = layer(words, padding, noise)
         for layer in self.decoder:
             tokens = layer(tokens, empty, noise, words, padding)
         asked, _ = self.pool_words(words, padding, noise)
         seen, weights = self.pool_tokens(tokens, empty, noise)
-        return self._output(self.classify(self.norm(asked + seen)), weights, batch)
+        output = self._output(self.classify(self.norm(asked + seen)), weights, batch)
+        return replace(output, features=features)
 
     def _tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return X [B', n, D], visual tokens first, and [B', n], True where a token is empty."""
@@ -59,6 +64,13 @@ class Network(nn.Module):
         tokens = [take(self._place(project(x)).flatten(1, 2), at) for x, project, at in found]
         empty = [take((x == 0).all(dim=-1).flatten(1), at) for x, _, at in found]
         return torch.cat(tokens, dim=1), torch.cat(empty, dim=1)
+
+    def _means(self, tokens: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return the means of the visual and of the sound's tokens, as far as there are any."""
+        heard = batch.audio.shape[1] if self.project_audio is not None else 0
+        parts = tokens.split([tokens.shape[1] - heard, heard], dim=1)
+        named = zip(("visual", "audio"), parts, strict=True)
+        return {name: part.mean(dim=1) for name, part in named if part.shape[1]}
 
     def _place(self, tokens: Tensor) -> Tensor:
         """Add to tokens [U, T, n, D] what tells their segment."""

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tass_core.fields import FREE, at_least
-from tass_core.systems.answering import AnswerLoss, answer_losses, builds, check_heads, reads
+from tass_core.systems.answering import (
+    AnswerLoss,
+    answer_losses,
+    builds,
+    check_heads,
+    of_width,
+    reads,
+)
 from tass_core.systems.protocol import Encoder, Needs, System
 
 
@@ -57,6 +64,7 @@ PANO_AVQA = System(
     losses=answer_losses,
     check=check_heads,
     word_vectors="embed_words.embedding.weight",
+    features=of_width,
     fidelity="adapted",
     differs="cells of a grid instead of detected objects, mono sound, fewer layers, no pretraining",
     sees_time=True,

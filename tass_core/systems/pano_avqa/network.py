@@ -53,12 +53,13 @@ class Network(nn.Module):
         for layer in self.audio:
             audio = layer(audio, once)
         visual, audio = (take(x, video - batch.first_video) for x in (visual, audio))
+        features = {"question": words[:, 0], "audio": audio[:, 0], "visual": visual[:, 0]}
         for layer in self.ring:
             words, audio, visual = layer(words, padding, audio, visual, noise)
         first = zip(self.pools, (words, audio, visual), strict=True)
         pooled = torch.cat([torch.tanh(pool(x[:, 0])) for pool, x in first], dim=-1)
         hidden = self.norm(functional.gelu(self.hidden(pooled)))
-        return Output(self.classify(hidden))
+        return Output(self.classify(hidden), features=features)
 
 
 class Ring(nn.Module):

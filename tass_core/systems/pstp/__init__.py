@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tass_core.fields import FREE, at_least
-from tass_core.systems.answering import AnswerLoss, answer_losses, builds, check_heads, reads
+from tass_core.systems.answering import (
+    AnswerLoss,
+    answer_losses,
+    builds,
+    check_heads,
+    of_width,
+    reads,
+)
 from tass_core.systems.protocol import Encoder, Needs, Selection, System
 
 
@@ -80,6 +87,7 @@ PSTP = System(
     check=check_heads,
     word_vectors="asked.asked.embedding.weight",
     gradient_free=gradient_free,
+    features=of_width,
     fidelity="exact",
     differs="as its paper describes it; what its public code computes is pstp-released",
     sees_time=False,
@@ -94,6 +102,7 @@ PSTP_RELEASED = System(
     build=builds("tass_core.systems.pstp.network", "Released"),
     losses=answer_losses,
     word_vectors="asked.asked.embedding.weight",
+    features=of_width,
     fidelity="exact",
     differs="what the public code computes: it joins none of its three modules to the answer",
     sees_time=False,

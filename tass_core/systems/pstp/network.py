@@ -31,6 +31,11 @@ class Inputs(NamedTuple):
     frames: Tensor
     """[B', T, D], the means of their regions."""
 
+    def means(self) -> dict[str, Tensor]:
+        """Return the question, and the means over time of sounds and frames: [B', D] each."""
+        over_time = {"audio": self.audio.mean(dim=1), "visual": self.frames.mean(dim=1)}
+        return {"question": self.question, **over_time}
+
 
 class Released(nn.Module):
     """One self-attention layer on sounds, frames and words, their mean, and the product with q."""
@@ -47,7 +52,8 @@ class Released(nn.Module):
     def forward(self, batch: Batch, noise: Noise | None = None) -> Output:
         """Answer the owned questions of a batch."""
         found = self.read(batch)
-        return Output(self.answer(found, [found.audio, found.frames], noise))
+        logits = self.answer(found, [found.audio, found.frames], noise)
+        return Output(logits, features=found.means())
 
     def read(self, batch: Batch) -> Inputs:
         """Return the inputs of the owned questions."""
@@ -99,7 +105,8 @@ class Network(Released):
         with_frames = self.both(audio, noise, others=[(frames, None)])
         with_sounds = self.both(frames, again(noise, 1), others=[(with_frames, None)])
         tokens = [heard, with_frames, audio, seen, regions, looked, with_sounds, frames]
-        return Output(self.answer(found, tokens, noise), temporal={"parts": weights})
+        logits = self.answer(found, tokens, noise)
+        return Output(logits, temporal={"parts": weights}, features=found.means())
 
     def _parts(self, found: Inputs, noise: Noise | None) -> tuple[Tensor, Tensor | None, Tensor]:
         """Return the segments of the parts that the question attends to most.

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tass_core.fields import FREE, at_least
-from tass_core.systems.answering import AnswerLoss, answer_losses, builds, check_heads, reads
+from tass_core.systems.answering import (
+    AnswerLoss,
+    answer_losses,
+    builds,
+    check_heads,
+    of_width,
+    reads,
+)
 from tass_core.systems.protocol import Encoder, Needs, System
 
 
@@ -47,6 +54,7 @@ QA_TIGER = System(
     losses=answer_losses,
     check=check_heads,
     word_vectors="asked.asked.embedding.weight",
+    features=of_width,
     fidelity="adapted",
     differs="regions instead of merged tokens; padding words are masked",
     sees_time=True,

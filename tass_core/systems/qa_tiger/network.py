@@ -50,7 +50,8 @@ class Network(nn.Module):
         f_v = self.reason(question, [u_pa, u_pv], noise)
         f_av = self.reason(question, [f_v, u_a], again(noise, 1))
         logits = self.classify(torch.relu(f_av))
-        return Output(logits, spatial, {"audio": w_a, "visual": w_v})
+        features = {"question": question, "audio": audio.mean(dim=1), "visual": frames.mean(dim=1)}
+        return Output(logits, spatial, {"audio": w_a, "visual": w_v}, features=features)
 
 
 class Patches(nn.Module):

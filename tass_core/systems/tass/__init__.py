@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tass_core.systems.answering import of_width
 from tass_core.systems.protocol import (
     TOKENS,
     ArrayName,
@@ -70,6 +71,7 @@ TASS = System(
     per_member=frozenset({"tau", "ordering"}),
     word_vectors="question.embedding.weight",
     gradient_free=gradient_free,
+    features=of_width,
     fidelity="exact",
     differs="one linear layer more on CLIP's sentence feature",
     sees_place=False,

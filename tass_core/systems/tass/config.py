@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 
 from tass_core.errors import ConfigError
 from tass_core.fields import FREE, at_least, with_defaults
+from tass_core.systems.debiasing import Debiased
 from tass_core.systems.protocol import Encoder, Mismatched
 
 Merge = Literal["auto", "add", "mul", "max"]
@@ -62,7 +63,7 @@ class TassModel:
 
 
 @dataclass(frozen=True, slots=True)
-class TassLoss:
+class TassLoss(Debiased):
     """L = L_qa + L_cms + λ L_s (section 4.1)."""
 
     match: Annotated[bool, FREE] = True

@@ -61,7 +61,9 @@ class Network(nn.Module):
         fused, temporal = self._ground_time(f_q[rows], f_v, f_a, video, noise)
         e = fused * f_q[rows]  # Eq. 20
         extra = self._match(batch, f_a, f_v, f_v_negative) if matching else {}
-        return Output(self.classify(torch.tanh(e)), spatial, temporal, extra)
+        means = {"audio": take(f_a.mean(dim=1), video), "visual": f_v.mean(dim=1)}
+        features = {"question": f_q[rows], **means}
+        return Output(self.classify(torch.tanh(e)), spatial, temporal, extra, features)
 
     def _ground_space(
         self, batch: Batch, f_a: Tensor, f_tgt: Tensor, negatives: Negatives | None

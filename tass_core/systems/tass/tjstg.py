@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from tass_core.fields import FREE, at_least, with_defaults
+from tass_core.systems.answering import of_width
+from tass_core.systems.debiasing import Debiased
 from tass_core.systems.protocol import (
     TOKENS,
     Batch,
@@ -53,7 +55,7 @@ class TjstgModel:
 
 
 @dataclass(frozen=True, slots=True)
-class TjstgLoss:
+class TjstgLoss(Debiased):
     """L = L_qa + L_cms + λ L_s."""
 
     lambda_s: Annotated[float, at_least(0.0), FREE] = 0.5
@@ -132,6 +134,7 @@ TJSTG = System(
     per_member=TASS.per_member,
     word_vectors=TASS.word_vectors,
     gradient_free=gradient_free,
+    features=of_width,
     fidelity="exact",
     differs="both maps are multiplied, as its paper says; its public code adds them",
     sees_time=True,

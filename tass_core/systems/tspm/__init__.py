@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tass_core.fields import FREE, at_least
-from tass_core.systems.answering import AnswerLoss, answer_losses, builds, check_heads, reads
+from tass_core.systems.answering import (
+    AnswerLoss,
+    answer_losses,
+    builds,
+    check_heads,
+    of_width,
+    reads,
+)
 from tass_core.systems.protocol import Encoder, Needs, Selection, System
 
 
@@ -58,6 +65,7 @@ TSPM = System(
     check=check_heads,
     word_vectors="question.embedding.weight",
     gradient_free=gradient_free,
+    features=of_width,
     fidelity="adapted",
     differs="regions instead of merged tokens; the question is its own prompt; tokens of the "
     "seconds that were chosen",

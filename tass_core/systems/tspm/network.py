@@ -66,7 +66,8 @@ class Network(nn.Module):
         parts = [u_a, means[0], means[1], u_v, means[2], means[3]]
         fused = self.fusion(torch.tanh(torch.cat(parts, dim=-1)))
         logits = self.classify(torch.tanh(fused * question))
-        return Output(logits, temporal={"visual": weights})
+        features = {"question": question, "audio": audio.mean(dim=1), "visual": frames.mean(dim=1)}
+        return Output(logits, temporal={"visual": weights}, features=features)
 
     def _tokens(
         self,

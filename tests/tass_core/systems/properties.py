@@ -8,7 +8,7 @@ import torch
 from tass_core.batches.example import example_batch, example_shapes
 from tass_core.config import TrialConfig
 from tass_core.randomness import initialise, noise_key
-from tass_core.systems import build_network, parameter_counts, system_named
+from tass_core.systems import build_network, parameter_counts, step_losses
 from tass_core.systems.protocol import Noise, Shapes
 
 PAPER = Shapes(
@@ -88,6 +88,13 @@ def assert_sees(config, *, time, place, neighbours=False):
         assert apart > 1e-4 if seen else apart < 1e-10, (what, apart)
 
 
+def losses_of(config, stage):
+    """The terms of a step's loss on a small batch."""
+    model, batch = network(config).train(), questions(config)
+    output = model(batch, Noise(noise_key(0, 1, 0), batch.rows))
+    return step_losses(config, output, batch, stage)
+
+
 def unlearned(config):
     """The parameters that get no gradient in training, or one of zeros.
 
@@ -97,9 +104,8 @@ def unlearned(config):
     source = torch.Generator().manual_seed(0)
     for parameter in model.parameters():
         parameter.data.normal_(std=0.3, generator=source)
-    losses = system_named(config.system).losses
     output = model(batch, Noise(noise_key(0, 1, 0), batch.rows))
-    terms = losses(output, batch, config.model, config.loss, "train").values()
+    terms = step_losses(config, output, batch, "train").values()
     sum(term.weight * term.total / term.count for term in terms).backward()
     named = model.named_parameters()
     return {n for n, p in named if p.grad is None or p.grad.abs().max() < 1e-14}
@@ -109,12 +115,11 @@ def learn_by_heart(config, steps, learning_rate=3e-3, samples=64):
     """Train on one batch with answers drawn at random; return the accuracy in percent."""
     batch = questions(config, videos=tuple(range(samples)))
     model = network(config).train()
-    losses = system_named(config.system).losses
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
     for step in range(steps):
         optimiser.zero_grad()
         output = model(batch, Noise(noise_key(0, 1, step), batch.rows))
-        terms = losses(output, batch, config.model, config.loss, "train").values()
+        terms = step_losses(config, output, batch, "train").values()
         sum(term.weight * term.total / term.count for term in terms).backward()
         optimiser.step()
     found = model.eval()(batch).logits.argmax(dim=-1)
