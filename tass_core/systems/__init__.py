@@ -41,6 +41,7 @@ BUILT_IN = {
     "qa-tiger": "tass_core.systems.qa_tiger:QA_TIGER",
     "pano-avqa": "tass_core.systems.pano_avqa:PANO_AVQA",
     "lavish": "tass_core.systems.avst.lavish:LAVISH",
+    "av-master": "tass_core.systems.av_master:AV_MASTER",
 }
 ENTRY_POINTS = "tass_lab.systems"
 

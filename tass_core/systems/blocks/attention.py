@@ -76,7 +76,12 @@ class Attention(nn.Module):
         self.drop = KeyedDropout(dropout, f"{name}.weights")
 
     def forward(
-        self, asking: Tensor, asked: Tensor, noise: Noise | None, hide: Tensor | None = None
+        self,
+        asking: Tensor,
+        asked: Tensor,
+        noise: Noise | None,
+        hide: Tensor | None = None,
+        values: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Let one sequence ask another.
 
@@ -85,13 +90,15 @@ class Attention(nn.Module):
             asked: [B, ..., m, D].
             noise: of training; its rows are the B.
             hide: [B, ..., m], True where nothing is to be seen.
+            values: [B, ..., m, D], what is seen, where it is not what is asked.
 
         Returns:
             [B, ..., n, D], and the weights before dropout [B, ..., heads, n, m].
         """
+        seen = asked if values is None else values
         query, key, value = (
-            layer(values).unflatten(-1, (self.heads, -1)).transpose(-2, -3)
-            for layer, values in ((self.query, asking), (self.key, asked), (self.value, asked))
+            layer(x).unflatten(-1, (self.heads, -1)).transpose(-2, -3)
+            for layer, x in ((self.query, asking), (self.key, asked), (self.value, seen))
         )
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         if hide is not None:
