@@ -1,4 +1,4 @@
-"""Figures of tables: curves, learning curves and a heat map.
+"""Figures of tables: curves, learning curves, a heat map, and accuracy against cost.
 
 Every function returns a ``matplotlib`` figure that no global state knows; ``save`` writes it.
 Figures of ours carry the dataset's origin in their title.
@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from evidence.estimates import Interval
 from evidence.results import ResultTable
 from reports.render import words
 from search_spaces.columns import COLUMNS
+from tass_core.config import DEFAULT_SYSTEM
 from tracking import schema
 from tracking.reader import Snapshot, SweepRun
 
@@ -58,7 +59,8 @@ class Drawing:
 def table_drawings(
     snapshot: Snapshot, tables: Sequence[ResultTable], sweeps: Sequence[SweepRun]
 ) -> Iterator[Drawing]:
-    """Yield the drawings of tables: their curves, and of the ablation what it looks like."""
+    """Yield the drawings of tables: their curves, of the ablation what it looks like, and of
+    several systems what they cost."""
     variants = {k: v["config"] for s in sweeps for k, v in s.plan.get("variants", {}).items()}
     for table in tables:
         if table.key in CURVES:
@@ -66,6 +68,9 @@ def table_drawings(
         if table.key == "table2":
             yield _draw_heat_map(table)
             yield _draw_learning_curves(snapshot, table)
+        trained = [variants[row.config_hash] for row in table.rows if row.config_hash in variants]
+        if len({config.get("system", DEFAULT_SYSTEM) for config in trained}) > 1:
+            yield from _draw_costs(snapshot, table)
 
 
 def draw_forest(tables: Sequence[ResultTable]) -> Drawing | None:
@@ -235,6 +240,77 @@ def heat_map(table: ResultTable) -> Figure:
     figure.colorbar(image, ax=axis, label="Accuracy (%)")
     axis.set_title(f"Accuracy by question type and variant ({table.origin})", fontsize=9)
     return figure
+
+
+class Costing(NamedTuple):
+    """One row of a plot of accuracy against cost."""
+
+    name: str
+    millions: float
+    """Trainable parameters."""
+    mean: float
+    interval: Interval | None
+
+
+def costings(snapshot: Snapshot, table: ResultTable) -> list[Costing]:
+    """Return a table's trained rows without holes, the most accurate first."""
+    runs = {run.run_id: run for group in snapshot.trials.values() for run in group}
+    found = []
+    for row in table.rows:
+        sizes = [runs[run].metrics.get(schema.PARAMETERS) for run in row.runs.values()]
+        cell = row.cells.get("all")
+        if cell is not None and cell.mean is not None and sizes and sizes[0] is not None:
+            found.append(Costing(row.name, sizes[0], cell.mean, cell.interval))
+    return sorted(found, key=lambda point: -point.mean)
+
+
+def costs(points: Sequence[Costing], origin: str) -> Figure:
+    """Draw accuracy over trainable parameters, and a line along the best for their size.
+
+    Args:
+        points: the most accurate first.
+        origin: what the numbers are about.
+    """
+    figure = Figure(figsize=(8.0, max(3.6, 1.2 + 0.21 * len(points))), layout="constrained")
+    axis = figure.subplots()
+    x, y = [point.millions for point in points], [point.mean for point in points]
+    reach = [0.0 if p.interval is None else (p.interval.high - p.interval.low) / 2 for p in points]
+    order = np.argsort(x, kind="stable")
+    best = np.maximum.accumulate(np.array(y)[order])
+    axis.step(np.array(x)[order], best, where="post", color=_PAPER, linewidth=1.0, zorder=1)
+    axis.errorbar(x, y, reach, fmt="o", color=_OURS, capsize=3, markersize=5, zorder=3)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    heights = np.linspace(0.97, 0.03, len(points)) if len(points) > 1 else [0.5]
+    for point, height in zip(points, heights, strict=True):
+        axis.annotate(
+            f"{point.name}  {point.mean:.1f}",
+            (point.millions, point.mean),
+            xytext=(1.04, height),
+            textcoords="axes fraction",
+            fontsize=8,
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": "#bbbbbb", "linewidth": 0.6},
+        )
+    _label(axis, "Trainable parameters (millions)", "Accuracy, All (%)")
+    axis.set_title(f"Accuracy against size ({origin})", fontsize=9)
+    return figure
+
+
+def _draw_costs(snapshot: Snapshot, table: ResultTable) -> Iterator[Drawing]:
+    points = costings(snapshot, table)
+    if len(points) < 2:
+        return
+    said = "; ".join(f"{p.name} {p.mean:.1f} with {p.millions:.2f} M" for p in points)
+    yield Drawing(
+        f"cost-{table.key}",
+        costs(points, table.origin),
+        f"Accuracy over trainable parameters, mean of seeds with 95% intervals ({table.origin}). "
+        "The line goes along the rows that no smaller one reaches.",
+        f"Scatter plot of {words.heading(table.number)}: {said}.",
+    )
 
 
 def _draw_curve(table: ResultTable, variants: Mapping[str, Mapping[str, Any]]) -> Drawing:

@@ -26,6 +26,8 @@ from tracking.reader import EVERYTHING, Reader, Snapshot
 
 TYPES = AVERAGES["all"]
 FINGERPRINT = "00ff00ff00ff00ff"
+SIZES = {"avst": 7.9, "lavish": 8.2, "qa-tiger": 16.5}
+"""Millions of parameters of systems; others have TASS's."""
 LAMBDA_ROWS = {f"λ = {value:g}": {"loss.lambda_s": value} for value in (0.0, 0.25, 0.5, 1.0)}
 
 
@@ -70,6 +72,8 @@ def plan_rows(keys: Sequence[str]) -> dict[str, dict[str, Mapping[str, Any] | No
         table.key: {row.name: row.set for row in table.rows} for table in load("ablations").tables
     }
     known["lambda"] = dict(LAMBDA_ROWS)
+    [beyond] = (table for table in load("systems").tables if table.key == "beyond")
+    known["beyond"] = {row.name: row.set for row in beyond.rows}
     return {key: known[key] for key in keys}
 
 
@@ -236,14 +240,15 @@ def _write_trial(
     final = {f"test/{name}": value for name, value in scores.items()}
     final |= {
         "best_epoch": 3.0,
-        "params_m": 3.1 if config["model.structure"] == "dual" else 2.6,
+        "params_m": SIZES.get(config.get("system"), 2.6)
+        + 0.5 * (config.get("model.structure") == "dual"),
         "ground/spatial": 40.0 + 100 * shift + seed,
         "ground/temporal": 30.0 + 50 * shift + seed,
         "ground/spatial_uniform": 9.0,
         "ground/temporal_uniform": 28.0,
     }
     for part in ("spatial", "temporal"):
-        if config[f"model.{part}_grounding"]:
+        if config.get(f"model.{part}_grounding"):
             final[f"val/{part}_entropy"] = 1.0
         else:
             del final[f"ground/{part}"], final[f"ground/{part}_uniform"]

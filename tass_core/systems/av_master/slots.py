@@ -76,7 +76,8 @@ class Slots(nn.Module):
             hidden = self.drop_hidden(functional.gelu(self.feed_in(slots)), now)
             slots = self.norms[3](self._add(2, slots, self.feed_out(hidden), now))
         unit = functional.normalize(slots, dim=-1)
-        return torch.tanh(unit @ unit.transpose(-1, -2)) @ slots
+        found: Tensor = torch.tanh(unit @ unit.transpose(-1, -2)) @ slots
+        return found
 
     def _add(self, place: int, slots: Tensor, branch: Tensor, noise: Noise | None) -> Tensor:
         added: Tensor = self.norms[place](slots + self.drops[place](branch, noise))
