@@ -48,14 +48,17 @@ TRUTHS = (
 
 
 def judged(results: Sequence[ClaimResult]) -> list[tuple[str, ...]]:
-    """Return a line for each truth: claim, contrast, source, truth, verdict, Δ, interval, right."""
+    """Return a line for each truth: claim, contrast, source, truth, verdict, Δ, interval, right.
+
+    A world says which way a difference goes and not how far: one that is smaller than the margin
+    contradicts no truth of it.
+    """
     found = {
         (result.claim.key, it.contrast.name): it for result in results for it in result.contrasts
     }
     lines = []
     for truth in TRUTHS:
         it = found[truth.claim, truth.contrast]
-        right = "right" if it.verdict.decision == truth.decision else "WRONG"
         known = it.estimate
         lines.append(
             (
@@ -66,10 +69,18 @@ def judged(results: Sequence[ClaimResult]) -> list[tuple[str, ...]]:
                 it.verdict.decision,
                 "–" if known is None else signed(known.mean),
                 bounds(None if known is None else known.interval),
-                "open" if it.verdict.decision == "undecided" else right,
+                _judge(truth, it.verdict.decision),
             )
         )
     return lines
+
+
+def _judge(truth: Truth, found: Decision) -> str:
+    if found == "undecided":
+        return "open"
+    if found == truth.decision:
+        return "right"
+    return "small" if (truth.source, found) == ("world", "not by more than the margin") else "WRONG"
 
 
 def main() -> None:

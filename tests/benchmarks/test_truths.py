@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from benchmarks.truths import TRUTHS, judged
 from evidence.claims import check
-from evidence.verdicts import Verdict
+from evidence.verdicts import Decision, Verdict
 from search_spaces.load import paper_claims
 from tests.reports.runs import Sweep
 
@@ -22,13 +24,25 @@ def test_verdicts_are_right_wrong_or_open(finished: Sweep) -> None:
     lines = {(line[0], line[1]): line[7] for line in judged(results)}
     assert lines["components", "JTG"] == lines["fewer-parameters", "dual over single"] == "right"
     assert lines["interleave", "IL over Cat"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("claim", "contrast", "decision", "judgement"),
+    [
+        ("components", "JTG", "does not hold", "WRONG"),
+        ("components", "JTG", "not by more than the margin", "small"),
+        ("fewer-parameters", "dual over single", "not by more than the margin", "WRONG"),
+        ("interleave", "IL over Cat", "does not hold", "right"),
+    ],
+)
+def test_a_world_tells_which_way_and_not_how_far(
+    finished: Sweep, claim: str, contrast: str, decision: Decision, judgement: str
+) -> None:
     turned = [
         replace(
             result,
-            contrasts=tuple(
-                replace(it, verdict=Verdict("does not hold", "")) for it in result.contrasts
-            ),
+            contrasts=tuple(replace(it, verdict=Verdict(decision, "")) for it in result.contrasts),
         )
-        for result in results
+        for result in check(finished.snapshot()).results
     ]
-    assert ("components", "JTG", "WRONG") in {(it[0], it[1], it[7]) for it in judged(turned)}
+    assert (claim, contrast, judgement) in {(it[0], it[1], it[7]) for it in judged(turned)}
