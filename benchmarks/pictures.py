@@ -24,7 +24,7 @@ from rich.text import Text
 from evidence.tables import collect
 from reports.attention.draw import draw
 from reports.attention.explain import examples, explain
-from reports.figures import draw_forest, save
+from reports.figures import draw_forest
 from tass_core.checkpoints import load_checkpoint
 from tass_core.data.folder.dataset import open_dataset
 from tracking.reader import Reader
@@ -51,7 +51,7 @@ def screen(folder: Path, *words: str) -> str:
             pass
     if typed.returncode:
         raise SystemExit(f"tass-cli {' '.join(words)} ended with exit code {typed.returncode}")
-    return said.decode()
+    return said.decode().replace("\r\n", "\n")
 
 
 def main() -> None:
@@ -67,13 +67,14 @@ def main() -> None:
 
     forest = draw_forest(collect(Reader(f"sqlite:///{folder / 'mlflow.db'}").snapshot()))
     if forest is not None:
-        save(forest.figure, IMAGES, forest.name)
+        forest.figure.savefig(IMAGES / "forest.svg", metadata={"Date": None})
 
     dataset = open_dataset(folder / "data/demo")
     with tempfile.TemporaryDirectory() as place:
         screen(folder, "best", "ablations", "--export", f"{place}/checkpoint")
         loaded = load_checkpoint(Path(place) / "checkpoint")
-        save(draw(explain(loaded, dataset, examples(dataset)[TYPE], "test")), IMAGES, "show")
+        shown = draw(explain(loaded, dataset, examples(dataset)[TYPE], "test"))
+        shown.savefig(IMAGES / "show.png", dpi=90)
 
 
 if __name__ == "__main__":
