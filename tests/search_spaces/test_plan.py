@@ -152,3 +152,11 @@ def test_a_rival_s_variant_says_how_near_the_published_network_it_is(world, base
     assert told["COCA"]["fidelity"] == "reconstructed"
     assert "no backbone adaptation" in told["LAVISH"]["differs"]
     assert "fidelity" not in told["TASS"]
+
+
+def test_a_published_network_with_mccd_is_no_longer_exact(world, base):
+    plan = make_plan(load("systems"), world, base, [0]).to_dict()
+    told = {variant["name"]: variant for variant in plan["variants"].values()}
+    for name in ("TASS, MCCD", "AVST, MCCD"):
+        assert told[name]["fidelity"] == "adapted"
+        assert told[name]["differs"].endswith("with MCCD's loss, by each question's own distances")
