@@ -106,6 +106,7 @@ def _draw_front(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Dra
         values = [point.values[number] for point in front.points]
         if not goal.metric.startswith("val/") and 0 < 10 * min(values) < max(values):
             set_scale("log")
+    axis.margins(0.1)  # room for the names
     axis.set_axisbelow(True)
     axis.set_xlabel(f"{across.metric} ({across.direction})")
     axis.set_ylabel(f"{up.metric} ({up.direction})")
