@@ -81,7 +81,7 @@ def search(start: str, seed: int, trials: int, past: int) -> float:
         for place in np.argsort(scores)[::-1][: max(1, trials // 4)]:
             proposals.suggest_first(points[place])
     options = Search(trials=trials, pruner="none")
-    source = PackStudy(proposals, SPACE, plan, options, 4, {}, lambda: None)
+    source = PackStudy(proposals, SPACE, plan, options, 4, {}, tuple, lambda: None)
     while (pack := source.next(1)) is not None:
         for key, trial in pack.members.items():
             metrics = {"val/all": accuracy(trial.config) + rng.normal(0.0, NOISE)}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from jobs.packs import Pack
 from jobs.storage import Storage
-from jobs.storage.saved import saved_packs
+from jobs.storage.saved import SavedPack, saved_packs
 from tass_core.errors import SweepError
 from tass_core.trial import Trial, structure_key
 
@@ -59,15 +60,56 @@ def unfinished(storage: Storage, wanted: set[str]) -> dict[Pack, set[str]]:
     Raises:
         SweepError: the storage does not answer.
     """
-    try:
-        every = list(saved_packs(storage))
-    except OSError as error:
-        raise SweepError(f"--storage {storage.place}: {error}") from None
+    every = read_packs(storage)
     found = [it for it in every if it.pack.pruner is None and it.pack.members.keys() <= wanted]
     return {
         saved.pack: {key for key, state in saved.states.items() if state == "running"}
         for saved in sorted(found, key=lambda saved: saved.pack.attempt)
     }
+
+
+def read_packs(storage: Storage) -> list[SavedPack]:
+    """Return every pack that was started.
+
+    Raises:
+        SweepError: the storage does not answer.
+    """
+    try:
+        return list(saved_packs(storage))
+    except OSError as error:
+        raise SweepError(f"--storage {storage.place}: {error}") from None
+
+
+def interrupted(
+    packs: Sequence[Pack], saved: Iterable[SavedPack], running: Collection[str]
+) -> list[Pack]:
+    """Return the packs in which the members of packs are now, after rungs and divisions.
+
+    One whose members are all still in it goes on as it was, ended ones included; of another one
+    those members are left that are running and have gone nowhere else.
+
+    Args:
+        packs: as they were proposed.
+        saved: all that the storage has.
+        running: keys of members without an end.
+    """
+    known = {pack.key: pack for pack in packs}
+    where = {key: pack.key for pack in packs for key in pack.members}
+    # What goes on from a pack comes from a later rung, or has fewer members.
+    for it in sorted(saved, key=lambda it: (it.pack.since, -len(it.pack.members))):
+        origins = set(it.pack.origins.values())
+        if it.states and origins and origins <= known.keys():
+            known[it.pack.key] = it.pack
+            where |= dict.fromkeys(it.pack.members, it.pack.key)
+    left: dict[str, list[str]] = defaultdict(list)
+    for key, place in where.items():
+        if key in running:
+            left[place].append(key)
+    return [
+        pack if all(where[key] == place for key in pack.members) else pack.part(keys, pack.pruner)
+        for place, keys in left.items()
+        for pack in (known[place],)
+    ]
 
 
 def make_packs(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tass_core.config import TrialConfig, digest
-from tass_core.training.pruning import Pruner, describe_pruner, read_pruner
+from tass_core.training.pruning import Halving, Pruner, describe_pruner, read_pruner
 from tass_core.trial import Trial
 
 
@@ -20,24 +20,39 @@ class Pack:
     pruner: Pruner | None = None
     attempt: int = 0
     """Raised when a failed trial is started again from nothing."""
-    origin: str | None = None
-    """Key of the pack that it goes on from, unless it has saved something itself."""
+    since: int = 0
+    """Epoch of the rung from which its members go on; 0 where they begin."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Trial key -> key of the pack that it goes on from, unless this one has saved something."""
 
     @property
     def key(self) -> str:
         """The pack's content address: 16 hex digits over its members and its rules."""
         pruner = self.pruner and describe_pruner(self.pruner)
-        return digest([sorted(self.members), pruner, self.attempt])[:16]
+        return digest([sorted(self.members), pruner, self.attempt, self.since])[:16]
 
     @property
     def seed(self) -> int:
         """The seed that all members share."""
         return next(iter(self.members.values())).seed
 
-    def part(self, keys: Sequence[str]) -> Pack:
+    @property
+    def epochs(self) -> int:
+        """Epochs of its longest member."""
+        return max(trial.config.optimiser.epochs for trial in self.members.values())
+
+    @property
+    def until(self) -> int | None:
+        """The rung at which its run ends, and survivors wait; None where there is none."""
+        if isinstance(self.pruner, Halving):
+            return self.pruner.rung_after(self.since)
+        return None
+
+    def part(self, keys: Sequence[str], pruner: Pruner | None = None) -> Pack:
         """Return a pack of some members, which goes on from where this one stopped."""
         members = {key: self.members[key] for key in keys}
-        return Pack(members, attempt=self.attempt, origin=self.key)
+        origins = dict.fromkeys(keys, self.key)
+        return Pack(members, pruner, self.attempt, self.since, origins)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the pack as plain data, for workers and for ``members.json``."""
@@ -48,7 +63,8 @@ class Pack:
             },
             "pruner": self.pruner and describe_pruner(self.pruner),
             "attempt": self.attempt,
-            "origin": self.origin,
+            "since": self.since,
+            "origins": dict(self.origins),
         }
 
     @classmethod
@@ -58,5 +74,10 @@ class Pack:
             key: Trial(TrialConfig.from_dict(item["config"]), item["seed"])
             for key, item in values["members"].items()
         }
-        pruner = values["pruner"]
-        return cls(members, pruner and read_pruner(pruner), values["attempt"], values["origin"])
+        return cls(
+            members,
+            values["pruner"] and read_pruner(values["pruner"]),
+            values["attempt"],
+            values["since"],
+            values["origins"],
+        )

@@ -44,9 +44,9 @@ class Attempts:
     def begin(self, pack: Pack) -> tuple[str, ...]:
         """Take note that a pack is handed out; return the members that it has to end.
 
-        A trial that was pruned and is asked for again has no end any more.
+        A trial that was pruned, and is asked for by a pack that prunes nobody, has no end any more.
         """
-        for key in pack.members:
+        for key in pack.members if pack.pruner is None else ():
             if self._done.get(key) == "pruned":
                 del self._done[key]
         return self.open(pack)

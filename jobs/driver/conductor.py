@@ -18,6 +18,7 @@ from jobs.driver.attempts import Attempts
 from jobs.driver.faults import Fault
 from jobs.driver.progress import Progress, Watcher
 from jobs.driver.retention import Retention
+from jobs.driver.rungs import Rungs
 from jobs.driver.sources import Source
 from jobs.packs import Pack
 from jobs.storage import Storage
@@ -87,6 +88,7 @@ class Conductor:
         self.trouble: str | None = None
         """Why the sweep cannot go on, or None."""
         self._again: deque[Pack] = deque()
+        self._rungs = Rungs()
         self._flying: dict[str, Flight] = {}
         self._bad_places = 0
         self._resting = 0.0
@@ -138,8 +140,9 @@ class Conductor:
     def close(self, pack: Pack, fault: Fault | None = None) -> None:
         """Take note that a pack ended, with the fault if it did not come to its own end.
 
-        What is open goes on where the pack stopped. When its process dies too often its members
-        go on alone, so that the one which brings it down takes no other with it.
+        What is open goes on where the pack stopped, and after a rung with survivors of other
+        packs. When its process dies too often its members go on alone, so that the one which
+        brings it down takes no other with it.
         """
         flight = self._flying.pop(pack.key, None)
         if flight is None:
@@ -152,6 +155,8 @@ class Conductor:
                 self._go_on(pack)
             elif flight.shared:
                 self._divide(pack, 2)
+            else:
+                self._rungs.wait(pack, self.attempts.open(pack))
         self._show()
 
     def halt(self, trouble: str) -> None:
@@ -167,7 +172,10 @@ class Conductor:
     def _next(self) -> Pack | None:
         if self._again:
             return self._again.popleft()
-        pack = self.source.next(self.fleet.room)
+        flying = [flight.pack for flight in self._flying.values()]
+        pack = self._rungs.next(flying, last=False) or self.source.next(self.fleet.room)
+        if pack is None:
+            pack = self._rungs.next(flying, last=True)
         if pack is None and not self._flying and not self.source.exhausted():
             pack = self.source.next(self.fleet.room)
         return pack
@@ -230,7 +238,7 @@ class Conductor:
     def _share(self) -> None:
         """Have the pack with the most work left divided, since slots stand idle."""
         left = {
-            key: flight.pace * (_epochs(flight.pack) - flight.epoch)
+            key: flight.pace * (flight.pack.epochs - flight.epoch)
             for key, flight in self._flying.items()
             if flight.pack.pruner is None and len(self.attempts.open(flight.pack)) > 1
         }
@@ -274,7 +282,3 @@ class Conductor:
     def _show(self) -> None:
         self.progress.packs = len(self._flying)
         self.watcher.update(self.progress)
-
-
-def _epochs(pack: Pack) -> int:
-    return max(trial.config.optimiser.epochs for trial in pack.members.values())

@@ -12,7 +12,7 @@ from jobs.driver.session import PATIENCE, Session
 from jobs.driver.sources import Queue, Source, Then
 from jobs.driver.study import PackStudy, distribution
 from jobs.driver.study_writer import StudyWriter
-from jobs.packing import choose_packs
+from jobs.packing import choose_packs, read_packs
 from jobs.planning.estimate import costs
 from search_spaces.describe import describe_space
 from search_spaces.document import Scalar, Space
@@ -73,6 +73,7 @@ def searching(plan: Plan, search: Search, tracking_uri: str, note: Callable[[str
             search,
             session.setting.resources.pack_size,
             known,
+            lambda: read_packs(session.setting.storage),
             session.grow,
         )
         session.progress.held = len(plan.trials.keys() & held.keys())

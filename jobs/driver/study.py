@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import optuna
 from optuna.distributions import (
@@ -23,8 +23,9 @@ from optuna.trial import FrozenTrial, TrialState
 from jobs.choices import Search
 from jobs.driver.proposals import KEY, PACK, WARM, Proposals
 from jobs.driver.samplers import make_sampler
-from jobs.packing import choose_size
+from jobs.packing import choose_size, interrupted
 from jobs.packs import Pack
+from jobs.storage.saved import SavedPack
 from search_spaces.document import Choice, Knob, Range, Scalar, Space
 from search_spaces.expand import active, locate
 from search_spaces.objectives import front
@@ -48,6 +49,7 @@ class PackStudy:
         search: budget and halving.
         size: most members of a pack; None follows the packs that run at once.
         known: what MLflow holds of finished trials' objectives and constraints, by key.
+        saved: returns the packs on the storage; asked when an earlier driver left trials running.
         grown: called when the plan has got more trials.
     """
 
@@ -59,6 +61,7 @@ class PackStudy:
         search: Search,
         size: int | None,
         known: Mapping[str, Mapping[str, float]],
+        saved: Callable[[], Iterable[SavedPack]],
         grown: Callable[[], None],
     ) -> None:
         self.proposals, self.space, self.plan, self.search = proposals, space, plan, search
@@ -73,7 +76,7 @@ class PackStudy:
             for trial in proposals.trials()
         )
         self._packs: list[int] = []
-        self._left = self._leftovers()
+        self._left = self._leftovers(saved)
         proposals.post()
         base = locate(space, plan.base.canonical().flat())
         if base is not None:  # a search should know what it has to beat
@@ -236,10 +239,10 @@ class PackStudy:
         else:
             self.proposals.tell(number, status)
 
-    def _leftovers(self) -> list[Pack]:
-        """Return the packs that were running when an earlier driver died."""
+    def _leftovers(self, saved: Callable[[], Iterable[SavedPack]]) -> list[Pack]:
+        """Return the packs that were running, or waited at a rung, when an earlier driver died."""
         members: dict[int, dict[str, Trial]] = defaultdict(dict)
-        running: set[int] = set()
+        running: set[str] = set()
         for frozen in self.proposals.trials():
             if frozen.state is TrialState.WAITING:
                 continue
@@ -253,11 +256,11 @@ class PackStudy:
             if frozen.state is TrialState.RUNNING and key in self._known:
                 self._tell(frozen.number, "finished", self._known[key])
             elif pack is not None and frozen.state is TrialState.RUNNING:
-                running.add(pack)
+                running.add(key)
             if pack is not None:
                 members[pack][key] = trial
         packs = [self._pack(name, members[name]) for name in sorted(members)]
-        return [pack for name, pack in zip(sorted(members), packs, strict=True) if name in running]
+        return interrupted(packs, saved(), running) if running else []
 
 
 def distribution(knob: Knob, *, whole: bool) -> BaseDistribution:

@@ -1,9 +1,10 @@
 """Generations: every process that trains a pack writes in a folder of its own.
 
 A generation is ``packs/<pack key>/<lease>-<number>``, made by the one process that creates its file
-``members.json``. It begins with what the newest generation before it saved, and is the newest from
-then on. So no process can overwrite what a later one wrote, however late it wakes up: nobody
-reads its folder any more. It is told so when it next saves, and ends.
+``members.json``. It begins with what the newest generation before it saved, or the packs that its
+members come from, and is the newest from then on. So no process can overwrite what a later one
+wrote, however late it wakes up: nobody reads its folder any more. It is told so when it next saves,
+and ends.
 """
 
 from __future__ import annotations
@@ -44,10 +45,13 @@ class Generation:
         name: the generation's folder there.
         number: of the driver's lease.
         folder: where the pack trains, on this node.
+        taken: files of other packs that nobody needs once this one has saved something.
     """
 
-    def __init__(self, storage: Storage, name: str, number: int, folder: Path) -> None:
-        self._storage, self._number = storage, number
+    def __init__(
+        self, storage: Storage, name: str, number: int, folder: Path, taken: Collection[str]
+    ) -> None:
+        self._storage, self._number, self._taken = storage, number, taken
         self.name, self.folder = name, folder
         self._saver = ThreadPoolExecutor(1, "saver")
         self._saved: int | None = None
@@ -91,6 +95,9 @@ class Generation:
         for name in names:
             if name.partition("/")[0] < own and "/state-" in name:
                 self._storage.delete(f"{pack}/{name}")
+        for name in self._taken:
+            self._storage.delete(name)
+        self._taken = ()
 
 
 def begin(storage: Storage, pack: Pack, number: int) -> Generation:
@@ -115,43 +122,87 @@ def begin(storage: Storage, pack: Pack, number: int) -> Generation:
         name = f"{PACKS}/{pack.key}/{number:06d}-{count:04d}"
         if storage.create(f"{name}/{MEMBERS}", _describe(pack)):
             break
-    return Generation(storage, name, number, _lay_out(storage, pack, name, names))
+    # Survivors leave their packs for good. A pack that is divided may be handed out again.
+    folder, files = _lay_out(storage, pack, name, names)
+    taken = [it for it in files if pack.pruner and not it.startswith(f"{PACKS}/{pack.key}/")]
+    return Generation(storage, name, number, folder, taken)
 
 
-def _lay_out(storage: Storage, pack: Pack, name: str, names: Iterable[str]) -> Path:
-    """Return the folder to train in, with what the pack, or the one it was part of, has saved."""
-    source, saved = pack.key, newest_saved(names)
-    if saved is None and pack.origin is not None:
-        source = pack.origin
-        saved = newest_saved(storage.names(f"{PACKS}/{source}"))
-    for _ in range(_TRIES if saved else 0):
+def _lay_out(
+    storage: Storage, pack: Pack, name: str, names: Iterable[str]
+) -> tuple[Path, Collection[str]]:
+    """Return the folder to train in, and the files of earlier generations that it begins with."""
+    sources = _sources(storage, pack, names)
+    for _ in range(_TRIES if sources else 0):
         try:
-            return _continue(storage, pack, name, f"{PACKS}/{source}/{saved}")
+            return _continue(storage, name, sources)
         except FileNotFoundError:
             # Whoever still trains it has saved another epoch meanwhile.
             storage.leave(name)
-    if saved:
-        leave_aside(f"{storage.place}/{PACKS}/{source}/{saved}", "files of it are gone")
-    return storage.workspace(name, {})
+    for source in sources:
+        leave_aside(f"{storage.place}/{source}", "files of it are gone")
+    return storage.workspace(name, {}), ()
 
 
-def _continue(storage: Storage, pack: Pack, name: str, source: str) -> Path:
-    """Return a folder with what a generation saved; FileNotFoundError if that goes meanwhile."""
-    try:
-        index = read_index(storage.read(f"{source}/{INDEX}"))
-        index["records"] = [it for it in index["records"] if it["key"] in pack.members]
-        wanted = _wanted(index, results.settled(storage))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        leave_aside(f"{storage.place}/{source}", str(error))
-        return storage.workspace(name, {})
-    there = storage.names(source)
-    found = {inner: f"{source}/{inner}" for inner in there if inner.startswith(wanted)}
-    if any(not any(inner.startswith(begin) for inner in found) for begin in wanted):
-        raise FileNotFoundError(f"{source} has lost what its index names")
+def _sources(storage: Storage, pack: Pack, names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the generations that a pack goes on from, and which members from each.
+
+    All members begin anew, with no generation, where one of them has nothing to go on from.
+    """
+    saved = newest_saved(names)
+    if saved is not None:
+        return {f"{PACKS}/{pack.key}/{saved}": list(pack.members)}
+    found: dict[str, list[str]] = {}
+    for origin in sorted(set(pack.origins.values())):
+        saved = newest_saved(storage.names(f"{PACKS}/{origin}"))
+        if saved is None:
+            return {}
+        keys = [key for key, place in pack.origins.items() if place == origin]
+        found[f"{PACKS}/{origin}/{saved}"] = keys
+    return found
+
+
+def _continue(
+    storage: Storage, name: str, sources: Mapping[str, Collection[str]]
+) -> tuple[Path, Collection[str]]:
+    """Return a folder with what generations saved of members, and the files that were there.
+
+    Raises:
+        FileNotFoundError: a file went meanwhile.
+    """
+    settled, indices = results.settled(storage), list[dict[str, Any]]()
+    found: dict[str, str] = {}
+    for source, keys in sources.items():
+        try:
+            index = read_index(storage.read(f"{source}/{INDEX}"))
+            index["records"] = [it for it in index["records"] if it["key"] in keys]
+            wanted = _wanted(index, settled)
+            if indices and index["epoch"] != indices[0]["epoch"]:
+                raise ValueError("what goes on with it stopped after another epoch")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            leave_aside(f"{storage.place}/{source}", str(error))
+            return storage.workspace(name, {}), ()
+        there = storage.names(source)
+        files = {inner: f"{source}/{inner}" for inner in there if inner.startswith(wanted)}
+        if any(not any(inner.startswith(begin) for inner in files) for begin in wanted):
+            raise FileNotFoundError(f"{source} has lost what its index names")
+        found |= files
+        indices.append(index)
     folder = storage.workspace(name, found)
     with write_atomically(folder / INDEX) as partial:
-        partial.write_text(json.dumps(index) + "\n")
-    return folder
+        partial.write_text(json.dumps(_joined(indices)) + "\n")
+    return folder, found.values()
+
+
+def _joined(indices: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the index of members that come together; a width that all chose is kept."""
+    records = [record for index in indices for record in index["records"]]
+    widths = {index.get("width") for index in indices}
+    return {
+        **indices[0],
+        "records": sorted(records, key=lambda record: str(record["key"])),
+        "width": widths.pop() if len(widths) == 1 else None,
+    }
 
 
 def _wanted(index: Mapping[str, Any], settled: Collection[str]) -> tuple[str, ...]:
@@ -161,7 +212,7 @@ def _wanted(index: Mapping[str, Any], settled: Collection[str]) -> tuple[str, ..
         folder, best = f"trials/{record['key']}", f"best-{record['best_epoch']:04d}/"
         open_end = record["status"] == "finished" and record["key"] not in settled
         if record["status"] == "running":
-            wanted.append(f"state-{index['epoch']:04d}.")
+            wanted.append(f"state-{index['epoch']:04d}/{record['key']}.")
         if record["best_epoch"] and (open_end or record["status"] == "running"):
             wanted.append(f"{folder}/{best}")
         if open_end:

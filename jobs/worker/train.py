@@ -113,6 +113,7 @@ def train(pack: Pack, place: Workplace, report: Report, shard: Shard | None = No
             shard=shard,
             fuse=place.fuse,
             save_every=place.save_every,
+            until=pack.until,
             stop=close_epoch,
             replay=True,
         )

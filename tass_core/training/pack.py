@@ -39,6 +39,7 @@ def train_pack(
     shard: Shard | None = None,
     fuse: Fuse = "off",
     save_every: int = 1,
+    until: int | None = None,
     stop: Callable[[], bool] | None = None,
     replay: bool = False,
 ) -> Iterator[Event]:
@@ -57,6 +58,7 @@ def train_pack(
         fuse: how many members make their steps as one, see ``tass_core.training.groups``;
             ``auto`` measures it, ``off`` keeps every member's bits.
         save_every: epochs from one save to the next; one in which a trial ends is saved, too.
+        until: epoch after which training ends for now, and is saved; None trains to the end.
         stop: asked after every epoch; when it says yes, training ends cleanly there.
         replay: yield the results of earlier calls again, first.
 
@@ -69,11 +71,11 @@ def train_pack(
     shard = shard or Shard()
     width = asked_width(fuse, shard.world_size)
     prepare(device)
-    pack = _Pack(trials, dataset, folder, device, pruner, shard, width, save_every)
+    pack = _Pack(trials, dataset, folder, device, pruner, shard, width, save_every, until)
     if replay:
         for index, record in enumerate(pack.records):
             yield from record.results(index, folder)
-    while pack.members:
+    while pack.members and (until is None or pack.state.epoch < until):
         yield from pack.run_epoch()
         if stop is not None and shard.of_first(stop()):
             return
@@ -104,9 +106,10 @@ class _Pack:
         shard: Shard,
         width: int | None,
         save_every: int,
+        until: int | None,
     ) -> None:
         self.dataset, self.folder, self.device = dataset, folder, device
-        self.save_every = save_every
+        self.save_every, self.until = save_every, until
         self.pruner, self.shard, self.width = pruner, shard, width
         self.config, self.seed = trials[0].config, trials[0].seed
         first = 1 - self.config.pretraining()
@@ -205,7 +208,7 @@ class _Pack:
         """Let the epoch count; where it is saved, a resumed pack continues after it."""
         self.state.epoch = epoch
         running = [member for member in self.members if member.record.running]
-        due = epoch % self.save_every == 0 or len(running) < len(self.members)
-        if due and self.shard.first:
+        due = epoch % self.save_every == 0 or epoch == self.until
+        if (due or len(running) < len(self.members)) and self.shard.first:
             write_state(self.folder, self.state, self.members)
         self.members = running

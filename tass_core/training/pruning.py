@@ -23,7 +23,8 @@ class Halving:
     """Successive halving inside a pack: at each rung the best 1 / η go on.
 
     Rungs lie at ``min_epochs``, ``eta * min_epochs``, ``eta² * min_epochs`` and so on. The
-    members of a pack are compared by their best validation accuracy so far.
+    members of a pack are compared by their best validation accuracy so far. A sweep ends a
+    pack's run at a rung, so that those who go on meet the survivors of other packs.
     """
 
     eta: int = 3
@@ -34,12 +35,12 @@ class Halving:
             raise ConfigError(f"eta = {self.eta} is out of range; allowed: 2 or more")
         _check_epochs(self.min_epochs)
 
-    def is_rung(self, epoch: int) -> bool:
-        """Whether members are dropped after this epoch (1 for the first)."""
+    def rung_after(self, epoch: int) -> int:
+        """Return the first rung after an epoch (1 for the first; 0 for the start)."""
         rung = self.min_epochs
-        while rung < epoch:
+        while rung <= epoch:
             rung *= self.eta
-        return rung == epoch
+        return rung
 
     def survivors(self, alive: int) -> int:
         """Return how many of ``alive`` members go on from a rung: at least one."""
@@ -47,7 +48,7 @@ class Halving:
 
     def prune(self, records: Sequence[Record], epoch: int, _correct: Correct) -> None:
         """End the worse of the running members when the epoch is a rung; ties go by key."""
-        if not self.is_rung(epoch):
+        if self.rung_after(epoch - 1) != epoch:
             return
         running = [record for record in records if record.running]
         ranked = sorted(running, key=lambda record: (-record.best_accuracy, record.key))

@@ -3,7 +3,7 @@
 ::
 
     pack.json                        format, epoch, width of its stacks, the members' records
-    state-0003.safetensors           weights and Adam's moments of the running members
+    state-0003/<key>.safetensors     weights and Adam's moments of a running member
     trials/<key>/best-0002/          checkpoint of the member's best epoch so far
     trials/<key>/predictions.parquet the test split's answers, when it is finished
 
@@ -32,8 +32,8 @@ from tass_core.training.results import EpochResult, Status, TrialResult
 if TYPE_CHECKING:
     from tass_core.training.member import Member
 
-FORMAT = 1
-"""Of ``pack.json``."""
+FORMAT = 2
+"""Of the folder."""
 
 
 @dataclasses.dataclass
@@ -157,21 +157,22 @@ def read_state(folder: Path, keys: Sequence[str], first_epoch: int) -> PackState
 def write_state(folder: Path, state: PackState, members: Sequence[Member]) -> None:
     """Commit an epoch: the members' tensors, then ``pack.json``; then remove what is old."""
     running = [member for member in members if member.record.running]
-    tensors = {
-        f"{member.record.key}/{name}": tensor
-        for member in running
-        for name, tensor in member_tensors(member).items()
-    }
     if running:
         with write_atomically(_tensors_of(folder, state)) as partial:
-            save_tensors(partial, tensors)
+            partial.mkdir()
+            for member in running:
+                save_tensors(partial / _tensors_file(member), member_tensors(member))
     with write_atomically(folder / "pack.json") as partial:
         partial.write_text(json.dumps({"format": FORMAT, **dataclasses.asdict(state)}) + "\n")
     remove_old(folder, state)
 
 
 def _tensors_of(folder: Path, state: PackState) -> Path:
-    return folder / f"state-{state.epoch:04d}.safetensors"
+    return folder / f"state-{state.epoch:04d}"
+
+
+def _tensors_file(member: Member) -> str:
+    return f"{member.record.key}.safetensors"
 
 
 def remove_old(folder: Path, state: PackState) -> None:
@@ -192,13 +193,11 @@ def load_members(folder: Path, state: PackState, members: Sequence[Member]) -> N
     Raises:
         CheckpointError: the tensors are missing or damaged, or belong to other networks.
     """
-    path = _tensors_of(folder, state)
-    saved = load_tensors(path)
     for member in members:
-        prefix = f"{member.record.key}/"
-        own = {n.removeprefix(prefix): t for n, t in saved.items() if n.startswith(prefix)}
+        path = _tensors_of(folder, state) / _tensors_file(member)
+        saved = load_tensors(path)
         try:
-            restore_member(member, own)
+            restore_member(member, saved)
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(
                 f"{path}: does not fit trial {member.record.key} ({error}); remove {folder} to "

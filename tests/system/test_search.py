@@ -6,15 +6,20 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from jobs.storage import open_storage
+from jobs.storage.saved import saved_packs
 from tests.system.conftest import ray_workers, wait_until_gone
 
 pytestmark = pytest.mark.system
 
-SEARCH = ("sweep", "joint", "--trials", "12", "--pack-size", "4", "--epochs", "6", "--confirm", "1")
+OPTIONS = ("--trials", "12", "--pack-size", "4", "--epochs", "6", "--confirm", "1")
+SEARCH = ("sweep", "joint", *OPTIONS)
+HALVED = ("sweep", "tau", "--search", "optuna", *OPTIONS, "--min-epochs", "1")
+"""All trials have one structure, so that survivors of several packs meet."""
 
 
 def test_killed_search_continues_its_study_and_confirms_the_best(desk, killed):
-    command = desk.sweep_args("--seeds", "0,1", "--min-epochs", "1", sweep=SEARCH)
+    command = desk.sweep_args("--seeds", "0,1", sweep=HALVED)
     driver = desk.start(*command)
     killed.append(driver)
     desk.wait_for_epoch(driver, 2)
@@ -38,7 +43,10 @@ def test_killed_search_continues_its_study_and_confirms_the_best(desk, killed):
             assert trial.value == max(trial.intermediate_values.values())
     assert "Not tested: a verdict needs 3 seeds" in " ".join(out.split())
     out, _ = desk.run("tables", "--tracking-uri", desk.tracking, "--format", "csv")
-    assert "\nsearch-joint,TASS,all," in out
+    assert "\nsearch-tau,TASS,all," in out
+    packs = [saved.pack for saved in saved_packs(open_storage(str(desk.folder / "tass-runs")))]
+    assert any(len(set(pack.origins.values())) > 1 for pack in packs)
+    assert all(len(pack.members) > 1 for pack in packs if pack.since)
 
     _, said = desk.run(*command)
     assert "0 trained" in said

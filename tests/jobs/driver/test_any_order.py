@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -34,11 +35,14 @@ from jobs.driver.faults import Fault
 from jobs.driver.progress import Progress
 from jobs.driver.retention import Kept, Retention
 from jobs.driver.sources import Queue
-from jobs.packing import choose_packs, epochs_of, make_packs
+from jobs.packing import choose_packs, epochs_of, interrupted, make_packs, read_packs
+from jobs.packs import Pack
 from jobs.storage import open_storage
 from jobs.storage.generations import begin
 from jobs.storage.results import settle
 from tass_core.config import TrialConfig
+from tass_core.training.pruning import Halving
+from tass_core.training.resume import FORMAT
 from tass_core.trial import Trial
 from tests.jobs.driver.test_conductor import Silent
 from tests.jobs.fleets import Nodes, machine
@@ -54,7 +58,9 @@ from tracking.outbox import Outbox
 
 RAM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """The outbox waits for the disk at every event; its promises to a disk are tested elsewhere."""
-EPOCHS = 2
+EPOCHS = 3
+HALVING = Halving(eta=2, min_epochs=1)
+"""Its rungs: after the first epoch, after the second, and none before the end."""
 POLICIES = ("best", "top:2", "top:1")
 NOT_FINITE, BAD_PLACE = "the training loss was not finite", "the disk is full"
 FAULTS = (
@@ -64,9 +70,11 @@ FAULTS = (
     Fault(BAD_PLACE, "place"),
 )
 HERE, ELSEWHERE = Origin("here", "f1", "/runs"), Origin("elsewhere", "f2", "/other")
-KEYS = tuple("abcd")
-TRIALS = {key: Trial(TrialConfig().replace("model.tau", n / 100), 0) for n, key in enumerate(KEYS)}
+KEYS = tuple("abcdefgh")
+BASE = TrialConfig().replace("optimiser.epochs", EPOCHS)
+TRIALS = {key: Trial(BASE.replace("model.tau", n / 100), 0) for n, key in enumerate(KEYS)}
 QUALITY = {key: 50.0 + (7 * n) % 5 for n, key in enumerate(KEYS)}
+FAILS = st.sets(st.tuples(st.sampled_from(KEYS), st.integers(0, 1)), max_size=4)
 
 
 class Clock:
@@ -92,24 +100,26 @@ class Trainer:
         else:
             new = {"status": "running", "history": [], "best_epoch": 0}
             records = [{"key": key, **new, "history": []} for key in pack.members]
-            self.saved = {"format": 1, "epoch": 0, "records": records}
+            self.saved = {"format": FORMAT, "epoch": 0, "records": records}
 
     def replay(self):
         """Return all results that are saved, as a process tells them first."""
         return [event for record in self.saved["records"] for event in self._told(record)]
 
     @property
+    def running(self):
+        return [record for record in self.saved["records"] if record["status"] == "running"]
+
+    @property
     def done(self):
-        return all(record["status"] != "running" for record in self.saved["records"])
+        return not self.running or self.saved["epoch"] == self.pack.until
 
     def epoch(self):
         """Train one epoch and save it; return its results."""
         self.saved["epoch"] += 1
-        new = []
-        for record in self.saved["records"]:
-            if record["status"] != "running":
-                continue
-            before = len(self._told(record))
+        trained = self.running
+        before = {record["key"]: len(self._told(record)) for record in trained}
+        for record in trained:
             if (record["key"], self.pack.attempt) in self.fails:
                 record |= {"status": "failed", "at": self.clock.now(), "reason": NOT_FINITE}
             else:
@@ -117,11 +127,16 @@ class Trainer:
                 self._write(record)
                 if len(record["history"]) == EPOCHS:
                     record |= {"status": "finished", "at": self.clock.now(), "reason": None}
-            new += self._told(record)[before:]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"state-{self.saved['epoch']:04d}.safetensors").touch()
+        if self.saved["epoch"] == self.pack.until:
+            ranked = sorted(self.running, key=lambda record: -QUALITY[record["key"]])
+            for record in ranked[HALVING.survivors(len(ranked)) :]:
+                record |= {"status": "pruned", "at": self.clock.now(), "reason": None}
+        state = self.folder / f"state-{self.saved['epoch']:04d}"
+        state.mkdir(parents=True, exist_ok=True)
+        for record in self.running:
+            (state / f"{record['key']}.safetensors").touch()
         self.index.write_text(json.dumps(self.saved))
-        return new
+        return [event for it in trained for event in self._told(it)[before[it["key"]] :]]
 
     def _write(self, record):
         weights = self.folder / self._weights(record["key"])
@@ -189,15 +204,20 @@ class Sweeps(RuleBasedStateMachine):
     max_failures = 1
 
     @initialize(
-        wanted=st.sets(st.sampled_from(KEYS), min_size=2),
+        wanted=st.sets(st.sampled_from(KEYS[:4]), min_size=2),
         size=st.integers(1, 4),
         slots=st.integers(1, 3),
-        fails=st.sets(st.tuples(st.sampled_from(KEYS), st.integers(0, 1)), max_size=4),
+        fails=FAILS,
         keep=st.sampled_from(POLICIES),
         foreign=st.booleans(),
         study=st.booleans(),
     )
     def prepare(self, wanted, size, slots, fails, keep, foreign, study):
+        self.set_out(wanted, size, slots, fails, keep, foreign)
+        self.proposed = make_packs(self.plan, size) if study else None
+        self.start_driver()
+
+    def set_out(self, wanted, size, slots, fails, keep, foreign):
         self.home = Path(tempfile.mkdtemp(prefix="any-order-", dir=RAM))
         self.storage, self.clock = open_storage(str(self.home)), Clock()
         self.outbox, self.away = Outbox(self.home, "store"), False
@@ -207,8 +227,7 @@ class Sweeps(RuleBasedStateMachine):
         self.names = count(1)
         self.plan = {key: TRIALS[key] for key in sorted(wanted)}
         self.size, self.fails = size, fails
-        # A study hands out its packs again as they were, whatever became of some members.
-        self.proposed = make_packs(self.plan, size) if study else None
+        self.pruned = set()
         self.keep = Keep.parse(keep)
         # Another sweep holds the first trial, with a checkpoint of its own.
         self.foreign = set(sorted(wanted)[:1]) if foreign else set()
@@ -216,7 +235,6 @@ class Sweeps(RuleBasedStateMachine):
             weights = f"packs/another/trials/{key}/best-0001"
             (self.home / weights).mkdir(parents=True)
             self.tracked.weights[key], self.tracked.accuracy[key] = weights, 1.0
-        self.start_driver()
 
     def start_driver(self):
         """A driver starts once MLflow has what is in the outbox."""
@@ -232,15 +250,18 @@ class Sweeps(RuleBasedStateMachine):
         self.processes = {}
         own = [key for key in self.plan if key in held and key not in self.foreign]
         self.missing = set(missing)
+        running = {key: trial for key, trial in missing.items() if key not in self.pruned}
+        self.running = set(running)
         self.open_before = set(self.tracked.running)
 
         def choose(slots):
+            # A study hands out its packs again, or what became of them.
             if self.proposed is not None:
-                return [pack for pack in self.proposed if self.missing & pack.members.keys()]
+                return interrupted(self.proposed, read_packs(self.storage), self.running)
             return choose_packs(missing, self.plan, self.storage, self.size, slots, epochs_of)
 
         self.conductor = Conductor(
-            Queue(missing, choose),
+            Queue(running, choose),
             self.storage,
             fleet,
             self.record,
@@ -264,6 +285,8 @@ class Sweeps(RuleBasedStateMachine):
                 assert event.key in self.missing, f"{event.key} was not missing"
                 assert event.key not in self.ends, f"{event.key} ended twice"
                 self.ends[event.key] = event.status
+                if event.status == "pruned":
+                    self.pruned.add(event.key)
                 assert event.reason != BAD_PLACE, f"{event.key} failed for its place"
                 if event.reason == NOT_FINITE:
                     assert self.failures[event.key] > self.max_failures, f"{event.key} gave up"
@@ -399,13 +422,13 @@ class Sweeps(RuleBasedStateMachine):
         self.deliver()
         assert not self.tracked.running
         lacking = self.conductor.attempts.lacking(self.conductor.source.wanted())
-        assert self.ends.keys() | set(lacking) == self.missing
+        assert self.running <= self.ends.keys() | set(lacking) <= self.missing
 
     def check_end(self):
         """No trial is without an end, unless it is named."""
         assert not self.processes
         assert self.conductor.attempts.lacking(self.conductor.source.wanted()) == []
-        assert self.ends.keys() == self.missing
+        assert self.running <= self.ends.keys() <= self.missing
 
     @invariant()
     def checkpoints_are_as_they_are_said_to_be(self):
@@ -457,9 +480,27 @@ class Sweeps(RuleBasedStateMachine):
             self.conductor.close(trainer.pack)
 
 
-def test_every_trial_ends_once_and_checkpoints_are_as_they_are_said_to_be():
+class Halved(Sweeps):
+    """A search whose packs halving prunes; survivors of several packs go on together."""
+
+    @initialize(
+        count=st.integers(2, len(KEYS)),
+        size=st.integers(2, 3),
+        slots=st.integers(1, 3),
+        fails=FAILS,
+        keep=st.sampled_from(POLICIES),
+    )
+    def prepare(self, count, size, slots, fails, keep):
+        self.set_out(KEYS[:count], size, slots, fails, keep, foreign=False)
+        packs = make_packs(self.plan, size)
+        self.proposed = [Pack(pack.members, HALVING) for pack in packs]
+        self.start_driver()
+
+
+@pytest.mark.parametrize("machine", [Sweeps, Halved])
+def test_every_trial_ends_once_and_checkpoints_are_as_they_are_said_to_be(machine):
     run_state_machine_as_test(
-        Sweeps,
+        machine,
         settings=settings(
             max_examples=100,
             stateful_step_count=30,

@@ -5,6 +5,7 @@ import pytest
 from jobs.driver.attempts import Attempts
 from jobs.packs import Pack
 from tass_core.config import TrialConfig
+from tass_core.training.pruning import Halving
 from tass_core.trial import Trial
 from tracking.events import EpochDone, TrialEnded
 
@@ -91,6 +92,17 @@ def test_a_pruned_trial_that_is_asked_for_again_has_to_end_again():
 
     assert attempts.lacking(["a"]) == ["a"]
     assert attempts.fate(end(at=30.0)) == "final"
+
+
+def test_a_member_that_its_pack_pruned_has_ended_when_the_pack_goes_on():
+    attempts = Attempts(max_failures=2)
+    whole = Pack(dict.fromkeys("ab", TRIAL), Halving(2, 1))
+    attempts.begin(whole)
+    attempts.fate(end("pruned"))
+
+    assert attempts.begin(whole) == ("b",)
+    assert attempts.fate(end("pruned")) == "repeated"
+    assert attempts.lacking("ab") == ["b"]
 
 
 def test_an_end_that_nobody_told_stays_too():

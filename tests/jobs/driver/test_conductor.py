@@ -16,6 +16,7 @@ from jobs.driver.sources import Queue
 from jobs.packs import Pack
 from jobs.storage import open_storage
 from jobs.worker.train import Workplace, train
+from tass_core.training.pruning import Halving
 from tass_core.trial import Trial, trial_key
 from tests.jobs.fleets import Nodes, machine, steady
 from tracking.events import EpochDone, TrialEnded, TrialOpened, WeightsDropped
@@ -43,12 +44,24 @@ class Silent:
 class Stage:
     """A conductor over real storage, whose packs the test trains or fails by hand."""
 
-    def __init__(self, world, folder, configs, keep="best", max_failures=2, together=True, slots=1):
+    def __init__(
+        self,
+        world,
+        folder,
+        configs,
+        keep="best",
+        max_failures=2,
+        together=True,
+        slots=1,
+        packs=None,
+    ):
         trials = [Trial(config.canonical(), 0) for config in configs]
         self.trials = {trial_key(trial, world.fingerprint): trial for trial in trials}
         self.keys = list(self.trials)
         self.world, self.storage = world, open_storage(str(folder))
-        packs = [Pack(self.trials)] if together else [Pack({k: t}) for k, t in self.trials.items()]
+        if packs is None:
+            alone = [Pack({key: trial}) for key, trial in self.trials.items()]
+            packs = [Pack(self.trials)] if together else alone
         self.recorded, self.now = [], 0.0
         self.progress = Progress("test", self.trials, {})
         self.conductor = Conductor(
@@ -331,3 +344,44 @@ def test_a_long_pack_is_shared_with_a_slot_that_stands_idle(world, configs, tmp_
 
     assert [len(half.members) for half in halves] == [2, 1]
     assert halves[0].members.keys() | halves[1].members.keys() == pack.members.keys()
+
+
+def test_survivors_of_a_rung_go_on_with_those_of_other_packs(world, base, tmp_path):
+    configs = [base.replace("model.tau", tau) for tau in (0.0, 0.01, 0.02, 0.03)]
+    keys = list(Stage(world, tmp_path, configs).trials.items())
+    pairs = [Pack(dict(keys[at : at + 2]), Halving(2, 1)) for at in (0, 2)]
+    stage = Stage(world, tmp_path, configs, packs=pairs)
+    trained = []
+    while (pack := stage.conductor.suggest()) != "done":
+        trained.append(pack)
+        stage.train(pack)
+
+    assert trained[:2] == pairs
+    (together,) = trained[2:]
+    assert set(together.origins.values()) == {pack.key for pack in pairs}
+    ends = stage.ends()
+    assert {key for key, status in ends.items() if status == "finished"} == set(together.members)
+    assert sorted(ends.values()) == ["finished", "finished", "pruned", "pruned"]
+    for key in stage.keys:
+        assert stage.epochs(key) == [1, 2] if key in together.members else [1]
+
+
+def test_a_pack_that_dies_at_its_rung_tells_no_end_again(world, configs, tmp_path):
+    members = Stage(world, tmp_path, configs).trials
+    stage = Stage(world, tmp_path, configs, packs=[Pack(members, Halving(2, 1))])
+    pack = stage.conductor.suggest()
+    place = Workplace(str(world.folder), world.fingerprint, stage.storage.place, threads=1, gpus=0)
+    train(pack, place, lambda events: stage.conductor.receive(pack, events))
+    stage.conductor.close(pack, DIED)
+    told = len(stage.recorded)
+
+    assert stage.conductor.suggest() is pack
+    stage.train(pack)
+    again = stage.recorded[told:]
+    assert all(isinstance(event, TrialOpened) for event in again)
+    assert len(again) == 2
+    while (pack := stage.conductor.suggest()) != "done":
+        stage.train(pack)
+
+    assert sorted(stage.ends().values()) == ["finished", "finished", "pruned"]
+    assert stage.conductor.attempts.lacking(stage.keys) == []

@@ -11,6 +11,8 @@ from jobs.driver.proposals import Proposals
 from jobs.driver.search import known_metrics, study_name, warm_up
 from jobs.driver.study import PackStudy
 from jobs.driver.study_writer import Past, StudyWriter
+from jobs.packs import Pack
+from jobs.storage.saved import SavedPack
 from search_spaces.document import Choice, Range, Sweep
 from search_spaces.load import load
 from search_spaces.objectives import parse_constraint, parse_objectives
@@ -29,7 +31,7 @@ def url(tmp_path):
     return f"sqlite:///{tmp_path / 'optuna.db'}"
 
 
-def searcher(world, base, url=None, space="joint", trials=24, size=4, known=None, **more):
+def searcher(world, base, url=None, space="joint", trials=24, size=4, known=None, saved=(), **more):
     """A search whose database, if it has one, hears of everything at once."""
     sweep = load(space) if isinstance(space, str) else Sweep("made", "", space=space)
     plan = empty_plan(sweep, world, base, (0, 1))
@@ -42,7 +44,9 @@ def searcher(world, base, url=None, space="joint", trials=24, size=4, known=None
         proposals = Proposals(
             name, search.directions, writer.past(), lambda news: writer.apply(ORIGIN, news)
         )
-    return PackStudy(proposals, plan.document.space, plan, search, size, known or {}, lambda: None)
+    return PackStudy(
+        proposals, plan.document.space, plan, search, size, known or {}, lambda: saved, lambda: None
+    )
 
 
 def told(source):
@@ -141,6 +145,23 @@ def test_interrupted_packs_are_handed_out_again_as_they_were(world, base, url):
     run_all(after)
     assert len(told(after)) == 24
     assert all(trial.state is TrialState.COMPLETE for trial in told(after))
+
+
+def test_survivors_that_met_are_handed_out_together_again(world, base, url):
+    before = searcher(world, base, url, space=FLAT, trials=12, size=2)
+    packs = [before.next(1) for _ in range(3)]
+    first, second, third = (list(pack.members) for pack in packs)
+    before.observe([ended(key, "pruned", 1.0) for key in (first[1], second[1])])
+    origins = {first[0]: packs[0].key, second[0]: packs[1].key}
+    members = {first[0]: packs[0].members[first[0]], second[0]: packs[1].members[second[0]]}
+    met = Pack(members, packs[0].pruner, since=1, origins=origins)
+    there = [SavedPack(it, 1, dict.fromkeys(it.members, "running")) for it in (*packs, met)]
+
+    after = searcher(world, base, url, space=FLAT, trials=12, size=2, saved=there)
+
+    again = [after.next(1), after.next(1)]
+    assert {tuple(pack.members) for pack in again} == {tuple(members), tuple(third)}
+    assert met in again
 
 
 def test_pack_interrupted_between_two_tells_is_completed(world, base, url):

@@ -8,12 +8,14 @@ import sys
 
 import pytest
 
+from jobs.packs import Pack
 from jobs.storage import open_storage
 from jobs.storage.generations import begin
 from jobs.storage.lease import take
 from jobs.storage.saved import newest_generation, saved_packs
 from jobs.worker.train import train
 from tass_core.errors import SweepError
+from tass_core.training.pruning import Halving
 from tests import ROOT
 from tests.jobs.storage.conftest import opened
 from tests.jobs.storage.packs import (
@@ -119,7 +121,7 @@ def test_pack_is_found_again_by_what_it_left(storage, pack, world):
     [
         ("members.json", lambda text: text.replace('"model"', '"modell"', 1)),
         ("members.json", lambda text: text[:40]),
-        ("pack.json", lambda text: text.replace('"format": 1', '"format": 0')),
+        ("pack.json", lambda text: text.replace('"format": 2', '"format": 1')),
         ("pack.json", lambda text: text[:40]),
         ("pack.json", lambda _: "[]"),
     ],
@@ -181,6 +183,34 @@ def test_splitting_again_keeps_what_was_trained_since(storage, pack, world):
     assert trained(run(pack.part([key]), storage, world)) == []
 
 
+def test_survivors_of_two_packs_go_on_together_to_the_ends_that_they_have_alone(
+    storage, world, base, tmp_path
+):
+    rule, taus = Halving(2, 1), [[0.0, 0.01], [0.02, 0.03]]
+    packs = [
+        Pack(pack_of(world, *(base.replace("model.tau", tau) for tau in pair)).members, rule)
+        for pair in taus
+    ]
+    origins = {}
+    for pack in packs:
+        run(pack, storage, world, save_every=5)
+        found = states(storage, pack)
+        assert sorted(found.values()) == ["pruned", "running"]
+        origins |= {key: pack.key for key, state in found.items() if state == "running"}
+    members = {
+        key: trial for pack in packs for key, trial in pack.members.items() if key in origins
+    }
+
+    together = Pack(members, rule, since=1, origins=origins)
+    run(together, storage, world, stop_after=3, save_every=5)
+    events = run(together, open_storage(storage.place), world)
+
+    alone = open_storage(str(tmp_path / "alone"))
+    assert results(events) == results(run(Pack(members), alone, world))
+    assert {epoch for _, epoch in trained(events)} <= {2}
+    assert [name for name in storage.names("packs") if "state-" in name] == []
+
+
 def test_pack_that_never_saved_splits_into_packs_that_begin(storage, pack, world):
     key = sorted(pack.members)[0]
 
@@ -203,7 +233,9 @@ def test_only_the_last_state_is_kept_while_training(storage, pack, world):
         return [name for name in storage.names("packs") if "state-" in name]
 
     run(pack, storage, world, stop_after=2)
-    assert len(left()) == 1
+    assert {name.rpartition("/")[2] for name in left()} == {
+        f"{key}.safetensors" for key in pack.members
+    }
 
     run(pack, storage, world)
     assert left() == []

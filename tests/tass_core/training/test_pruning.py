@@ -36,6 +36,14 @@ def test_halving_keeps_the_best_at_its_rungs_alone():
     assert states(records) == "prpp"
 
 
+def test_rungs_lie_eta_times_further_each():
+    halving = Halving(eta=3, min_epochs=2)
+
+    assert [halving.rung_after(epoch) for epoch in (0, 1, 2, 5, 6, 17, 18)] == [
+        *(2, 2, 6, 6, 18, 18, 54)
+    ]
+
+
 def test_wilcoxon_drops_what_is_clearly_worse_and_keeps_what_is_not():
     records = [record(key, 0.0, 0.0) for key in "abc"]
     correct = {"a": answers(300), "b": answers(299), "c": answers(260)}

@@ -150,6 +150,16 @@ def test_halving_drops_the_worse_and_leaves_the_survivors_numbers(trials, alone,
     assert {events[-1][0] for events in results.values()} == {"pruned", "finished"}
 
 
+def test_a_run_that_ends_at_an_epoch_saves_it_and_goes_on_with_the_same_bits(
+    trials, alone, tiny, tmp_path
+):
+    first = run(trials[:2], tiny, tmp_path, until=2, save_every=5)
+    assert {len(events) for events in first.values()} == {2}
+    assert run(trials[:2], tiny, tmp_path, until=2, save_every=5) == {}
+    second = run(trials[:2], tiny, tmp_path, save_every=5)
+    assert {key: first[key] + second[key] for key in first} == {key: alone[key] for key in first}
+
+
 def test_wilcoxon_prunes_a_member_that_learns_nothing(base, tiny, tmp_path):
     lame = base.replace("optimiser.learning_rate", 1e-9)
     trials = [Trial(base, 0), Trial(lame, 0)]
