@@ -71,7 +71,7 @@ class Display:
     def _render(self) -> Group:
         progress = self._progress
         if progress is None:
-            return Group(Text("Starting Ray ..."))
+            return Group(Text("Starting ..."))
         ended = progress.held + progress.done + progress.pruned + len(progress.failed)
         bar = Table.grid(padding=(0, 1))
         bar.add_row(

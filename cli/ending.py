@@ -14,9 +14,12 @@ from cli.options import console, results
 from cli.request import SweepRequest
 from evidence.claims import ClaimResult
 from evidence.decisions import Decision
-from evidence.results import ResultTable
+from evidence.results import ResultTable, origin
 from jobs.driver.run import Outcome
-from reports.render.terminal import show_decision, show_summary
+from reports.render.terminal import show_decision, show_summary, show_verdict
+from reports.render.words import run_address
+from tracking.schema import SEARCH_TABLE
+from tracking.uris import shown
 
 INTERRUPTED = 130
 
@@ -76,23 +79,16 @@ def show(ending: Ending, source: str) -> None:
         source: the sweep as it was typed: a name or a file.
     """
     outcome, request, printer = ending.outcome, ending.request, results()
-    show_summary(ending.tables, ending.claims, printer)
+    own = [table for table in ending.tables if table.key.startswith(SEARCH_TABLE)]
+    if ending.verdict is not None:
+        about = origin(str(request.plan.dataset["provenance"]), request.dataset.name)
+        show_verdict(ending.verdict, about, printer)
+    show_summary([it for it in ending.tables if it not in own], ending.claims, printer)
     if ending.decision is not None:
         show_decision(ending.decision, printer)
-    if ending.verdict is not None:
-        printer.print(ending.verdict, highlight=False, markup=False)
-    if request.search is not None and len(request.search.objectives) > 1:
-        printer.print(
-            f"Next: tass-cli best {f'{source} --pareto':<26} what no other beats in all objectives",
-            highlight=False,
-        )
-    if ending.tables:
-        for command, purpose in (
-            ("tables", "every cell, beside the published numbers"),
-            ("claims", "each claim's verdict, and what would decide it"),
-            ("report", "one page with figures"),
-        ):
-            printer.print(f"Next: tass-cli {command} {source:<24} {purpose}", highlight=False)
+    if ending.tables and outcome.sweep_run is not None:
+        run = ending.tables[0].experiment_id, outcome.sweep_run
+        _lead_on(request, source, *run)
     _tell(request, outcome)
 
 
@@ -105,14 +101,35 @@ def leave(endings: Sequence[Ending]) -> None:
         sys.exit(1)
 
 
+def _lead_on(request: SweepRequest, source: str, experiment: str, run: str) -> None:
+    """Print what one would type next, and where the sweep stands in MLflow's pages."""
+    commands = {
+        f"tables {source}": "every cell, beside the published numbers",
+        f"claims {source}": "each claim's verdict, and what would decide it",
+        f"report {source}": "one page with figures",
+    }
+    if request.search is not None and len(request.search.objectives) > 1:
+        commands[f"best {source} --pareto"] = "what no other beats in all objectives"
+    page = run_address(shown(request.tracking_uri), experiment, run)
+    results().print("Next", style="bold")
+    for line in (
+        *(f"tass-cli {command}   {purpose}" for command, purpose in commands.items()),
+        f"{look(request.tracking_uri)}; this sweep is at",
+        page,
+    ):
+        results().print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+
+
 def _tell(request: SweepRequest, outcome: Outcome) -> None:
     """Say how the sweep ended; what went wrong also under ``--quiet``."""
     pruned = f", {outcome.pruned} pruned" if outcome.pruned else ""
     console.print(
         f"Sweep {request.plan.sweep} {outcome.status} in {duration(outcome.seconds)}: "
         f"{outcome.trained} trained, {outcome.held} held already{pruned}, "
-        f"{len(outcome.failed)} failed. {look(request.tracking_uri)}",
+        f"{len(outcome.failed)} failed.",
         highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
     if outcome.trouble is not None:
         click.echo(

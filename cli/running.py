@@ -135,6 +135,10 @@ def _found(request: SweepRequest, outcome: Outcome) -> Ending:
     verdict = None
     if request.search is not None and outcome.behind is None and not outcome.interrupted:
         verdict = _verdict(request, tables)
+    if tables and outcome.sweep_run is not None:
+        document, settings = request.plan.document, _settings(request) if verdict else {}
+        note = sweep_note(document.name, document.purpose, tables, verdict, settings)
+        describe(request.tracking_uri, outcome.sweep_run, note)
     return Ending(request, outcome, tables, claims, verdict, _decision(request, outcome))
 
 
@@ -143,6 +147,19 @@ def _verdict(request: SweepRequest, tables: Sequence[ResultTable]) -> str:
     own = [table for table in tables if table.key == f"{SEARCH_TABLE}{request.plan.sweep}"]
     fresh = len(request.plan.seeds) - 1
     return search_words(judge_search(own[0]) if own else SearchVerdict((), fresh))
+
+
+def _settings(request: SweepRequest) -> dict[str, str]:
+    """Return config hash -> what a search's variant changes in the base config."""
+    base = request.plan.base.canonical().flat()
+    return {
+        address: ", ".join(
+            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in variant.config.canonical().flat().items()
+            if base.get(name) != value
+        )
+        for address, variant in request.plan.variants.items()
+    }
 
 
 def _decision(request: SweepRequest, outcome: Outcome) -> Decision | None:
@@ -181,7 +198,4 @@ def _results(
         click.echo(f"The tables cannot be rendered: {error}", err=True)
         return (), ()
     attach_text(request.tracking_uri, outcome.sweep_run, TABLES, text)
-    document = request.plan.document
-    note = sweep_note(document.name, document.purpose, tables)
-    describe(request.tracking_uri, outcome.sweep_run, note)
     return tables, [it for it in claims if any(found.estimate for found in it.contrasts)]

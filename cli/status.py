@@ -128,9 +128,9 @@ def _show(outbox: OutboxStatus) -> None:
 
 
 def _table(sweeps: list[SweepStatus]) -> Table:
-    table = Table(box=None, padding=(0, 2))
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("started", "sweep", "dataset", "status", "trials", "missing", "run"):
-        table.add_column(name, no_wrap=name in ("started", "sweep", "dataset", "run"))
+        table.add_column(name, no_wrap=name != "trials")
     for sweep in sweeps:
         done = f"{sweep.finished}/{len(sweep.keys)} done"
         extra = [

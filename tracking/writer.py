@@ -22,7 +22,7 @@ from requests import RequestException
 
 from tass_core.errors import DataError, TrackingError
 from tass_core.evaluation.predictions import read_predictions
-from tracking import schema
+from tracking import pages, schema
 from tracking.connect import PAGE, connect, cure, ping, run_pages
 from tracking.events import (
     EpochDone,
@@ -40,8 +40,6 @@ from tracking.uris import first_line, shown, sqlite_path
 
 _FINAL_CODES = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 
-TAG = 8000
-"""Characters that MLflow keeps of a tag."""
 CHECKPOINT_FILES = ("config.json", "metrics.json", "model.safetensors")
 """What a checkpoint's folder has to hold; see ``tass_core.checkpoints``."""
 
@@ -119,6 +117,9 @@ class Writer:
                 with self._answers():
                     experiment = self._open(schema.EXPERIMENT + dataset)
                     self._client.set_experiment_tag(experiment, schema.DATASET, dataset)
+                    if schema.NOTE not in self._client.get_experiment(experiment).tags:
+                        note = pages.experiment_note(dataset)
+                        self._client.set_experiment_tag(experiment, schema.NOTE, note)
             except AwayError as error:
                 raise AwayError(f"{error}; {cure(error.__cause__)}") from None
             self._experiments[dataset] = experiment
@@ -141,6 +142,7 @@ class Writer:
             case PlanGrew():
                 run_id = self._run(origin, schema.SWEEP_KEY, event.sweep)
                 self._client.log_dict(run_id, dict(event.plan), schema.PLAN)
+                self._save_view(origin, event.plan, event.at)
                 self._name_rows(origin, event.plan)
             case SweepClosed():
                 self._close_sweep(origin, event)
@@ -157,9 +159,17 @@ class Writer:
     def _open_sweep(self, origin: Origin, event: SweepOpened) -> None:
         run_id = self._find(origin, schema.SWEEP_KEY, event.sweep)
         if run_id is None:
-            tags = {schema.KIND: "sweep", schema.SWEEP_KEY: event.sweep, **event.tags}
+            purpose = event.plan.get("document", {}).get("purpose", "")
+            tags = {
+                schema.KIND: "sweep",
+                schema.SWEEP_KEY: event.sweep,
+                schema.NOTE: pages.sweep_lead(self.open(origin.dataset), event.name, purpose),
+                **event.tags,
+            }
             run_id = self._create(origin, event.name, event.at, tags)
-        self._log_dataset(run_id, origin, event.tags)
+        splits = event.plan.get("dataset", {}).get("splits", {})
+        self._log_dataset(run_id, origin, event.tags, splits)
+        self._save_view(origin, event.plan, event.at)
         self._runs[event.sweep] = run_id
         self._client.log_dict(run_id, dict(event.plan), schema.PLAN)
         if event.plan.get("text"):
@@ -176,22 +186,47 @@ class Writer:
                     rows.setdefault(key, []).append(f"{table['key']}: {row['name']}")
         if not rows:
             return
-        tag = f"{schema.SWEEP}.{plan['sweep']}"
-        texts = dict.fromkeys(plan["trials"], "searched")
-        texts |= {key: "; ".join(names)[:TAG] for key, names in rows.items()}
+        experiment = self.open(origin.dataset)
         condition = f"tags.`{schema.KIND}` = 'trial'"
-        for run in run_pages(self._client, [self.open(origin.dataset)], condition):
-            text = texts.get(run.data.tags.get(schema.TRIAL_KEY, ""))
-            if text is not None and run.data.tags.get(tag) != text:
-                self._client.set_tag(run.info.run_id, tag, text)
+        for run in run_pages(self._client, [experiment], condition):
+            key = run.data.tags.get(schema.TRIAL_KEY, "")
+            if key in plan["trials"]:
+                filled = {f"{schema.SWEEP}.{plan['sweep']}": pages.fills(rows.get(key, ()))}
+                wanted = filled | pages.trial_tags(experiment, run.data.tags | filled)
+                new = {name: it for name, it in wanted.items() if run.data.tags.get(name) != it}
+                if new:
+                    self._set_tags(run.info.run_id, new)
 
-    def _log_dataset(self, run_id: str, origin: Origin, tags: Mapping[str, str]) -> None:
-        """Log the dataset as MLflow's pages show it; its content's hash is the digest."""
+    def _save_view(self, origin: Origin, plan: Mapping[str, Any], at: float) -> None:
+        """Save a view of a sweep's trials, unless a person has saved another over it."""
+        experiment, tag = self.open(origin.dataset), pages.view_tag(plan["sweep"])
+        saved = self._client.get_experiment(experiment).tags.get(tag)
+        if saved is None or not pages.is_changed(saved):
+            self._client.set_experiment_tag(experiment, tag, pages.view(plan, _ms(at)))
+
+    def _log_dataset(
+        self,
+        run_id: str,
+        origin: Origin,
+        tags: Mapping[str, str],
+        splits: Mapping[str, int] | None = None,
+    ) -> None:
+        """Log the dataset as MLflow's pages show it; its content's hash is the digest.
+
+        Args:
+            run_id: a run that uses it.
+            origin: whose name and hash it has.
+            tags: the run's.
+            splits: its questions by split; MLflow keeps what a dataset was first logged with.
+        """
+        provenance = tags.get(schema.PROVENANCE, "")
+        profile = {f"{split}_questions": count for split, count in (splits or {}).items()}
         dataset = Dataset(
             name=origin.dataset,
             digest=origin.fingerprint,
             source_type="tass",
-            source=json.dumps({"provenance": tags.get(schema.PROVENANCE, "")}),
+            source=json.dumps({"provenance": provenance}),
+            profile=json.dumps({"provenance": provenance, **profile}) if profile else None,
         )
         context = [InputTag(schema.DATASET_CONTEXT, "training")]
         self._client.log_inputs(run_id, [DatasetInput(dataset, context)])
@@ -214,6 +249,7 @@ class Writer:
                 schema.PARENT: self._run(origin, schema.SWEEP_KEY, event.sweep),
                 **event.tags,
             }
+            tags |= pages.trial_tags(self.open(origin.dataset), tags)
             run_id = self._create(origin, event.name, event.at, tags)
             self._points[run_id] = {}
         else:
@@ -252,7 +288,8 @@ class Writer:
             final = {k: v for k, v in event.metrics.items() if k.startswith(schema.FINAL)}
             if schema.VALIDATION in event.metrics:
                 final[schema.BEST] = event.metrics[schema.VALIDATION]
-            points = [Metric(name, value, at, event.best_epoch) for name, value in final.items()]
+            # At step 0 MLflow draws bars, and not lines through the seeds' best epochs.
+            points = [Metric(name, value, at, 0) for name, value in final.items()]
             self._check_weights(origin, event)
             self._client.log_batch(run_id, metrics=points)
             self._log_predictions(run_id, origin, event)

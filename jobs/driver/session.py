@@ -28,7 +28,7 @@ from search_spaces.plan import Plan
 from tass_core import TRAINING_VERSION
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError, TrackingError
-from tracking import schema
+from tracking import pages, schema
 from tracking.delivery import Delivery, Sink
 from tracking.events import (
     EpochDone,
@@ -188,8 +188,10 @@ class Session:
         trial, name = self.plan.trials[key], self.plan.name(key)
         self.progress.names[key] = name
         described = {"variant": trial.config.hash(), "seed": trial.seed}
+        rows = pages.fills(self.plan.uses()[key])
+        tags = self._tags() | {f"{schema.SWEEP}.{self.plan.sweep}": rows}
         return trial_opened(
-            self.sweep, key, name, trial.config.flat(), described, self._tags(), time.time()
+            self.sweep, key, name, trial.config.flat(), described, tags, time.time()
         )
 
     def record(self, events: Sequence[Event]) -> None:
@@ -312,7 +314,8 @@ class Session:
             schema.DATASET: str(self.plan.dataset["name"]),
             schema.PROVENANCE: str(self.plan.dataset["provenance"]),
             schema.USER: user(),
-            schema.SOURCE: shown(self.setting.command),
+            # MLflow shows what follows the last slash; the whole command is a tag of its own.
+            schema.SOURCE: f"tass-cli sweep {self.plan.sweep}",
             schema.SOURCE_TYPE: "LOCAL",
         }
 

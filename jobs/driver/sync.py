@@ -17,7 +17,10 @@ from tracking.reader import Reader, chosen
 from tracking.rows import Wanted
 from tracking.writer import Writer
 
-_TAGS = (schema.FINGERPRINT, schema.TRAINING_VERSION, schema.DATASET, schema.PROVENANCE)
+_TAGS = (
+    *(schema.FINGERPRINT, schema.TRAINING_VERSION, schema.DATASET, schema.PROVENANCE),
+    *(schema.USER, schema.SOURCE, schema.SOURCE_TYPE),
+)
 """What a trial's run has in common with its sweep's."""
 
 
@@ -68,7 +71,7 @@ def retell(storage: Storage, sweep: SweepOpened, keys: Collection[str]) -> list[
         OSError: the storage does not answer.
     """
     plan, told = sweep.plan, list[Event]()
-    tags = {name: sweep.tags[name] for name in _TAGS}
+    tags = {name: sweep.tags[name] for name in _TAGS if name in sweep.tags}
     for key, story in finished(storage, keys).items():
         trial = plan["trials"][key]
         variant = plan["variants"][trial["variant"]]

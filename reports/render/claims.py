@@ -8,24 +8,31 @@ from typing import NamedTuple
 from evidence.claims import ClaimResult, ClaimsReport, ContrastResult
 from evidence.estimates import Estimate
 from evidence.results import ResultRow, ResultTable
-from reports.render.words import bounds, heading, p_value, reach, signed
+from reports.render.words import bounds, heading, p_value, points, reach, signed
 from search_spaces.columns import COLUMNS
 
 CLAIMS = "The paper's claims (section 4.3)"
 SLIPS = "Where the paper's text and tables disagree"
 _DECISIONS = {
-    "holds": "hold",
-    "does not hold": "do not",
-    "not by more than the margin": "hold by less than the margin, if at all",
-    "undecided": "are undecided",
+    "holds": ("holds", "hold"),
+    "does not hold": ("does not", "do not"),
+    "not by more than the margin": (
+        "holds by less than the margin, if at all",
+        "hold by less than the margin, if at all",
+    ),
+    "undecided": ("is undecided", "are undecided"),
 }
-"""Verdict -> what is said of several claims."""
+"""Verdict -> what is said of one claim and of several."""
 
 
 def headline(report: ClaimsReport, tables: Sequence[ResultTable]) -> str:
     """Return in one sentence what the runs say."""
     found = [result.decision for result in report.results]
-    counts = [f"{found.count(word)} {said}" for word, said in _DECISIONS.items() if word in found]
+    counts = [
+        f"{found.count(word)} {one if found.count(word) == 1 else several}"
+        for word, (one, several) in _DECISIONS.items()
+        if word in found
+    ]
     clear = _clearest(tables)
     said = f"Of {len(found)} claims: {', '.join(counts) or 'none'}"
     if clear is not None:
@@ -100,7 +107,7 @@ def claims_notes(report: ClaimsReport) -> list[str]:
         "Paired differences over the same seeds and questions; intervals for new seeds and new "
         f"questions, {1 - report.level:.0%}. A claim holds when all its contrasts do, each at "
         f"{report.level:.0%}; it is refuted by one, at {report.level:.0%} over their number. "
-        f"Margin: {', '.join(f'{margin:g}' for margin in margins)} points.",
+        f"Margin: {', '.join(map(points, margins))}.",
         f"Of {report.tested} claims with a test {report.discovered} hold at a false discovery "
         f"rate of {report.level:.0%} over all of them (Benjamini and Hochberg).",
         "Paper ±: 95% noise of the published contrast if each cell is one run on the paper's "

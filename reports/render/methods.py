@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from evidence.estimates import LEVEL
 from evidence.results import ResultTable
 from evidence.selection import designed
+from reports.render import words
 from tracking.reader import SweepRun
 
 
@@ -47,7 +48,7 @@ def methods(sweep: SweepRun, tables: Sequence[ResultTable]) -> str:
             "Holm's procedure over the variants."
         )
     said.append(
-        f"Differences below {table.margin:g} points are not named. TASS Lab, training version "
+        f"Differences below {words.points(table.margin)} are not named. TASS Lab, training version "
         f"{table.training_version}."
     )
     return " ".join(said)

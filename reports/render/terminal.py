@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import get_args
 
@@ -56,13 +58,13 @@ def show_tables(tables: Sequence[ResultTable], console: Console) -> None:
         lines = words.comparisons(table)
         if lines:
             title = f"Differences on {COLUMNS['all'].label}"
-            console.print(_lines(title, words.COMPARISON_HEADER, lines))
+            _print_lines(title, words.COMPARISON_HEADER, lines, console)
         if table.effects:
             title, header = words.effects_caption(table), words.EFFECT_HEADER
-            console.print(_lines(title, header, words.effects(table)))
+            _print_lines(title, header, words.effects(table), console)
         if table.at_test:
             lines = words.at_test(table)
-            console.print(_lines(words.at_test_caption(table), words.AT_TEST_HEADER, lines))
+            _print_lines(words.at_test_caption(table), words.AT_TEST_HEADER, lines, console)
         console.print()
 
 
@@ -75,32 +77,43 @@ def show_summary(
     if found:
         console.print(Text(f"What was found ({tables[0].origin})", style="bold"))
         for item in standing["apart"]:
-            console.print(Text(f"  {words.difference(item)}"))
+            _hang(words.difference(item), console)
         if not standing["apart"]:
             console.print("  No row stands apart from the row it is compared to.")
     for kind, heading in (
-        ("equal", f"What is equal within {found[0].margin:g} points" if found else ""),
+        ("equal", f"What is equal within {words.points(found[0].margin)}" if found else ""),
         ("open", "What was not told apart"),
     ):
         if standing[kind]:
             console.print(Text(heading, style="bold"))
-            console.print(Text(f"  {words.rows_by_table(standing[kind])}"))
+            for line in words.rows_by_table(standing[kind]):
+                _hang(line, console)
     holes = sum(len(table.holes) for table in tables)
     if holes:
-        console.print(Text(f"{holes} holes: trials that the tables lack", style="yellow"))
+        some = "1 hole: a trial" if holes == 1 else f"{holes} holes: trials"
+        console.print(Text(f"{some} that the tables lack", style="yellow"))
     if claims:
         console.print(Text("Claims", style="bold"))
-        for verdict in _VERDICTS:
-            keys = [result.claim.key for result in claims if result.decision == verdict]
-            if keys:
-                line = Text(f"  {verdict} ", style=_VERDICTS[verdict])
-                console.print(line.append(f"({len(keys)}): {', '.join(keys)}", style="default"))
+        _show_decisions(claims, console)
+
+
+def show_verdict(verdict: str, origin: str, console: Console) -> None:
+    """Print what a search found.
+
+    Args:
+        verdict: a sentence a line.
+        origin: what its numbers are about.
+        console: where to.
+    """
+    console.print(Text(f"What the search found ({origin})", style="bold"))
+    for line in verdict.splitlines():
+        _hang(line, console)
 
 
 def show_decision(decision: Decision, console: Console) -> None:
     """Print where the rows stand of a sweep that adds seeds until it is decided."""
     lines = words.standings(decision)
-    console.print(_lines("What is decided", words.STANDING_HEADER, lines))
+    _print_lines("What is decided", words.STANDING_HEADER, lines, console)
     for note in words.standings_notes(decision):
         console.print(Text(note), style="dim")
 
@@ -171,6 +184,27 @@ def show_front(front: Front, console: Console) -> None:
     )
 
 
+def _show_decisions(claims: Sequence[ClaimResult], console: Console) -> None:
+    for verdict, style in _VERDICTS.items():
+        keys = [result.claim.key for result in claims if result.decision == verdict]
+        if keys:
+            line = f"{verdict} ({len(keys)}): {'; '.join(keys)}"
+            _hang(line, console, style, len(verdict))
+
+
+def _hang(text: str, console: Console, style: str = "", styled: int = 0) -> None:
+    """Print a list, indented and broken after its semicolons and brackets where it is too long."""
+    kept = re.sub(r"(?<![;:\]]) ", "\N{NO-BREAK SPACE}", text)
+    lines = textwrap.wrap(
+        kept, console.width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+    )
+    for place, line in enumerate(lines):
+        shown = Text(line.replace("\N{NO-BREAK SPACE}", " "))
+        if place == 0:
+            shown.stylize(style, 2, 2 + styled)
+        console.print(shown, soft_wrap=True)
+
+
 def _plain(show: Callable[[Console], None]) -> str:
     out = io.StringIO()
     show(Console(file=out, width=shutil.get_terminal_size((160, 24)).columns))
@@ -217,10 +251,22 @@ def _cell(cell: Cell, marks: Mapping[str, str]) -> Text:
     return text
 
 
-def _lines(title: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
+def _print_lines(
+    title: str, header: Sequence[str], lines: Sequence[Sequence[str]], console: Console
+) -> None:
+    """Print a table, or a list of its rows where the console is too narrow for it."""
     grid = Table(title=title, title_justify="left", pad_edge=False)
     for place, name in enumerate(header):
         grid.add_column(name, justify="left" if place < 2 else "right", overflow="fold")
     for line in lines:
         grid.add_row(*map(escape, line))
-    return grid
+    free = console.options.update(max_width=10 * console.width)
+    if console.measure(grid, options=free).maximum <= console.width:
+        console.print(grid)
+        return
+    console.print(Text(title, style="bold"))
+    for first, *others in lines:
+        told = "; ".join(
+            f"{name} {text}" for name, text in zip(header[1:], others, strict=True) if text
+        )
+        _hang(f"{first}: {told}", console)

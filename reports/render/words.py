@@ -13,6 +13,8 @@ from evidence.summary import Difference
 from evidence.verdicts import known, read
 from search_spaces.columns import COLUMNS
 from search_spaces.twins import Twins
+from tracking.pages import run_page
+from tracking.schema import SEARCH_TABLE
 
 MINUS = "\u2212"
 _SEEDS = (5, 10, 20)
@@ -31,6 +33,11 @@ _BASE = {
 def number(value: float, digits: int = 2) -> str:
     """Return a number with a true minus sign."""
     return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def points(margin: float) -> str:
+    """Return a margin with its unit, such as ``1 point`` or ``0.5 points``."""
+    return f"{margin:g} point" if margin == 1 else f"{margin:g} points"
 
 
 def signed(value: float) -> str:
@@ -140,9 +147,11 @@ def caption(table: ResultTable) -> str:
 
 
 def heading(number_or_key: str) -> str:
-    """Return ``Table 2`` for a number and ``Table of lambda`` for a key."""
+    """Return ``Table 2`` for a number, ``Table of lambda`` for a key, or ``Search joint``."""
     if number_or_key[:1].isdigit():
         return f"Table {number_or_key}"
+    if number_or_key.startswith(SEARCH_TABLE):
+        return f"Search {number_or_key.removeprefix(SEARCH_TABLE)}"
     return f"Table of {number_or_key}"
 
 
@@ -380,7 +389,7 @@ def standings_notes(decision: Decision) -> list[str]:
         f"{decision.trials} trials; as many seeds for every row as the longest has would have "
         f"taken {decision.equal_trials}.",
         f"Looked at after every seed from {design.first} to {design.last}; intervals hold for all "
-        f"rows and looks at once ({1 - LEVEL:.0%}), margin {design.margin:g} points. The Δ of a "
+        f"rows and looks at once ({1 - LEVEL:.0%}), margin {points(design.margin)}. The Δ of a "
         "row that stopped early is too large on average.",
     ]
 
@@ -394,15 +403,15 @@ def difference(found: Difference) -> str:
     )
 
 
-def rows_by_table(found: Sequence[Difference]) -> str:
-    """Return the rows of each table, such as ``Table 5: τ = 0.005, τ = 0.030``."""
+def rows_by_table(found: Sequence[Difference]) -> list[str]:
+    """Return the rows of each table, such as ``Table 5: τ = 0.005; τ = 0.030``."""
     tables: dict[str, list[str]] = {}
     for item in found:
         tables.setdefault(heading(item.table), []).append(item.row)
-    return "; ".join(f"{table}: {', '.join(rows)}" for table, rows in tables.items())
+    return [f"{table}: {'; '.join(rows)}" for table, rows in tables.items()]
 
 
 def run_address(tracking_uri: str, experiment_id: str, run_id: str) -> str:
     """Return where a run is seen: in the server's pages, or below ``mlflow ui``'s address."""
     server = tracking_uri if tracking_uri.startswith("http") else "http://127.0.0.1:5000"
-    return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"{server.rstrip('/')}/{run_page(experiment_id, run_id)}"

@@ -20,7 +20,7 @@ def test_first_run_trains_everything_and_says_in_short_what_was_found(swept):
     assert "What was not told apart" in swept.out
     assert "Table 5: τ = 0.000" in swept.out
     assert "undecided (" in swept.out
-    assert "Next: tass-cli tables ablations" in swept.out
+    assert "Next\n  tass-cli tables ablations " in swept.out
     assert len(swept.out.splitlines()) < 25
 
 

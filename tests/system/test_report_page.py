@@ -32,6 +32,8 @@ addEventListener('error', e => document.documentElement.dataset.error = e.messag
 addEventListener('load', () => {
   const root = document.documentElement;
   root.dataset.wide = root.scrollWidth > innerWidth + 1;
+  root.dataset.cut = [...document.querySelectorAll('caption span')]
+    .filter(e => e.getBoundingClientRect().right > innerWidth).length;
   root.dataset.broken = [...document.images].filter(i => !i.naturalWidth).length;
   root.dataset.network = performance.getEntriesByType('resource')
     .filter(r => /^(https?|file):/.test(r.name)).length;
@@ -116,7 +118,8 @@ def test_text_has_contrast_in_light_and_dark(page: Path) -> None:
 
 
 def test_a_phone_scrolls_tables_but_never_the_page(page: Path) -> None:
-    assert probe(page, "--window-size=500,900")["wide"] == "false"
+    seen = probe(page, "--window-size=500,900")
+    assert (seen["wide"], seen["cut"]) == ("false", "0")
 
 
 def test_the_page_prints(page: Path) -> None:

@@ -39,15 +39,16 @@ def test_story_of_a_trial_arrives_complete(uri, writer):
         "tass.seconds_per_epoch": "0.500000",
         "tass.fused": "2",
         "tass.environment": "the worker's",
+        "tass.group": tags["tass.group"],
     }
     assert params == {"model.tau": "0.02", "seed": "0"}
     assert points == {
         "val/all": [(1, 50.0, 102_000), (2, 60.0, 103_000)],
         "train/loss": [(1, 1.0, 102_000), (2, 0.5, 103_000)],
-        "test/all": [(2, 55.0, 104_000)],
-        "params_m": [(2, 1.5, 104_000)],
-        "questions_per_s": [(2, 7.0, 104_000)],
-        "best_val": [(2, 60.0, 104_000)],
+        "test/all": [(0, 55.0, 104_000)],
+        "params_m": [(0, 1.5, 104_000)],
+        "questions_per_s": [(0, 7.0, 104_000)],
+        "best_val": [(0, 60.0, 104_000)],
     }
 
 
@@ -129,7 +130,10 @@ def test_dropped_weights_are_no_longer_named(uri, writer):
 
 
 def test_a_plan_that_grew_replaces_the_first(uri, writer):
-    writer.apply(ORIGIN, [opened(), PlanGrew(sweep="s1", plan={"trials": {"k9": {}}}, at=101.0)])
+    writer.apply(
+        ORIGIN,
+        [opened(), PlanGrew(sweep="s1", plan={"sweep": "tau", "trials": {"k9": {}}}, at=101.0)],
+    )
 
     [sweep] = Reader(uri).snapshot().sweeps
     assert sweep.keys == {"k9"}
