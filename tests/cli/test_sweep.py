@@ -76,7 +76,8 @@ def test_a_store_that_goes_away_at_the_very_end_is_said_after_what_was_trained(o
     with contextlib.closing(sqlite3.connect(own.folder / "mlflow.db")) as database:
         refuse = "BEGIN SELECT RAISE(FAIL, 'the disk has gone'); END"
         for verb in ("INSERT", "UPDATE"):
-            when = f"{verb} ON tags WHEN NEW.key = 'mlflow.note.content'"
+            tables = "NEW.key = 'mlflow.note.content' AND NEW.value LIKE '%### Table%'"
+            when = f"{verb} ON tags WHEN {tables}"
             database.execute(f"CREATE TRIGGER no_{verb} BEFORE {when} {refuse}")
         database.commit()
 

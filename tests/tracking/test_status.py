@@ -17,7 +17,7 @@ KEYS = ("k1", "k2", "k3", "k4", "k5")
 @pytest.fixture
 def writer(uri, storage):
     found = Writer(uri, storage)
-    plan = {"seeds": [0, 1], "trials": {key: {} for key in KEYS}}
+    plan = {"sweep": "tau", "seeds": [0, 1], "trials": {key: {} for key in KEYS}}
     found.apply(ORIGIN, [*STORY[:-1], PlanGrew(sweep="s1", plan=plan, at=104.0)])
     found.apply(
         ORIGIN,
