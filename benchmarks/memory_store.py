@@ -35,12 +35,17 @@ class Memory:
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         return self._experiments.get(name)
 
+    def get_experiment(self, _: str) -> Experiment:
+        (found,) = self._experiments.values()
+        return found
+
     def create_experiment(self, name: str, artifact_location: str | None) -> str:
         self._experiments[name] = Experiment("1", name, artifact_location, "active")
         return "1"
 
-    def set_experiment_tag(self, *_: Any) -> None:
+    def set_experiment_tag(self, experiment: str, key: str, value: str) -> None:
         self.calls["set_experiment_tag"] += 1
+        self.get_experiment(experiment).tags[key] = value
 
     def create_run(
         self, experiment: str, start_time: int, tags: Mapping[str, str], run_name: str

@@ -145,4 +145,8 @@ def _varied(plan: Mapping[str, Any]) -> list[str]:
     """Return the config fields in which a plan's variants differ."""
     configs = [variant["config"] for variant in plan.get("variants", {}).values()]
     names = dict.fromkeys(name for config in configs for name in config)
-    return [name for name in names if len({str(config.get(name)) for config in configs}) > 1]
+    return [
+        name
+        for name in names
+        if any(config.get(name) != configs[0].get(name) for config in configs)
+    ]

@@ -28,7 +28,7 @@ from search_spaces.plan import Plan
 from tass_core import TRAINING_VERSION
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError, TrackingError
-from tracking import pages, schema
+from tracking import schema
 from tracking.delivery import Delivery, Sink
 from tracking.events import (
     EpochDone,
@@ -188,8 +188,8 @@ class Session:
         trial, name = self.plan.trials[key], self.plan.name(key)
         self.progress.names[key] = name
         described = {"variant": trial.config.hash(), "seed": trial.seed}
-        rows = pages.fills(self.plan.uses()[key])
-        tags = self._tags() | {f"{schema.SWEEP}.{self.plan.sweep}": rows}
+        # The sweep's view shows it from now on; its rows are named when the plan is logged.
+        tags = self._tags() | {f"{schema.SWEEP}.{self.plan.sweep}": ""}
         return trial_opened(
             self.sweep, key, name, trial.config.flat(), described, tags, time.time()
         )
