@@ -58,18 +58,19 @@ def judged(results: Sequence[ClaimResult]) -> list[tuple[str, ...]]:
     }
     lines = []
     for truth in TRUTHS:
-        it = found[truth.claim, truth.contrast]
-        known = it.estimate
+        it = found.get((truth.claim, truth.contrast))
+        known = it and it.estimate
+        decision: Decision = "undecided" if it is None else it.verdict.decision
         lines.append(
             (
                 truth.claim,
                 truth.contrast,
                 truth.source,
                 truth.decision,
-                it.verdict.decision,
+                decision,
                 "–" if known is None else signed(known.mean),
                 bounds(None if known is None else known.interval),
-                _judge(truth, it.verdict.decision),
+                _judge(truth, decision),
             )
         )
     return lines

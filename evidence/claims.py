@@ -70,6 +70,8 @@ class ClaimsReport:
     """All verdicts of one tracking store, with what they rest on."""
 
     results: tuple[ClaimResult, ...]
+    absent: tuple[ClaimResult, ...]
+    """Claims that cannot be asked: no sweep here trains the rows of any of their contrasts."""
     slips: tuple[Slip, ...]
     table_slips: tuple[TableSlip, ...]
     calibration: Calibration | None
@@ -119,8 +121,11 @@ def check(
     first = next((sample for sample in samples.values() if sample.answers), None)
     source = chosen[0].sweep
     claims, slips = _claimed(chosen)
+    judged = [judge(claim, samples, families, margin) for claim in claims]
+    absent = [it for it in judged if all(_missing(one, samples) for one in it.claim.contrasts)]
     return ClaimsReport(
-        results=tuple(judge(claim, samples, families, margin) for claim in claims),
+        results=tuple(it for it in judged if it not in absent),
+        absent=tuple(absent),
         slips=slips,
         table_slips=table_slips(),
         calibration=calibrate(readings[0].family.samples),
@@ -175,10 +180,9 @@ def judge(
 
 def estimate(item: Contrast, samples: Samples, families: Mapping[Place, Family]) -> Estimate | str:
     """Return a contrast over the seeds that its rows share, or why there is none."""
-    places = [term.place for term in item.terms]
-    missing = [str(place) for place in places if place not in samples]
-    if missing:
+    if missing := _missing(item, samples):
         return f"no sweep here trains {', '.join(missing)}"
+    places = [term.place for term in item.terms]
     rows = [samples[place] for place in places]
     reasons = _obstacles(rows, item.column)
     if reasons:
@@ -187,6 +191,10 @@ def estimate(item: Contrast, samples: Samples, families: Mapping[Place, Family])
     found = families[places[0]].estimate(terms, shared_seeds(rows), item.column)
     exact = not COLUMNS[item.column].types or _alike(item, samples)
     return replace(found, p=None, interval=None, variance=None) if exact else found
+
+
+def _missing(item: Contrast, samples: Samples) -> list[str]:
+    return [str(term.place) for term in item.terms if term.place not in samples]
 
 
 def _alike(item: Contrast, samples: Samples) -> bool:
@@ -204,13 +212,14 @@ def _finding(found: Estimate, margin: float) -> Finding | None:
 
 
 def _claimed(chosen: Sequence[Chosen]) -> tuple[Sequence[Claim], tuple[Slip, ...]]:
-    """Return the paper's claims and slips, and those of the sweeps' own documents."""
+    """Return the claims and slips of the sweeps' own documents, then the paper's others."""
     claims, slips = paper_claims()
-    by_key, unique = {claim.key: claim for claim in claims}, dict.fromkeys(slips)
+    own = {claim.key: claim for found in chosen for claim in found.document.claims}
+    others = [claim for claim in claims if claim.key not in own]
+    unique = dict.fromkeys(slips)
     for found in chosen:
-        by_key |= {claim.key: claim for claim in found.document.claims}
         unique |= dict.fromkeys(found.document.slips)
-    return list(by_key.values()), tuple(unique)
+    return [*own.values(), *others], tuple(unique)
 
 
 def _obstacles(rows: Sequence[Sample], column: str) -> list[str]:

@@ -27,7 +27,7 @@ PAUSE = 10.0
 RARE = 20.0
 
 
-class Herald:
+class ClaimNotifier:
     """Tells of the claims that a sweep's finished trials decide.
 
     Args:
@@ -70,14 +70,14 @@ class Herald:
 
 
 @contextmanager
-def heralding(herald: Herald | None, progress: Progress) -> Iterator[None]:
-    """Let a herald look while the block runs, in a thread, whenever trials have finished."""
-    if herald is None:
+def notifying(notifier: ClaimNotifier | None, progress: Progress) -> Iterator[None]:
+    """Let a notifier look while the block runs, in a thread, whenever trials have finished."""
+    if notifier is None:
         yield
         return
     closing = threading.Event()
     work = threading.Thread(
-        target=_watch, args=(herald, progress, closing), name="herald", daemon=True
+        target=_watch, args=(notifier, progress, closing), name="notifier", daemon=True
     )
     work.start()
     try:
@@ -87,14 +87,14 @@ def heralding(herald: Herald | None, progress: Progress) -> Iterator[None]:
         work.join(timeout=30)
 
 
-def _watch(herald: Herald, progress: Progress, closing: threading.Event) -> None:
+def _watch(notifier: ClaimNotifier, progress: Progress, closing: threading.Event) -> None:
     judged, pause = 0, PAUSE
     while not closing.wait(pause):
         done, began = progress.done, time.monotonic()
         if done == judged:
             continue
         try:
-            herald.look()
+            notifier.look()
             judged = done
         except TassError as error:  # the sweep goes on, and so does the next look
             logger.info("claims are not judged: %s", error)

@@ -13,7 +13,7 @@ from jobs.cluster.resources import Slots
 from jobs.cluster.session import quiet_log, ray_session
 from jobs.driver.attempts import Attempts
 from jobs.driver.conductor import Conductor
-from jobs.driver.decided import Herald, heralding
+from jobs.driver.decided import ClaimNotifier, notifying
 from jobs.driver.overseer import Overseer, overseeing, send
 from jobs.driver.progress import Watcher
 from jobs.driver.retention import Kept, Retention, kept_before
@@ -132,7 +132,7 @@ def _train(
 
         with (
             overseeing(_overseer(session, conductor, watcher, slots)),
-            heralding(_herald(session, watcher), session.progress),
+            notifying(_claim_notifier(session, watcher), session.progress),
         ):
             run_packs(conductor, _workplace(session, slots), slots)
     return conductor
@@ -177,21 +177,21 @@ def _notifier(session: Session, watcher: Watcher) -> Notify | None:
     return notify
 
 
-def _herald(session: Session, watcher: Watcher) -> Herald | None:
+def _claim_notifier(session: Session, watcher: Watcher) -> ClaimNotifier | None:
     """Return what tells of decided claims, or None where nobody wants to know."""
     notify = _notifier(session, watcher)
     if notify is None or session.sweep_run is None:
         return None
     setting = session.setting
-    return Herald(setting.tracking_uri, session.origin.dataset, session.sweep_run, notify)
+    return ClaimNotifier(setting.tracking_uri, session.origin.dataset, session.sweep_run, notify)
 
 
 def _tell_decided(session: Session, watcher: Watcher, outcome: Outcome) -> None:
     """Tell of the claims that the last trials decided, which MLflow has by now."""
     try:
-        herald = _herald(session, watcher) if outcome.behind is None else None
-        if herald is not None:
-            herald.look()
+        notifier = _claim_notifier(session, watcher) if outcome.behind is None else None
+        if notifier is not None:
+            notifier.look()
     except TassError as error:
         watcher.note(f"--notify: the claims could not be judged ({error})")
 

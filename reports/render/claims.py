@@ -113,6 +113,11 @@ def claims_notes(report: ClaimsReport) -> list[str]:
         "Paper ±: 95% noise of the published contrast if each cell is one run on the paper's "
         "questions and the rows are as alike as ours.",
     ]
+    if report.absent:
+        keys = ", ".join(it.claim.key for it in report.absent)
+        lines.append(
+            f"{len(report.absent)} claims are about rows that no sweep here trains: {keys}."
+        )
     if report.pairing is not None:
         lines.append(
             "Pairing: shared seeds and random numbers leave differences "

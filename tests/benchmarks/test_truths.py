@@ -32,7 +32,7 @@ def test_verdicts_are_right_wrong_or_open(finished: Sweep) -> None:
         ("components", "JTG", "does not hold", "WRONG"),
         ("components", "JTG", "not by more than the margin", "small"),
         ("fewer-parameters", "dual over single", "not by more than the margin", "WRONG"),
-        ("interleave", "IL over Cat", "does not hold", "right"),
+        ("pooling-clip", "pooled over sampled", "holds", "right"),
     ],
 )
 def test_a_world_tells_which_way_and_not_how_far(

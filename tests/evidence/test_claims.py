@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from evidence.claims import ClaimResult, check
+from evidence.claims import ClaimResult, check, estimate
 from evidence.tables import collect
 from evidence.verdicts import combine
+from search_spaces.load import paper_claims
 from tests.reports.runs import Sweep, write_sweep
 
 
@@ -47,12 +48,20 @@ def test_fewer_parameters_are_counted(results: dict[str, ClaimResult]) -> None:
     assert results["fewer-parameters"].contrasts[0].verdict.reason == "counted, not sampled"
 
 
-def test_rows_that_were_never_trained_leave_a_claim_undecided(
-    results: dict[str, ClaimResult],
-) -> None:
-    found = results["interleave"]
-    assert found.decision == "undecided"
-    assert "no sweep here trains table6: IL(A;V)" in found.contrasts[0].verdict.reason
+def test_claims_of_rows_that_no_sweep_trains_are_named_and_not_judged(finished: Sweep) -> None:
+    report = check(finished.snapshot())
+    absent = {it.claim.key for it in report.absent}
+    judged = {it.claim.key for it in report.results}
+    assert {"interleave", "visual-first"} <= absent
+    assert not absent & judged
+    assert {it.decision for it in report.absent} == {"undecided"}
+    assert absent | judged == {claim.key for claim in paper_claims()[0]}
+
+
+def test_a_contrast_of_rows_that_were_never_trained_says_which() -> None:
+    [claim] = [claim for claim in paper_claims()[0] if claim.key == "visual-first"]
+    said = str(estimate(claim.contrasts[0], {}, {}))
+    assert said.startswith("no sweep here trains table6: ")
 
 
 def test_rows_that_are_one_function_refute_a_difference_whatever_the_runs(tmp_path: Path) -> None:

@@ -56,7 +56,13 @@ def train_full_model(dataset, base, uri, folder, found):
     writer.apply(
         Origin(dataset.name, dataset.fingerprint, str(folder)),
         [
-            SweepOpened(sweep="full", name="full", plan={"trials": {}}, tags=tags, at=at),
+            SweepOpened(
+                sweep="full",
+                name="full",
+                plan={"sweep": "ablations", "trials": {}},
+                tags=tags,
+                at=at,
+            ),
             TrialOpened(key=key, sweep="full", name="TASS", params={}, tags=tags, at=at),
             TrialEnded(
                 key=key,

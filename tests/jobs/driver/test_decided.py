@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 
 from evidence.claims import check
 from jobs.driver import decided
-from jobs.driver.decided import Herald, heralding
+from jobs.driver.decided import ClaimNotifier, notifying
 from jobs.driver.overseer import send
 from jobs.driver.progress import Progress
 from tass_core.errors import TrackingError
@@ -14,7 +14,7 @@ from tracking import schema
 
 
 def sentences(store):
-    """The claims that a store decides, by another way than the herald's."""
+    """The claims that a store decides, by another way."""
     results = check(store.snapshot(), sweep=store.parent).results
     return {it.claim.sentence for it in results if it.decision != "undecided"}
 
@@ -30,18 +30,18 @@ def test_a_claim_is_told_of_once_also_by_the_next_command(own_copy, webhook):
     client.set_tag(late, schema.STATE, "running")
     before = sentences(own_copy)
 
-    def herald():
-        return Herald(
+    def notifier():
+        return ClaimNotifier(
             own_copy.uri, "toy", own_copy.parent, lambda title, body: send(url, title, body)
         )
 
-    first = herald()
+    first = notifier()
     first.look()
     first.look()
     client.set_tag(late, schema.STATE, "finished")
     after = sentences(own_copy)
-    herald().look()
-    herald().look()
+    notifier().look()
+    notifier().look()
 
     assert (
         "The single stream has fewer trainable parameters than the dual stream." in after - before
@@ -54,7 +54,7 @@ def test_a_claim_is_told_of_once_also_by_the_next_command(own_copy, webhook):
     assert "holds: The single stream has fewer" in got[1]["body"]
 
 
-def test_a_herald_looks_when_trials_have_finished_and_goes_on_after_an_error(monkeypatch):
+def test_it_looks_when_trials_have_finished_and_goes_on_after_an_error(monkeypatch):
     monkeypatch.setattr(decided, "PAUSE", 0.01)
     progress, looked = Progress("tau", {}, {}), threading.Semaphore(0)
 
@@ -63,7 +63,7 @@ def test_a_herald_looks_when_trials_have_finished_and_goes_on_after_an_error(mon
             looked.release()
             raise TrackingError("the store does not answer")
 
-    with heralding(Away(), progress):
+    with notifying(Away(), progress):
         assert not looked.acquire(timeout=0.2)
         progress.done = 1
         assert looked.acquire(timeout=60)
