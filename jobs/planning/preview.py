@@ -168,6 +168,7 @@ def preview(
 
 def probe(plan: Plan, dataset: Dataset) -> tuple[tuple[str, ...], ...]:
     """Return the names of a plan's variants that compute one function on random batches."""
+    torch.set_num_threads(1)  # the networks are narrow: more threads would wait for each other
     variants = list(plan.variants.values())
     found = alike([variant.config for variant in variants], dataset.shapes)
     return tuple(tuple(variants[place].name for place in group) for group in found)

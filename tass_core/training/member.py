@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import cast
 
 import torch
@@ -44,12 +45,13 @@ class Member:
         self.device, self.record = device, record or Record("")
         self.system = system_named(trial.config.system)
         self.model = initial_network(trial, shapes, features).to(device)
-        self.optimiser = self._adam()
         compiled = trial.config.optimiser.compile and device.startswith("cuda")
         self._compiled = cast(nn.Module, torch.compile(self.model)) if compiled else self.model
         self._sums: list[Tensor] = []
 
-    def _adam(self) -> torch.optim.Adam:
+    @cached_property
+    def optimiser(self) -> torch.optim.Adam:
+        """Adam over the parameters; made when it is first needed, for that imports for seconds."""
         settings = self.config.optimiser
         return torch.optim.Adam(
             self.model.parameters(),

@@ -26,6 +26,9 @@ WIDTHS = (8, 16, 32)
 that a threshold or a merge of attention shows, and it is quick."""
 _TRIES = 2
 
+Values = Mapping[str, Tensor]
+"""What a config computes, by name."""
+
 
 def alike(
     configs: Sequence[TrialConfig], shapes: Callable[[TrialConfig], Shapes]
@@ -40,16 +43,22 @@ def alike(
         configs: canonical, and different.
         shapes: of the dataset's features, by config.
     """
-    alike: list[tuple[object, Mapping[str, Tensor], list[int]]] = []
+    by_training: dict[object, list[int]] = {}
     for place, config in enumerate(configs):
-        key, found = _training(config), _computed(config, shapes(config))
-        for other, known, group in alike:
-            if key == other and _same(found, known):
-                group.append(place)
-                break
-        else:
-            alike.append((key, found, [place]))
-    return [group for _, _, group in alike if len(group) > 1]
+        by_training.setdefault(_training(config), []).append(place)
+    groups, narrow = list(by_training.values()), [_narrow(config) for config in configs]
+    # What the cheaper half tells apart is not tried further.
+    for seed in range(_TRIES):
+        for compute in (_answers, _gradients):
+            groups = [
+                part
+                for group in groups
+                if len(group) > 1
+                for part in _parts(
+                    {at: compute(narrow[at], shapes(configs[at]), seed) for at in group}
+                )
+            ]
+    return [group for group in groups if len(group) > 1]
 
 
 def exact_member(config: TrialConfig, shapes: Shapes, seed: int = 0) -> Member:
@@ -73,18 +82,35 @@ def _training(config: TrialConfig) -> tuple[Any, ...]:
     return (config.system, config.data, config.optimiser, *started)
 
 
-def _computed(config: TrialConfig, shapes: Shapes) -> dict[str, Tensor]:
-    """Return what a config computes: outputs in evaluation, then losses and their gradients."""
-    config = _narrow(config)
-    found: dict[str, Tensor] = {}
-    for seed in range(_TRIES):
-        batch = example_batch(config.needs(), shapes, (0, 1, 1), seed=seed)
-        member = exact_member(config, shapes, seed)
-        values = member.forward(batch).tensors()
-        values["losses"] = Solo(member).gradients(batch, first_noise(batch, seed), "train")
-        values |= {n: p.grad for n, p in member.model.named_parameters() if p.grad is not None}
-        found |= {f"{seed} {name}": value.detach() for name, value in values.items()}
-    return found
+def _parts(computed: Mapping[int, Values]) -> list[list[int]]:
+    """Return the places of a group parted by what they compute."""
+    parts: list[tuple[Values, list[int]]] = []
+    for place, found in computed.items():
+        for known, part in parts:
+            if _same(found, known):
+                part.append(place)
+                break
+        else:
+            parts.append((found, [place]))
+    return [part for _, part in parts]
+
+
+def _answers(config: TrialConfig, shapes: Shapes, seed: int) -> Values:
+    """Return a config's outputs in evaluation."""
+    with torch.no_grad():
+        return exact_member(config, shapes, seed).forward(_batch(config, shapes, seed)).tensors()
+
+
+def _gradients(config: TrialConfig, shapes: Shapes, seed: int) -> Values:
+    """Return a config's losses in training, and their gradients."""
+    batch, member = _batch(config, shapes, seed), exact_member(config, shapes, seed)
+    losses = Solo(member).gradients(batch, first_noise(batch, seed), "train")
+    gradients = {n: p.grad for n, p in member.model.named_parameters() if p.grad is not None}
+    return {"losses": losses, **gradients}
+
+
+def _batch(config: TrialConfig, shapes: Shapes, seed: int) -> Batch:
+    return example_batch(config.needs(), shapes, (0, 1, 1), seed=seed)
 
 
 def _narrow(config: TrialConfig) -> TrialConfig:
@@ -99,7 +125,7 @@ def _narrow(config: TrialConfig) -> TrialConfig:
     return config.with_values(plain)
 
 
-def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+def _same(one: Values, other: Values) -> bool:
     return one.keys() == other.keys() and all(
         value.shape == other[name].shape and torch.allclose(value, other[name], EXACT, EXACT)
         for name, value in one.items()
