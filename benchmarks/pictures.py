@@ -13,7 +13,6 @@ import os
 import pty
 import struct
 import subprocess
-import sys
 import tempfile
 import termios
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from benchmarks.harness import TASS_CLI
 from evidence.tables import collect
 from reports.attention.draw import draw
 from reports.attention.explain import examples, explain
@@ -31,7 +31,6 @@ from tracking.reader import Reader
 
 IMAGES = Path(__file__).parents[1] / "docs/images"
 COLUMNS, TYPE = 110, "av_loc"
-TASS_CLI = (sys.executable, "-c", "from cli.main import main; main()")
 
 
 def screen(folder: Path, *words: str) -> str:

@@ -20,8 +20,8 @@ from cli.options import (
 from reports.figures import save
 from reports.page import build
 from reports.render.templates import page_html
+from tracking.attach import attach_folder
 from tracking.reader import EVERYTHING, Reader
-from tracking.writer import attach_folder
 
 
 @click.command(cls=Command)

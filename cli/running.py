@@ -38,9 +38,9 @@ from reports.render.searches import search_words
 from reports.render.terminal import show_tables
 from reports.render.words import stand_line
 from tass_core.errors import ReportError, SweepError, TrackingError
+from tracking.attach import attach_text, describe
 from tracking.reader import Reader
 from tracking.schema import SEARCH_TABLE, TABLES
-from tracking.writer import attach_text, describe
 
 HOUR = 3600.0
 DECLINED = 3

@@ -7,10 +7,10 @@ import click
 from cli.command import Command
 from cli.options import console, tracking_option
 from tass_core.errors import SweepError
+from tracking.attach import ask_to_stop
 from tracking.reader import Reader
 from tracking.rows import Wanted
 from tracking.uris import resolve_uri
-from tracking.writer import ask_to_stop
 
 
 @click.command(cls=Command)

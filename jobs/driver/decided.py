@@ -16,9 +16,9 @@ from evidence.claims import ClaimResult, ContrastResult, check
 from evidence.verdicts import known
 from jobs.driver.progress import Progress
 from tass_core.errors import ReportError, TassError
+from tracking.attach import note_decided
 from tracking.reader import Reader
 from tracking.schema import DECIDED
-from tracking.writer import note_decided
 
 logger = logging.getLogger(__name__)
 

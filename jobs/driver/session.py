@@ -29,6 +29,7 @@ from tass_core import TRAINING_VERSION
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import SweepError, TrackingError
 from tracking import schema
+from tracking.attach import beat
 from tracking.delivery import Delivery, Sink
 from tracking.events import (
     EpochDone,
@@ -44,7 +45,7 @@ from tracking.outbox import Outbox
 from tracking.provenance import environment, user
 from tracking.reader import Reader, TrialRun
 from tracking.uris import shown, store_name
-from tracking.writer import Writer, beat
+from tracking.writer import Writer
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ HOMES = {
         *("jobs/cluster", "jobs/worker/entry.py", "jobs/worker/relay.py"),
         *("jobs/driver/tune.py", "jobs/extract.py"),
     ),
-    "mlflow": ("tracking/connect.py", "tracking/server.py", "tracking/writer.py"),
+    "mlflow": tuple(f"tracking/{name}.py" for name in ("attach", "connect", "server", "writer")),
     "sqlalchemy": ("tracking/database.py", "tracking/server.py"),
     "optuna": (
         *("jobs/driver/study.py", "jobs/driver/study_writer.py", "jobs/driver/proposals.py"),

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tests.tracking.stories import ORIGIN, STORY, closed, ended, opened, trial
+from tracking.attach import ask_to_stop, beat
 from tracking.events import PlanGrew
 from tracking.status import list_sweeps
-from tracking.writer import Writer, ask_to_stop, beat
+from tracking.writer import Writer
 
 KEYS = ("k1", "k2", "k3", "k4", "k5")
 
