@@ -44,9 +44,10 @@ class Attempts:
     def begin(self, pack: Pack) -> tuple[str, ...]:
         """Take note that a pack is handed out; return the members that it has to end.
 
-        A trial that was pruned, and is asked for by a pack that prunes nobody, has no end any more.
+        A trial that was pruned has no end any more when a pack that prunes nobody asks for it
+        anew. A pack that goes on from another goes on with the ends that it finds there.
         """
-        for key in pack.members if pack.pruner is None else ():
+        for key in pack.members if pack.pruner is None and not pack.origins else ():
             if self._done.get(key) == "pruned":
                 del self._done[key]
         return self.open(pack)

@@ -105,6 +105,16 @@ def test_a_member_that_its_pack_pruned_has_ended_when_the_pack_goes_on():
     assert attempts.lacking("ab") == ["b"]
 
 
+def test_a_part_of_a_pack_keeps_the_ends_that_the_pack_gave_its_members():
+    attempts = Attempts(max_failures=2)
+    part = Pack(dict.fromkeys("abc", TRIAL), Halving(2, 1)).part("ab")
+    assert attempts.begin(part) == ("a", "b")
+    attempts.fate(end("pruned"))  # by the pack, whose process died before it told
+
+    assert attempts.begin(part) == ("b",)
+    assert attempts.lacking("ab") == ["b"]
+
+
 def test_an_end_that_nobody_told_stays_too():
     attempts = Attempts(max_failures=2)
 
