@@ -24,7 +24,8 @@ from cli.options import (
     set_option,
 )
 from cli.train import check_device
-from jobs.machine.bench import Bench, bench_path, measure, write_bench
+from jobs.machine.bench import Bench, measure, write_bench
+from jobs.machine.measured import bench_path
 from tass_core.training.width import widths_up_to
 
 

@@ -26,6 +26,7 @@ from cli.options import (
 from cli.searches import SEARCH_OPTIONS, SEARCH_SEEDS, take_search
 from jobs.choices import Keep, Search
 from jobs.cluster.resources import Resources
+from jobs.machine.measured import bench_path, read_bench
 from jobs.storage import Storage, open_storage
 from search_spaces.document import Sweep
 from search_spaces.expand import expand, narrow
@@ -237,16 +238,17 @@ def _requests(given: dict[str, Any]) -> list[SweepRequest]:
         raise SweepError("--until-decided adds seeds to the rows of a grid; a search has none")
     changes = (*take("overrides"), *_epochs(take("epochs")))
     tables, tracking_uri = take("tables"), resolve_uri(take("tracking_uri"))
-    # Here, not above: they load torch, for which help does not wait.
-    from jobs.machine.bench import bench_path, read_bench
-    from jobs.machine.sharing import share_machine
-
     measured = read_bench(bench_path())
     checkpoint_every, requests = take("checkpoint_every"), []
     for folder in _folders(sweep, take("data_path")):
         dataset = resolve_dataset(folder)
         base = base_config(dataset, changes, sweep.base)
-        shared, sharing = share_machine(resources, measured, base, dataset.shapes(base))
+        shared, sharing = resources, None
+        if measured is not None:
+            # Here, not above: it loads torch, for which a plan without figures does not wait.
+            from jobs.machine.sharing import share_machine
+
+            shared, sharing = share_machine(resources, measured, base, dataset.shapes(base))
         requests.append(
             SweepRequest(
                 source=source,

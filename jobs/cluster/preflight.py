@@ -14,7 +14,6 @@ from typing import Any
 from jobs.storage import open_storage
 from tass_core import TRAINING_VERSION
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.devices import device_for
 from tass_core.errors import TassError
 
 PACKAGE = "tass-lab"
@@ -64,6 +63,9 @@ def judge(facts: Mapping[str, Any]) -> str | None:
 
 def lacks(checklist: Checklist) -> str | None:
     """Return what this node lacks of a checklist, or None when it has everything."""
+    # Here, not above: it loads torch, which nodes need and plans do not.
+    from tass_core.devices import device_for
+
     try:
         found = open_dataset(Path(checklist.dataset)).fingerprint
         if found != checklist.fingerprint:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 
 from tass_core.errors import SweepError
 from tass_core.training.fuse import Fuse, check_fuse
@@ -135,9 +136,12 @@ def lacks_all(resources: Resources, nodes: Sequence[Node]) -> bool:
 
 def this_machine() -> Node:
     """Return the resources of the machine that this process runs on."""
+    cpus = float(os.cpu_count() or 1)
+    if version("torch").endswith("+cpu"):  # no need to load it to know that it finds no GPU
+        return {"CPU": cpus, "GPU": 0.0}
     import torch
 
-    return {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
+    return {"CPU": cpus, "GPU": float(torch.cuda.device_count())}
 
 
 def _fitting(node: Node, cpus: float, gpus: float) -> int:

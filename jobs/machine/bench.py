@@ -32,7 +32,7 @@ from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.devices import device_name
 from tass_core.errors import ConfigError
-from tass_core.files import user_cache, write_atomically
+from tass_core.files import write_atomically
 from tass_core.systems.protocol import TOKENS, Shapes
 from tass_core.training.pack import train_pack
 from tass_core.training.results import EpochResult
@@ -291,11 +291,6 @@ def _measure_process() -> float:
     return time.perf_counter() - start
 
 
-def bench_path() -> Path:
-    """Return where plans look for what was measured: ``bench.json`` of the user's cache."""
-    return user_cache() / "bench.json"
-
-
 def write_bench(path: Path, bench: Bench) -> None:
     """Write what was measured as JSON.
 
@@ -310,13 +305,3 @@ def write_bench(path: Path, bench: Bench) -> None:
         raise ConfigError(
             f"--output {path}: cannot be written ({error.strerror}); choose another path"
         ) from None
-
-
-def read_bench(path: Path) -> Bench | None:
-    """Return what was measured, or None when there is nothing of this version and format."""
-    try:
-        found = Bench.from_dict(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    current = (found.format, found.training_version) == (FORMAT, TRAINING_VERSION)
-    return found if current else None

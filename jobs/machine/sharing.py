@@ -16,21 +16,21 @@ from tass_core.training.width import MIN_SPEEDUP
 
 
 def share_machine(
-    resources: Resources, found: Bench | None, config: TrialConfig, shapes: Shapes
+    resources: Resources, found: Bench, config: TrialConfig, shapes: Shapes
 ) -> tuple[Resources, str | None]:
     """Return the resources with the threads of a pack chosen, and a sentence on what was measured.
 
     Nothing is chosen for clusters, for packs of several workers, on GPUs, where
-    ``--cpus-per-worker`` is given, or without figures of this machine. Another number of
+    ``--cpus-per-worker`` is given, or where the figures are not of this machine. Another number of
     threads adds up in another order: results then agree up to rounding.
 
     Args:
         resources: as a person asked for them.
-        found: what ``tass-cli bench`` measured, if it did.
+        found: what ``tass-cli bench`` measured.
         config: the sweep's full model.
         shapes: of its features.
     """
-    if found is None or resources.address is not None or resources.workers_per_pack > 1:
+    if resources.address is not None or resources.workers_per_pack > 1:
         return resources, None
     resources = settle_gpus(resources, [this_machine()])
     gpus = resources.gpus_per_worker or 0.0

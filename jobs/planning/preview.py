@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from jobs.choices import Keep, Search
 from jobs.cluster.resources import Resources
 from jobs.cluster.session import find_slots
-from jobs.machine.bench import bench_path, read_bench
+from jobs.machine.measured import bench_path, read_bench
 from jobs.packing import choose_packs
 from jobs.packs import Pack
 from jobs.planning.estimate import (
@@ -24,9 +24,10 @@ from jobs.planning.estimate import (
 )
 from jobs.storage import Storage
 from search_spaces.plan import Plan
-from tass_core.config import TrialConfig
+from tass_core.config import TrialConfig, digest
 from tass_core.data.folder.dataset import Dataset
-from tass_core.training.probe import alike
+from tass_core.files import user_cache, write_atomically
+from tass_core.trial import Trial, trial_key
 from tracking.reader import COSTS, Reader, TrialRun
 from tracking.uris import sqlite_path
 
@@ -151,8 +152,7 @@ def preview(
     size, cost = resources.pack_size, costs(past)
     packs = choose_packs(missing, plan.trials, storage, size, slots.packs, cost)
     time = estimate(packs, past, slots.packs, startup)
-    pace = _measured_pace(dataset, resources)
-    if time is None and pace is not None:
+    if time is None and (pace := _measured_pace(dataset, resources)) is not None:
         time = estimate_by_pace(packs, pace, slots.packs)
     kept = list(missing.values())[: keep.top] if keep.policy == "top" else list(missing.values())
     return Preview(
@@ -167,11 +167,35 @@ def preview(
 
 
 def probe(plan: Plan, dataset: Dataset) -> tuple[tuple[str, ...], ...]:
-    """Return the names of a plan's variants that compute one function on random batches."""
+    """Return the names of a plan's variants that compute one function on random batches.
+
+    What was found is kept in the user's cache under the address of what was tried.
+    """
+    variants = {
+        trial_key(Trial(variant.config, 0), dataset.fingerprint): variant
+        for variant in plan.variants.values()
+    }
+    path = user_cache() / "alike" / f"{digest(list(variants))[:16]}.json"
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        found = _alike([variant.config for variant in variants.values()], dataset)
+        with suppress(OSError):  # a cache that takes nothing costs a second each time
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with write_atomically(path) as partial:
+                partial.write_text(json.dumps(found))
+    names = [variant.name for variant in variants.values()]
+    return tuple(tuple(names[place] for place in group) for group in found)
+
+
+def _alike(configs: Sequence[TrialConfig], dataset: Dataset) -> list[list[int]]:
+    # Here, not above: they load torch, for which a plan that was made before does not wait.
+    import torch
+
+    from tass_core.training.probe import alike
+
     torch.set_num_threads(1)  # the networks are narrow: more threads would wait for each other
-    variants = list(plan.variants.values())
-    found = alike([variant.config for variant in variants], dataset.shapes)
-    return tuple(tuple(variants[place].name for place in group) for group in found)
+    return alike(configs, dataset.shapes)
 
 
 def _past(plan: Plan, tracking_uri: str) -> tuple[Mapping[str, TrialRun], float | None]:
@@ -189,6 +213,8 @@ def _measured_pace(dataset: Dataset, resources: Resources) -> Pace | None:
     if found is None:
         return None
     train, val = (len(dataset.questions(split)) for split in ("train", "val"))
+    import torch  # loaded already, with the figures
+
     # The figures are those of one GPU, or of all the cores.
     devices = torch.cuda.device_count() if resources.gpus_per_worker else 1
 

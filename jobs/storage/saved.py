@@ -12,8 +12,7 @@ from typing import Any
 from jobs.packs import Pack
 from jobs.storage import Storage
 from tass_core.errors import ConfigError
-from tass_core.training.results import Status
-from tass_core.training.resume import FORMAT
+from tass_core.training.results import FORMAT, Status
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+FORMAT = 2
+"""Of a pack's folder, see ``tass_core.training.resume``."""
 Status = Literal["running", "finished", "pruned", "failed"]
 
 

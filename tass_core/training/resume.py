@@ -27,13 +27,10 @@ from torch import Tensor
 from tass_core.checkpoints import load_tensors, read_json, save_tensors
 from tass_core.errors import CheckpointError
 from tass_core.files import is_partial, remove, write_atomically
-from tass_core.training.results import EpochResult, Status, TrialResult
+from tass_core.training.results import FORMAT, EpochResult, Status, TrialResult
 
 if TYPE_CHECKING:
     from tass_core.training.member import Member
-
-FORMAT = 2
-"""Of the folder."""
 
 
 @dataclasses.dataclass

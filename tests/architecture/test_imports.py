@@ -44,7 +44,10 @@ HOMES = {
 """Library -> the folders and files that may import it."""
 
 HEAVY = {
-    "torch": ("cli.status", "cli.stop", "cli.tables", "cli.claims", "cli.best", "cli.sweep"),
+    "torch": (
+        *("cli.status", "cli.stop", "cli.tables", "cli.claims", "cli.best", "cli.sweep"),
+        "cli.plan",
+    ),
     "mlflow": ("cli.status", "cli.tables", "cli.claims", "cli.best", "cli.sweep", "cli.plan"),
     "ray": ("cli.status", "cli.tables", "cli.claims", "cli.best", "cli.sweep", "cli.plan"),
     "optuna": ("cli.status", "cli.tables", "cli.claims", "cli.best", "cli.sweep", "cli.plan"),

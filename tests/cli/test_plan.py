@@ -1,7 +1,10 @@
 """`tass-cli plan`: what would run, each trial once, without running it."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 
@@ -13,6 +16,7 @@ from search_spaces.document import Sweep
 from search_spaces.plan import Plan
 from tass_core.config import TrialConfig
 from tass_core.trial import Trial
+from tests import ROOT
 
 
 def plan(shell, name="ablations", *more):
@@ -51,6 +55,28 @@ def test_packs_hold_every_missing_trial_once(ablations):
     packed = [key for pack in ablations["packs"] for key in pack["trials"]]
 
     assert sorted(packed) == sorted(trial["key"] for trial in ablations["trials"])
+
+
+def test_a_plan_that_was_made_before_is_made_again_without_torch_and_is_the_same(ablations, shell):
+    words = ("plan", "ablations", "--data", "world", "--set", "data.t2=4", "--format", "json")
+    argv = ["tass-cli", *words, "--tracking-uri", "sqlite:///absent.db"]
+    program = (
+        f"import atexit, sys\nsys.argv = {argv}\n"
+        "atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr))\n"
+        "from cli.main import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        cwd=shell.folder,
+        env={"PYTHONPATH": str(ROOT), "TASS_CACHE": str(shell.folder / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    again = json.loads(done.stdout)
+    assert again["alike"] == ablations["alike"] != []
+    assert again == ablations
+    assert done.stderr == f"{not version('torch').endswith('+cpu')}\n"
 
 
 def test_without_a_past_the_time_is_unknown_and_nothing_is_made(ablations, shell):

@@ -42,7 +42,7 @@ from jobs.storage.generations import begin
 from jobs.storage.results import settle
 from tass_core.config import TrialConfig
 from tass_core.training.pruning import Halving
-from tass_core.training.resume import FORMAT
+from tass_core.training.results import FORMAT
 from tass_core.trial import Trial
 from tests.jobs.driver.test_conductor import Silent
 from tests.jobs.fleets import Nodes, machine

@@ -2,8 +2,9 @@
 
 import pytest
 
-from jobs.machine.bench import Bench, Step, paper_shapes, read_bench, write_bench
+from jobs.machine.bench import Bench, Step, paper_shapes, write_bench
 from jobs.machine.layouts import Layout
+from jobs.machine.measured import read_bench
 from jobs.machine.speed import PAPER, step_flop
 from jobs.packs import Pack
 from jobs.planning.estimate import estimate_by_pace
