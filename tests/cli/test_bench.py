@@ -24,6 +24,7 @@ def measured(shell):
         )
 
 
+@pytest.mark.system
 def test_every_figure_is_there_and_positive(measured, shell):
     found = json.loads(measured[0])
     for name in ("matmul_flops", "bandwidth", "epoch_seconds", "process_seconds", "pack_seconds"):
@@ -44,6 +45,7 @@ def one_line(text):
     return " ".join(text.split())
 
 
+@pytest.mark.system
 def test_a_plan_without_a_past_uses_them_and_says_so(measured, shell):
     absent = "sqlite:///absent.db"
     out, _ = shell(*PLAN, absent)

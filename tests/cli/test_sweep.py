@@ -101,6 +101,7 @@ def test_tables_are_written_where_asked_and_never_over_a_file(own):
     own.sweep("tau", "--output", "order.csv", "--force")
 
 
+@pytest.mark.system
 def test_diverging_trial_ends_with_exit_code_1_and_is_named(own):
     wild = ("--set", "optimiser.learning_rate=1e30", "--set", "optimiser.gamma=1.0")
 
@@ -150,6 +151,7 @@ def test_unknown_sweep_lists_the_known_ones(shell):
         assert name in err
 
 
+@pytest.mark.system
 def test_fused_members_fill_the_tables_too(own):
     _, err = own.train("tau", "--seeds", "9", "--fuse", "2")
 

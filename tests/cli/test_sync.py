@@ -19,6 +19,7 @@ def uris(own):
     ]
 
 
+@pytest.mark.system
 def test_sync_writes_sweeps_and_trials_to_a_new_store(own, uris):
     old, new = uris
 
@@ -33,6 +34,7 @@ def test_sync_writes_sweeps_and_trials_to_a_new_store(own, uris):
     assert "it held 10 trials" in own("sync", *old)[1]
 
 
+@pytest.mark.system
 def test_a_sweep_in_other_packs_finds_what_a_lost_database_held(own, uris):
     old, _ = uris
     before = numbers(own("tables", "--format", "csv", *old)[0])

@@ -44,6 +44,7 @@ def test_packs_that_do_not_fit_into_the_memory_together_lose():
     assert best_layout([fast, fitting, alone], GB) == alone
 
 
+@pytest.mark.system
 def test_processes_are_measured_together():
     found = measure_layout(CONFIG, SMALL, "cpu", 1, 2)
     assert (found.threads, found.packs) == (1, 2)
@@ -51,6 +52,7 @@ def test_processes_are_measured_together():
     assert found.pack_bytes > 10**7
 
 
+@pytest.mark.system
 def test_every_core_is_used_by_every_layout():
     cores = os.cpu_count()
     alone, *found = measure_layouts(CONFIG, SMALL, "cpu", 7.0)
@@ -64,6 +66,7 @@ def test_a_process_that_cannot_train_ends_the_measurement():
         measure_layout(CONFIG, Path("/nowhere"), "cpu", 1, 2)
 
 
+@pytest.mark.system
 def test_memory_is_a_process_s_own():
     held = np.ones(200_000_000)
     found = measure_layout(CONFIG, SMALL, "cpu", 1, 1)

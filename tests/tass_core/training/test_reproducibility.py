@@ -96,6 +96,7 @@ for event in train_pack(trials, open_dataset(Path(data)), folder=Path(folder)):
 """
 
 
+@pytest.mark.system
 def test_a_killed_process_costs_nothing_but_time(trials, alone, tiny, tmp_path):
     paths = []
     for index, trial in enumerate(trials):

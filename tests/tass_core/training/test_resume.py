@@ -34,6 +34,7 @@ def trials(base):
     return [Trial(small.with_values(change), 0) for change in changes]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_kill_at_any_call_of_a_save_costs_nothing_but_time(epoch, trials, tiny, tmp_path):
     """Epoch 1 saves tensors and the first best weights; epoch 2 is the last."""

@@ -83,6 +83,7 @@ def train_on(workers, configs, dataset, folder, halve="no"):
     return list(train_pack(trials, dataset, folder=folder / "pack", replay=True))
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", PACKS)
 def test_two_workers_give_the_results_of_one(name, tiny, base, tmp_path):
     small = {"optimiser.epochs": 1, "model.width": 16, "optimiser.batch_size": 64}
@@ -110,6 +111,7 @@ def assert_same_network(alone, shared):
             torch.testing.assert_close(two[name], value, rtol=1e-7, atol=1e-9, msg=name)
 
 
+@pytest.mark.system
 def test_the_first_worker_prunes_for_all(tiny, base, tmp_path):
     configs = [base.with_values({"optimiser.epochs": 2, "model.width": 16, **c}) for c in MIXED]
     events = train_on(2, configs, tiny, tmp_path / "two", halve="halve")
