@@ -19,7 +19,7 @@ from evidence.results import origin
 from evidence.rows import Sample, Samples, same_questions
 from evidence.selection import Chosen, choose, conflict
 from evidence.slips import TableSlip, table_slips
-from evidence.verdicts import Decision, Finding, Verdict, combine, decide, decide_alike, known, read
+from evidence.verdicts import Decision, Finding, Verdict, combine, decide, decide_alike, read
 from search_spaces.columns import COLUMNS, PAPER_COUNTS
 from search_spaces.document import Claim, Contrast, Place, Slip
 from search_spaces.load import paper_claims
@@ -207,8 +207,7 @@ def _alike(item: Contrast, samples: Samples) -> bool:
 
 
 def _finding(found: Estimate, margin: float) -> Finding | None:
-    interval = known(found)
-    return None if found.p is None or interval is None else read(interval, margin)
+    return None if found.p is None or found.interval is None else read(found.interval, margin)
 
 
 def _claimed(chosen: Sequence[Chosen]) -> tuple[Sequence[Claim], tuple[Slip, ...]]:

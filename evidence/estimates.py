@@ -6,7 +6,8 @@ The interval is for new seeds *and* new questions:
 
 with the moderated variance v over seeds, its nu degrees of freedom, and the variance q² of the
 draw of K videos. A difference stands at a level when its interval at that level excludes 0; p is
-the level at which it just does.
+the level at which it just does. Where no answer differs, nothing varies either, and the interval
+is the rule of three's.
 """
 
 from __future__ import annotations
@@ -79,10 +80,12 @@ class Estimate:
 
     def at(self, level: float) -> Interval | None:
         """Return the interval at another error rate; None where there is none."""
+        if self.variance is None:
+            return None
+        if self.identical and self.videos:
+            return same_answers(self.videos, level)
         if self.path is not None:
             return Interval(*self.path.interval(level))
-        if self.interval is None or self.variance is None:
-            return None
         return _around(self.mean, _half(self, level))
 
 
@@ -113,11 +116,8 @@ def estimate(parts: Parts, scale: Scale) -> Estimate:
         degrees=degrees,
         residual=parts.residual,
     )
-    return replace(
-        known,
-        interval=_around(parts.mean, _half(known, LEVEL)),
-        p=_p(known) if parts.seeds >= FIRST else None,
-    )
+    p = _p(known) if parts.seeds >= FIRST else None
+    return replace(known, interval=known.at(LEVEL), p=p)
 
 
 def estimate_path(parts: Parts, path: Path) -> Estimate:
@@ -126,19 +126,19 @@ def estimate_path(parts: Parts, path: Path) -> Estimate:
     Its interval holds whenever one stopped; it is wider than that of seeds fixed beforehand.
     """
     look = path.looks[-1]
-    return replace(
+    known = replace(
         estimate(replace(parts, seeds=1), Scale(1.0, 0)),
         seeds=parts.seeds,
         seed_sd=math.sqrt(parts.spread),
         standard_error=math.sqrt(look.variance / look.seeds + look.question),
         question_se=math.sqrt(look.question),
-        interval=Interval(*path.interval(LEVEL)),
         p=path.p(),
         variance=look.variance,
         degrees=look.degrees,
         residual=parts.residual,
         path=path,
     )
+    return replace(known, interval=known.at(LEVEL))
 
 
 def estimates(
@@ -165,6 +165,15 @@ def correct(found: Sequence[Estimate | None]) -> list[Estimate | None]:
     p_values = {it: it.p for it in found if it is not None and not it.identical}
     adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     return [it and replace(it, p_adjusted=adjusted.get(it)) for it in found]
+
+
+def same_answers(videos: int, level: float = LEVEL) -> Interval:
+    """Return what is known of a difference when all answers to questions of K videos agree.
+
+    On none of K videos an answer differs, so on fewer than -ln(level) in K: the rule of three.
+    """
+    bound = -100 * math.log(level) / videos
+    return Interval(-bound, bound)
 
 
 def half_width(

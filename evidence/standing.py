@@ -14,12 +14,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evidence.estimates import LEVEL, Interval
+from evidence.estimates import LEVEL, Interval, same_answers
 from evidence.moderation import pool
 from evidence.multiplicity import holm
 from evidence.sequential import FUTILE, Design, Path, follow
 from evidence.variance import Matrix, Parts, split
-from evidence.verdicts import Finding, read, same_answers
+from evidence.verdicts import Finding, read
 
 State = Literal["decided", "open", "needs more questions", "needs more seeds", "identical"]
 _PATIENCE = 4

@@ -8,7 +8,7 @@ from typing import Literal
 
 from evidence.estimates import Estimate
 from evidence.results import ResultTable
-from evidence.verdicts import known, read
+from evidence.verdicts import read
 from search_spaces.columns import COLUMNS
 
 Standing = Literal["apart", "equal", "open"]
@@ -36,9 +36,8 @@ class Difference:
         found = self.estimate
         if found.significant:
             return "apart"
-        interval = known(found)
-        if found.p is not None and interval is not None:
-            return "equal" if read(interval, self.margin) == "practically equal" else "open"
+        if found.p is not None and found.interval is not None:
+            return "equal" if read(found.interval, self.margin) == "practically equal" else "open"
         return "open"
 
 

@@ -25,8 +25,6 @@ Finding = Literal[
 ]
 Decision = Literal["holds", "does not hold", "not by more than the margin", "undecided"]
 OPPOSITE = "the opposite holds"
-_RULE_OF_THREE = 300.0
-"""Points times videos: on none of n videos an answer differs, so on fewer than 3 in n, at 95%."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +75,7 @@ def decide(
         return Verdict("holds" if found.mean > 0 else "does not hold", "counted, not sampled")
     if found.p is None or found.interval is None:
         return Verdict("undecided", _untested(found))
-    interval, corrected = known(found), known(found, LEVEL / contrasts)
-    assert interval is not None
+    interval, corrected = found.interval, found.at(LEVEL / contrasts)
     assert corrected is not None
     if expects == "same":
         return _same(interval, corrected, margin)
@@ -91,19 +88,6 @@ def decide_alike(expects: Expects) -> Verdict:
         "holds" if expects == "same" else "does not hold",
         "its rows are one function and cannot differ",
     )
-
-
-def known(found: Estimate, level: float = LEVEL) -> Interval | None:
-    """Return the interval of a contrast; of one without any differing answer what that says."""
-    if found.identical and found.interval is not None:
-        return same_answers(found.videos)
-    return found.at(level)
-
-
-def same_answers(videos: int) -> Interval:
-    """Return what is known of a difference when all answers to questions of K videos agree."""
-    bound = _RULE_OF_THREE / videos if videos else 0.0
-    return Interval(-bound, bound)
 
 
 def combine(decisions: Sequence[Decision]) -> Decision:

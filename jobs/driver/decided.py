@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from evidence.claims import ClaimResult, ContrastResult, check
-from evidence.verdicts import known
 from jobs.driver.progress import Progress
 from tass_core.errors import ReportError, TassError
 from tracking.attach import note_decided
@@ -115,6 +114,6 @@ def _contrast(result: ContrastResult) -> str:
     name, estimate = result.contrast.name, result.estimate
     if estimate is None:
         return f"{name}: {result.verdict.reason}"
-    interval = known(estimate)
+    interval = estimate.interval
     within = "" if interval is None else f" [{interval.low:+.2f}, {interval.high:+.2f}]"
     return f"{name} {estimate.mean:+.2f}{within}"

@@ -10,7 +10,7 @@ from evidence.power import detectable, floor
 from evidence.results import Cell, ResultRow, ResultTable
 from evidence.rows import Hole
 from evidence.summary import Difference
-from evidence.verdicts import known, read
+from evidence.verdicts import read
 from search_spaces.columns import COLUMNS
 from search_spaces.twins import Twins
 from tracking.pages import run_page
@@ -253,7 +253,7 @@ def reach(estimate: Estimate) -> str:
 
 
 def _comparison(row: ResultRow, estimate: Estimate, margin: float) -> tuple[str, ...]:
-    interval = known(estimate) if estimate.p is not None else None
+    interval = estimate.interval if estimate.p is not None else None
     remark = " (identical)" if estimate.identical else " (unsteady)" if estimate.unsteady else ""
     return (
         row.name,

@@ -8,10 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
-from evidence.estimates import Estimate, correct, estimate, estimates, unsteady
+from evidence.estimates import (
+    Estimate,
+    correct,
+    estimate,
+    estimate_path,
+    estimates,
+    unsteady,
+)
 from evidence.moderation import Scale, pool
+from evidence.sequential import Design, Path, follow
 from evidence.variance import Parts, split, split_metric
 from tests.evidence.answers import answers
 
@@ -71,6 +80,26 @@ def test_identical_rows_differ_by_nothing() -> None:
     [found] = estimates([same - same])
     assert found.identical
     assert (found.mean, found.p) == (0.0, 1.0)
+
+
+def test_where_no_answer_differs_the_interval_is_what_so_many_videos_rule_out() -> None:
+    """Once it was [0, 0], beside a verdict of "wider than ±1"."""
+    fixed = estimates([np.zeros((3, 400))], np.arange(400) % 200)[0]
+    looked = estimate_path(*seen([np.zeros((seeds, 400)) for seeds in (3, 4)]))
+    for found, videos in ((fixed, 200), (looked, 400)):
+        assert found.interval == found.at(0.05)
+        assert found.interval is not None
+        # A difference on that share of videos would have left all of them alike in 5% of draws.
+        share = found.interval.high / 100
+        assert found.interval.low == -found.interval.high
+        assert (1 - share) ** videos == pytest.approx(0.05, rel=0.05)
+
+
+def seen(looks: list[NDArray[np.float64]]) -> tuple[Parts, Path]:
+    parts = [split(difference) for difference in looks]
+    path = follow(parts, [pool(parts)] * len(parts), Design(first=3, last=5))
+    assert path is not None
+    return parts[-1], path
 
 
 def test_rows_of_one_video_have_no_interval() -> None:

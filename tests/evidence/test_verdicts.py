@@ -151,6 +151,8 @@ def test_a_claim_holds_without_correction_for_its_contrasts() -> None:
 def test_identical_answers_say_as_much_as_there_are_videos(videos: int, decision: str) -> None:
     [found] = estimates([np.zeros((3, 4000))], np.arange(4000) % videos)
     assert decide("same", found).decision == decision
+    assert found.interval is not None
+    assert (found.interval.high < 1.0) == (decision == "holds")
 
 
 def test_fewer_than_three_seeds_decide_nothing() -> None:
