@@ -20,7 +20,7 @@ from evidence.rows import Sample, Samples, same_questions
 from evidence.selection import Chosen, choose, conflict
 from evidence.slips import TableSlip, table_slips
 from evidence.verdicts import Decision, Finding, Verdict, combine, decide, decide_alike, read
-from search_spaces.columns import COLUMNS, PAPER_COUNTS
+from search_spaces.columns import COLUMNS, PAPER_COUNTS, TRUTH
 from search_spaces.document import Claim, Contrast, Place, Slip
 from search_spaces.load import paper_claims
 from tracking.reader import Snapshot
@@ -72,6 +72,8 @@ class ClaimsReport:
     results: tuple[ClaimResult, ...]
     absent: tuple[ClaimResult, ...]
     """Claims that cannot be asked: no sweep here trains the rows of any of their contrasts."""
+    untold: tuple[ClaimResult, ...]
+    """Claims about where and when the answer is, on a dataset that does not know it."""
     slips: tuple[Slip, ...]
     table_slips: tuple[TableSlip, ...]
     calibration: Calibration | None
@@ -123,9 +125,11 @@ def check(
     claims, slips = _claimed(chosen)
     judged = [judge(claim, samples, families, margin) for claim in claims]
     absent = [it for it in judged if all(_missing(one, samples) for one in it.claim.contrasts)]
+    untold = [it for it in judged if it not in absent and _untold(it.claim, samples)]
     return ClaimsReport(
-        results=tuple(it for it in judged if it not in absent),
+        results=tuple(it for it in judged if it not in absent and it not in untold),
         absent=tuple(absent),
+        untold=tuple(untold),
         slips=slips,
         table_slips=table_slips(),
         calibration=calibrate(readings[0].family.samples),
@@ -151,7 +155,7 @@ def judge(
             verdict = Verdict("undecided", tested)
             results.append(ContrastResult(item, item.published, None, None, None, verdict, ()))
             continue
-        counted = not COLUMNS[item.column].types
+        counted = COLUMNS[item.column].counted
         verdict = (
             decide_alike(claim.expects)
             if _alike(item, samples)
@@ -182,19 +186,34 @@ def estimate(item: Contrast, samples: Samples, families: Mapping[Place, Family])
     """Return a contrast over the seeds that its rows share, or why there is none."""
     if missing := _missing(item, samples):
         return f"no sweep here trains {', '.join(missing)}"
+    if COLUMNS[item.column].truth and not _knows_truth(samples):
+        return "only a procedural dataset knows where and when the answer is"
     places = [term.place for term in item.terms]
     rows = [samples[place] for place in places]
     reasons = _obstacles(rows, item.column)
     if reasons:
         return "; ".join(dict.fromkeys(reasons))
     terms = [(term.weight, samples[term.place]) for term in item.terms]
-    found = families[places[0]].estimate(terms, shared_seeds(rows), item.column)
-    exact = not COLUMNS[item.column].types or _alike(item, samples)
+    family = families[places[0]]
+    if len(rows) == 1:
+        return family.row(rows[0], item.column)
+    found = family.estimate(terms, shared_seeds(rows), item.column)
+    exact = COLUMNS[item.column].counted or _alike(item, samples)
     return replace(found, p=None, interval=None, variance=None) if exact else found
 
 
 def _missing(item: Contrast, samples: Samples) -> list[str]:
     return [str(term.place) for term in item.terms if term.place not in samples]
+
+
+def _untold(claim: Claim, samples: Samples) -> bool:
+    """Whether all contrasts of a claim need a truth that the dataset does not have."""
+    return all(COLUMNS[it.column].truth for it in claim.contrasts) and not _knows_truth(samples)
+
+
+def _knows_truth(samples: Samples) -> bool:
+    runs = (run for sample in samples.values() for run in sample.runs.values())
+    return any(metric.startswith(TRUTH) for run in runs for metric in run.metrics)
 
 
 def _alike(item: Contrast, samples: Samples) -> bool:

@@ -176,8 +176,11 @@ def same_questions(one: Predictions, other: Predictions) -> bool:
 
 
 def _value(run: TrialRun, column: str, answers: Predictions) -> float | None:
-    """Return a run's value: as logged, or for an average from its question types."""
+    """Return a run's value: as logged, above chance, or of an average from its question types."""
     logged = run.metrics.get(COLUMNS[column].metric)
+    if above := COLUMNS[column].above:
+        chance = run.metrics.get(above)
+        return None if logged is None or chance is None else logged - chance
     if logged is not None or column not in AVERAGES:
         return logged
     counts = answers.counts()

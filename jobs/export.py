@@ -8,6 +8,7 @@ import torch
 
 from evidence.ranking import Ranked
 from jobs.storage import fetch
+from search_spaces.columns import COLUMNS
 from tass_core.checkpoints import load_checkpoint
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import CheckpointError, ExportError
@@ -49,7 +50,7 @@ def model_card(ranked: Ranked, seed: int, dataset: Dataset) -> str:
     numbers = "\n".join(
         f"| {name.removeprefix('test/')} | {value:.2f} |"
         for name, value in tests.items()
-        if name.removeprefix("test/") not in ("loss", "spatial_entropy", "temporal_entropy")
+        if COLUMNS[name.removeprefix("test/")].types
     )
     return f"""# TASS checkpoint: {ranked.variant}, seed {seed}
 

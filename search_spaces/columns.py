@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 
 from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 
+TRUTH = "ground/"
+"""What the metrics begin with that take a dataset which knows where and when the answer is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -28,6 +31,15 @@ class Column:
     lower_is_better: bool = False
     baseline: bool = False
     """What chance reaches: it has no difference and no rank."""
+    above: str = ""
+    """The metric that is subtracted: what chance reaches."""
+    signed: bool = False
+    """A row by itself may be above 0 or below: a claim can be about one row."""
+
+    @property
+    def truth(self) -> bool:
+        """Whether it is about where and when the answer is."""
+        return self.metric.startswith(TRUTH)
 
     @property
     def label(self) -> str:
@@ -47,6 +59,10 @@ class _Columns(dict[str, Column]):
 
 def _accuracy(key: str, group: str, name: str) -> Column:
     return Column(key, group, name, f"test/{key}", AVERAGES.get(key, (key,)))
+
+
+def _gain(key: str, group: str, name: str) -> Column:
+    return Column(f"{key}_gain", group, name, key, above=f"{key}_uniform", signed=True)
 
 
 def _score(key: str, group: str, name: str, *, baseline: bool = False) -> Column:
@@ -77,6 +93,10 @@ COLUMNS: Mapping[str, Column] = _Columns(
         _score("ground/spatial_uniform", "TSG+", "Chance", baseline=True),
         _score("ground/temporal", "JTG", "Weight on truth"),
         _score("ground/temporal_uniform", "JTG", "Even weights", baseline=True),
+        _gain("ground/spatial", "TSG+", "Pointing game over chance"),
+        _gain("ground/temporal", "JTG", "Weight on truth over even weights"),
+        Column("test/asynchrony", "JTG", "Asynchrony", "test/asynchrony"),
+        Column("test/audio_focus", "JTG", "Sound for sound", "test/audio_focus", signed=True),
     )
 )
 """Every known column by its key, in the order of Tables 1 and 2."""

@@ -77,7 +77,7 @@ def _slip(slip: Slip) -> dict[str, Any]:
 
 def _contrast(contrast: Contrast) -> dict[str, Any]:
     sides: Mapping[str, tuple[Place, ...]] = {"plus": contrast.plus, "minus": contrast.minus}
-    named = {side: [str(place) for place in places] for side, places in sides.items()}
+    named = {side: [str(place) for place in places] for side, places in sides.items() if places}
     return named | {"column": contrast.column, "scale": contrast.scale}
 
 

@@ -171,7 +171,10 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """``scale * (mean(plus) - mean(minus))`` in one column; above 0 means what its claim says."""
+    """``scale * (mean(plus) - mean(minus))`` in one column; above 0 means what its claim says.
+
+    Without ``minus`` it is about rows by themselves, in a column that may be below 0.
+    """
 
     name: str
     plus: tuple[Place, ...]

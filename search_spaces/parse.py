@@ -338,21 +338,24 @@ def _slip(section: Section, rows: Published) -> Slip:
 
 
 def _contrast(name: str, section: Section, rows: Published) -> Contrast:
-    plus, minus = (_places(section, key, rows) for key in ("plus", "minus"))
+    column = _column(section, "column", section.text("column", "all"))
+    plus = _places(section, "plus", rows)
+    minus = _places(section, "minus", rows, needed=not COLUMNS[column].signed)
     scale = section.number("scale", 1.0)
     if scale <= 0:
         raise section.error("scale", f"{scale} is not above 0; exchange plus and minus")
-    column = _column(section, "column", section.text("column", "all"))
     contrast = Contrast(name, plus, minus, column, scale)
     numbers = [rows[term.place].get(column) for term in contrast.terms]
     known = tuple(number for number in numbers if number is not None)
     return replace(contrast, numbers=known) if len(known) == len(numbers) else contrast
 
 
-def _places(section: Section, key: str, rows: Published) -> tuple[Place, ...]:
+def _places(
+    section: Section, key: str, rows: Published, *, needed: bool = True
+) -> tuple[Place, ...]:
     """Return rows named as "table: row": one, or a list."""
     texts = section.texts(key, single=True)
-    if not texts:
+    if needed and not texts:
         raise section.error("", f"'{key}' is missing; write {key} = \"table2: TASS\"")
     found = []
     for text in texts:

@@ -11,7 +11,7 @@ from evidence.results import ResultRow, ResultTable
 from reports.render.words import bounds, heading, p_value, points, reach, signed
 from search_spaces.columns import COLUMNS
 
-CLAIMS = "The paper's claims (section 4.3)"
+CLAIMS = "The paper's claims (sections 4.2 to 4.4)"
 SLIPS = "Where the paper's text and tables disagree"
 _DECISIONS = {
     "holds": ("holds", "hold"),
@@ -91,7 +91,9 @@ def _finding(found: ContrastResult, named: bool) -> Finding:
         why = f"{why}; finds with 80%: {reach(estimate)}"
     if estimate is None:
         return Finding(name, "–", "–", "–", "–", published, why)
-    size = f"{estimate.seeds} × {estimate.questions}" if estimate.questions else "counted"
+    size = f"{estimate.seeds} × {estimate.questions}"
+    if not estimate.questions:
+        size = "counted" if COLUMNS[column].counted else f"{estimate.seeds} seeds"
     interval, p = bounds(estimate.interval), p_value(estimate.p)
     return Finding(name, signed(estimate.mean), interval, p, size, published, why)
 
@@ -117,6 +119,12 @@ def claims_notes(report: ClaimsReport) -> list[str]:
         keys = ", ".join(it.claim.key for it in report.absent)
         lines.append(
             f"{len(report.absent)} claims are about rows that no sweep here trains: {keys}."
+        )
+    if report.untold:
+        keys = ", ".join(it.claim.key for it in report.untold)
+        lines.append(
+            f"{len(report.untold)} claims are about where and when the answer is, which only a "
+            f"procedural dataset knows: {keys}."
         )
     if report.pairing is not None:
         lines.append(

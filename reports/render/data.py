@@ -80,7 +80,9 @@ def claims_json(report: ClaimsReport) -> str:
             ),
             "calibration": found
             and {**dataclasses.asdict(found), "rate": found.rate, "passed": found.passed},
-            "claims": [_claim(result) for result in (*report.results, *report.absent)],
+            "claims": [
+                _claim(result) for result in (*report.results, *report.absent, *report.untold)
+            ],
             "slips": slips,
             "table_slips": [dataclasses.asdict(slip) for slip in report.table_slips],
         },

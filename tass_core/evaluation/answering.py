@@ -18,7 +18,14 @@ from tass_core.data.folder.dataset import Dataset
 from tass_core.data.folder.records import Questions
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.evaluation.accuracy import accuracies
-from tass_core.evaluation.grounding import entropy, temporal_weights
+from tass_core.evaluation.grounding import (
+    asynchrony,
+    audio_focus,
+    audio_share,
+    entropy,
+    sound_and_picture,
+    temporal_weights,
+)
 from tass_core.evaluation.predictions import Predictions
 from tass_core.systems.protocol import Batch, Output
 
@@ -35,7 +42,8 @@ class Evaluation:
     """[Q] answer indices, in the split's order."""
     metrics: dict[str, float]
     """Accuracies in percent by type and average, named as in the paper's tables, ``loss``,
-    and the attention's entropies in nats."""
+    the attention's entropies in nats, and ``asynchrony`` and ``audio_focus`` of a network that
+    attends to the segments of sound and of picture."""
     spatial: npt.NDArray[np.int64] | None
     """[Q, T] the region with the largest spatial weight, or None without any."""
     temporal: npt.NDArray[np.float32] | None
@@ -108,9 +116,11 @@ def _evaluation(
     columns = {name: np.concatenate([share[name] for share in shares])[back] for name in shares[0]}
     predicted = columns["predicted"]
     metrics = accuracies(questions, predicted == questions.answer)
-    for name in ("loss", "spatial_entropy", "temporal_entropy"):
+    for name in ("loss", "spatial_entropy", "temporal_entropy", "asynchrony"):
         if name in columns:
             metrics[name] = float(columns[name].mean(dtype=np.float64))
+    if "audio_share" in columns:
+        metrics |= audio_focus(questions, columns["audio_share"])
     return Evaluation(
         questions, predicted, metrics, columns.get("spatial"), columns.get("temporal")
     )
@@ -129,4 +139,7 @@ def _answers(output: Output, answer: Tensor) -> dict[str, Tensor]:
     if weights is not None:
         kept["temporal"] = weights
         kept["temporal_entropy"] = entropy(weights)
+    both = sound_and_picture(output)
+    if both is not None:
+        kept |= {"asynchrony": asynchrony(*both), "audio_share": audio_share(*both)}
     return kept

@@ -1,7 +1,8 @@
-"""Attention over regions and segments: its entropy, and scores against the truth."""
+"""Attention over regions and segments: its entropy, how sound and picture share it, its truth."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tass_core.data.folder.records import Truth
+from tass_core.data.folder.records import Questions, Truth
+from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 from tass_core.systems.protocol import Output
 
 if TYPE_CHECKING:
@@ -22,6 +24,49 @@ def temporal_weights(output: Output) -> Tensor | None:
         return None
     total = torch.stack(list(output.temporal.values())).sum(dim=0)
     return total / total.sum(dim=-1, keepdim=True)
+
+
+def sound_and_picture(output: Output) -> tuple[Tensor, Tensor] | None:
+    """Return the weights on segments of sound and of picture, [B, T], where there are both."""
+    if not {"audio", "visual"} <= output.temporal.keys():
+        return None
+    return output.temporal["audio"].float(), output.temporal["visual"].float()
+
+
+def asynchrony(audio: Tensor, visual: Tensor) -> Tensor:
+    """Return how far apart in time the weights on sound and on picture lie, in percent: [B].
+
+    The Jensen-Shannon divergence of both, each scaled to sum to 1, as a share of its largest
+    value ln 2: 0 where they are alike, 100 where they have no segment in common.
+
+    Args:
+        audio: [B, T], non-negative.
+        visual: [B, T], non-negative.
+    """
+    audio, visual = (weights / weights.sum(dim=-1, keepdim=True) for weights in (audio, visual))
+    apart = entropy((audio + visual) / 2) - (entropy(audio) + entropy(visual)) / 2
+    return 100.0 / math.log(2) * apart.clamp_min(0.0)
+
+
+def audio_share(audio: Tensor, visual: Tensor) -> Tensor:
+    """Return the part of all temporal weight that lies on sound, in percent: [B]."""
+    heard, seen = audio.sum(dim=-1), visual.sum(dim=-1)
+    return 100.0 * heard / (heard + seen)
+
+
+def audio_focus(questions: Questions, share: npt.NDArray[np.float32]) -> dict[str, float]:
+    """Return as ``audio_focus`` how much more a network attends to sound where sound is asked for.
+
+    The mean ``audio_share`` of the questions on sound minus that of the questions on pictures, in
+    points. Nothing where a split lacks one of the two.
+    """
+    heard, seen = (
+        share[np.isin(questions.type, [QUESTION_TYPES.index(name) for name in AVERAGES[group]])]
+        for group in ("a_avg", "v_avg")
+    )
+    if not (heard.size and seen.size):
+        return {}
+    return {"audio_focus": float(heard.mean(dtype=np.float64) - seen.mean(dtype=np.float64))}
 
 
 def grounding(evaluation: Evaluation, truth: Truth | None) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from mlflow import MlflowClient
 from evidence.claims import ClaimResult, check, estimate
 from evidence.tables import collect
 from evidence.verdicts import combine
+from reports.render.claims import claims_notes
 from search_spaces.load import paper_claims
 from tests.reports.runs import Sweep, write_sweep
+from tracking.reader import TrialRun
 
 
 def by_key(sweep: Sweep) -> dict[str, ClaimResult]:
@@ -46,6 +49,46 @@ def test_a_claim_is_as_good_as_its_worst_contrast(results: dict[str, ClaimResult
 def test_fewer_parameters_are_counted(results: dict[str, ClaimResult]) -> None:
     assert results["fewer-parameters"].decision == "holds"
     assert results["fewer-parameters"].contrasts[0].verdict.reason == "counted, not sampled"
+
+
+@pytest.mark.parametrize(
+    ("key", "contrast", "mean"),
+    [
+        ("focus-on-target", "over chance", 40.0 + 1 - 9),
+        ("key-moments", "over even weights", 30.0 + 1 - 28),
+        ("modality-aware", "audio over visual questions", 5.0 + 1),
+        ("soft-synchronisation", "dual stream, w/o over w/ L_cms", 18.0),
+    ],
+)
+def test_what_attention_does_is_tested_over_seeds(
+    results: dict[str, ClaimResult], key: str, contrast: str, mean: float
+) -> None:
+    found = {item.contrast.name: item for item in results[key].contrasts}[contrast]
+    assert found.estimate is not None
+    assert found.estimate.mean == pytest.approx(mean, abs=0.5)
+    assert found.estimate.p is not None
+    assert found.estimate.interval is not None
+    assert (found.verdict.decision == "holds") == (found.estimate.interval.low > 0)
+
+
+def test_where_nobody_knows_the_truth_claims_about_it_are_named_and_not_judged(
+    finished: Sweep,
+) -> None:
+    snapshot = finished.snapshot()
+    snapshot.trials = {
+        key: tuple(replace(run, metrics=without_truth(run)) for run in runs)
+        for key, runs in snapshot.trials.items()
+    }
+    report = check(snapshot)
+    assert {it.claim.key for it in report.untold} == {"focus-on-target", "key-moments"}
+    assert {it.decision for it in report.untold} == {"undecided"}
+    assert "only a procedural dataset knows" in report.untold[0].contrasts[0].verdict.reason
+    assert "soft-synchronisation" in {it.claim.key for it in report.results}
+    assert any("focus-on-target, key-moments" in line for line in claims_notes(report))
+
+
+def without_truth(run: TrialRun) -> dict[str, float]:
+    return {name: value for name, value in run.metrics.items() if not name.startswith("ground/")}
 
 
 def test_claims_of_rows_that_no_sweep_trains_are_named_and_not_judged(finished: Sweep) -> None:

@@ -247,6 +247,10 @@ def _write_trial(
         "ground/spatial_uniform": 9.0,
         "ground/temporal_uniform": 28.0,
     }
+    if config.get("model.temporal_grounding"):
+        synchronised = config.get("loss.cms") != "none"
+        final["test/asynchrony"] = (2.0 if synchronised else 20.0) + 0.1 * seed + 0.05 * noise
+        final["test/audio_focus"] = 0.0 if config.get("model.structure") == "dual" else 5.0 + seed
     for part in ("spatial", "temporal"):
         if config.get(f"model.{part}_grounding"):
             final[f"val/{part}_entropy"] = 1.0

@@ -14,7 +14,8 @@ def test_an_average_is_over_the_types_of_its_group():
 
 def test_accuracies_are_metrics_of_the_test_split():
     for column in COLUMNS.values():
-        assert column.metric == (f"test/{column.key}" if column.types else column.key)
+        own = f"{column.metric}_gain" if column.above else column.metric
+        assert column.key == (column.metric.removeprefix("test/") if column.types else own)
 
 
 def test_fewer_parameters_are_better_and_nothing_else_is_lower():
@@ -33,6 +34,15 @@ def test_grounding_scores_name_the_entropy_of_their_attention():
         "ground/temporal": "val/temporal_entropy",
         "ground/temporal_uniform": "val/temporal_entropy",
     }
+
+
+def test_what_is_above_chance_is_of_columns_that_there_are():
+    found = {key: (column.metric, column.above) for key, column in COLUMNS.items() if column.above}
+    assert found == {
+        "ground/spatial_gain": ("ground/spatial", "ground/spatial_uniform"),
+        "ground/temporal_gain": ("ground/temporal", "ground/temporal_uniform"),
+    }
+    assert all(COLUMNS[above].baseline for _, above in found.values())
 
 
 @pytest.mark.parametrize("key", ["questions_per_s", "train/loss"])

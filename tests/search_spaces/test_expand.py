@@ -149,7 +149,8 @@ def test_claims_about_tables_left_out_go_with_them():
     chosen = narrow(load("ablations"), ("2",))
 
     assert {claim.key for claim in chosen.claims} == {
-        *("components", "target-aware", "match-loss", "modules-significant")
+        *("components", "target-aware", "match-loss", "modules-significant"),
+        *("focus-on-target", "key-moments"),
     }
 
 

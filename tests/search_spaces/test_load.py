@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from search_spaces.describe import describe
-from search_spaces.document import Range
+from search_spaces.document import Range, Term
 from search_spaces.expand import expand
 from search_spaces.load import BUILT_IN, document_text, load, parse_sweep
 from tass_core.errors import ConfigError
@@ -104,6 +104,14 @@ def test_rows_bring_what_they_set_and_what_was_published():
     assert [row.test_file for row in mine.rows] == ["updated", None, "unknown", None]
     assert dict(mine.rows[2].published) == {"all": 70.0}
     assert mine.note == "On an unknown test file: theirs. theirs: Read off a figure."
+
+
+def test_a_contrast_is_of_one_row_in_a_column_that_may_be_below_0():
+    both = 'minus = ["mine: as it is", "table2: TASS"]'
+    alone = read(MINE.replace(both, 'column = "test/audio_focus"')).claims[0].contrasts[0]
+
+    assert alone.terms == (Term(1.0, "mine", "τ above"),)
+    assert alone.published is None
 
 
 def test_rows_of_a_system_begin_with_what_the_document_says_of_it():

@@ -118,6 +118,7 @@ BAD = [
     ("margin = 0.5", 'expects = "better"', '"better" is not one of greater, same'),
     ('plus = "mine: τ above"', 'plus = "mine: above"', "no row is 'mine: above'; .*did you mean"),
     ('plus = "mine: τ above", ', "", "'plus' is missing; write plus = \"table2: TASS\""),
+    (', minus = ["mine: as it is", "table2: TASS"]', "", "'minus' is missing; write minus = "),
     (
         'minus = ["mine: as it is"',
         'scale = -1, minus = ["mine: as it is"',

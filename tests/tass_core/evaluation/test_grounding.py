@@ -7,14 +7,20 @@ import pytest
 import torch
 
 from tass_core.data.folder.records import Questions, Truth
+from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.evaluation.answering import Evaluation
 from tass_core.evaluation.grounding import (
+    asynchrony,
+    audio_focus,
+    audio_share,
     entropy,
     grounding,
     grounding_and_chance,
+    sound_and_picture,
     temporal_weights,
 )
 from tass_core.systems.protocol import Output
+from tass_core.systems.tass.losses import cross_modal_synchrony
 
 
 def evaluation(spatial=None, temporal=None):
@@ -65,6 +71,44 @@ def test_temporal_weights_are_those_of_both_modalities():
     found = temporal_weights(output(visual=visual, audio=audio))
     torch.testing.assert_close(found, torch.tensor([[0.6, 0.4]]))
     assert temporal_weights(output()) is None
+
+
+def test_sound_and_picture_are_compared_where_a_network_has_both():
+    weights = torch.tensor([[0.5, 0.5]])
+    assert sound_and_picture(output(visual=weights)) is None
+    assert sound_and_picture(output(parts=weights)) is None
+    assert sound_and_picture(output(visual=weights, audio=weights)) is not None
+
+
+@pytest.mark.parametrize(
+    ("audio", "visual", "percent"),
+    [([0.1, 0.3], [0.2, 0.6], 0.0), ([0.4, 0.0], [0.0, 0.6], 100.0)],
+)
+def test_asynchrony_is_of_where_the_weights_lie_and_not_of_how_much(audio, visual, percent):
+    found = asynchrony(torch.tensor([audio]), torch.tensor([visual]))
+    assert found.item() == pytest.approx(percent, abs=1e-4)
+
+
+def test_asynchrony_is_the_divergence_of_eq_10():
+    audio, visual = torch.rand(2, 6, 5, generator=torch.Generator().manual_seed(0)).softmax(-1)
+    expected = 100 * cross_modal_synchrony(audio, visual) / math.log(2)
+    torch.testing.assert_close(asynchrony(audio, visual), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_where_each_modality_has_weights_of_its_own_sound_has_half_of_all():
+    audio, visual = torch.rand(2, 6, 5, generator=torch.Generator().manual_seed(0)).softmax(-1)
+    torch.testing.assert_close(audio_share(audio, visual), torch.full((6,), 50.0))
+
+
+def test_focus_on_sound_is_its_share_in_audio_questions_less_that_in_visual_ones():
+    share = audio_share(torch.tensor([[0.3, 0.4], [0.1, 0.1], [0.5, 0.5]]), torch.ones(3, 2) / 10)
+    types = [QUESTION_TYPES.index(name) for name in ("a_count", "v_loc", "av_loc")]
+    rows = np.arange(3)
+    asked = Questions(rows, rows, rows, rows, np.array(types))
+    found = audio_focus(asked, share.numpy())
+    assert found == {"audio_focus": pytest.approx(100 * (0.7 / 0.9 - 0.5))}
+    lacking = Questions(rows, rows, rows, rows, np.array(types)[[0, 0, 2]])
+    assert audio_focus(lacking, share.numpy()) == {}
 
 
 @pytest.mark.parametrize(

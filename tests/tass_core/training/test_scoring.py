@@ -13,7 +13,9 @@ def test_grounding_is_scored_on_validation_by_epoch_and_kept_of_the_best(tiny, b
     *epochs, end = train_pack([Trial(base, 0)], tiny, folder=tmp_path)
 
     names = {"val/ground/spatial", "val/ground/temporal"}
+    names |= {"val/asynchrony", "val/audio_focus"}
     assert all(names <= epoch.metrics.keys() for epoch in epochs)
+    assert {"test/asynchrony", "test/audio_focus"} <= end.metrics.keys()
     best = load_checkpoint(end.weights)
     found = evaluate(best.model, tiny, base.canonical(), "val")
     shapes = tiny.shapes(base)
