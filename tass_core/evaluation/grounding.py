@@ -30,7 +30,8 @@ def sound_and_picture(output: Output) -> tuple[Tensor, Tensor] | None:
     """Return the weights on segments of sound and of picture, [B, T], where there are both."""
     if not {"audio", "visual"} <= output.temporal.keys():
         return None
-    return output.temporal["audio"].float(), output.temporal["visual"].float()
+    exact = torch.promote_types(output.logits.dtype, torch.float32)
+    return output.temporal["audio"].to(exact), output.temporal["visual"].to(exact)
 
 
 def asynchrony(audio: Tensor, visual: Tensor) -> Tensor:

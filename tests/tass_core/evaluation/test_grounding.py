@@ -81,6 +81,17 @@ def test_sound_and_picture_are_compared_where_a_network_has_both():
 
 
 @pytest.mark.parametrize(
+    ("computed", "kept"), [(torch.bfloat16, torch.float32), (torch.float64, torch.float64)]
+)
+def test_sound_and_picture_keep_what_was_computed_exactly(computed, kept):
+    weights = torch.full((1, 2), 0.5, dtype=computed)
+    logits = torch.zeros(1, 1, dtype=computed)
+    found = sound_and_picture(Output(logits, temporal={"audio": weights, "visual": weights}))
+    assert found is not None
+    assert {it.dtype for it in found} == {kept}
+
+
+@pytest.mark.parametrize(
     ("audio", "visual", "percent"),
     [([0.1, 0.3], [0.2, 0.6], 0.0), ([0.4, 0.0], [0.0, 0.6], 100.0)],
 )
