@@ -114,10 +114,11 @@ def best(
 
         winner = ranking.rows[0]
         chosen = winner.best_seed
-        metrics = export(snapshot, winner, chosen, resolve_dataset(data_path), target, force=force)
+        proof = export(snapshot, winner, chosen, resolve_dataset(data_path), target, force=force)
+        ties = f" ({proof.near_ties} up to a near-tie)" if proof.near_ties else ""
         console.print(
             f"Exported {winner.variant}, seed {chosen}, to {target}: every logged test answer "
-            f"reproduced, test accuracy {metrics['test/all']:.2f} %.",
+            f"reproduced{ties}, test accuracy {proof.metrics['test/all']:.2f} %.",
             highlight=False,
             soft_wrap=True,
         )

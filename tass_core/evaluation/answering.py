@@ -75,9 +75,44 @@ def evaluate(
         split: ``train``, ``val`` or ``test``.
         device: where to compute.
     """
-    questions, features = dataset.questions(split), dataset.features(config)
-    source = BatchSource(questions, features, config, device=device)
+    source = _source(dataset, config, split, device)
     return evaluate_all(lambda batch: [model(batch)], source)[0]
+
+
+@torch.no_grad()
+def shortfalls(
+    model: nn.Module,
+    dataset: Dataset,
+    config: TrialConfig,
+    split: str,
+    answers: npt.NDArray[np.int64],
+    *,
+    device: str = "cpu",
+) -> npt.NDArray[np.float32]:
+    """Return how far the logits of given answers are below the largest.
+
+    Args:
+        model: the network, on ``device``.
+        dataset: where the questions and features come from.
+        config: the network's config.
+        split: ``train``, ``val`` or ``test``.
+        answers: [Q] answer indices, in the split's order.
+        device: where to compute.
+
+    Returns:
+        [Q], 0 where the network gives that answer.
+    """
+    found = np.empty(len(answers), np.float32)
+    for rows, batch in _source(dataset, config, split, device).evaluation():
+        logits = model(batch).logits
+        given = torch.from_numpy(answers[rows]).to(device)
+        below = logits.amax(dim=1) - logits.gather(1, given[:, None])[:, 0]
+        found[rows] = below.cpu().numpy()
+    return found
+
+
+def _source(dataset: Dataset, config: TrialConfig, split: str, device: str) -> BatchSource:
+    return BatchSource(dataset.questions(split), dataset.features(config), config, device=device)
 
 
 @torch.no_grad()

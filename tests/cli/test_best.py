@@ -1,7 +1,9 @@
 """`tass-cli best`: the ranking, and an export that is proved before it is published."""
 
+import contextlib
 import itertools
 import json
+import math
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,24 +60,52 @@ def test_existing_folder_is_kept_without_force(own):
     assert (own.folder / "precious" / "thesis.tex").read_text() == "years"
 
 
-def test_disagreement_with_the_logged_answers_exports_nothing(swept, ranking):
+@pytest.mark.parametrize(("answer", "tolerance"), [("nine", 1e-3), ("no answer", math.inf)])
+def test_disagreement_with_the_logged_answers_exports_nothing(
+    swept, ranking, monkeypatch, answer, tolerance
+):
+    monkeypatch.setattr("jobs.export.NEAR_TIE", tolerance)
     last = ranking["ranking"][-1]
-    run = _run_of(swept, last["seeds"]["1"]["key"])
-    logged = swept.folder / f"mlartifacts/tass/tiny/{run}/artifacts/predictions/test.parquet"
-    whole = logged.read_bytes()
-    table = pq.read_table(logged).to_pydict()
-    table["predicted"][0] = "nine" if table["predicted"][0] != "nine" else "ten"
-    pq.write_table(pa.table(table), logged)
-
-    args = ("ablations", "--variant", last["config_hash"], "--seed", "1")
-    try:
-        _, err = swept("best", *args, "--export", "wrong", "--data", "world", code=2)
-    finally:
-        logged.write_bytes(whole)
+    with _first_answer(swept, last, answer):
+        _, err = swept(*_export_of(last), "wrong", code=2)
 
     assert "otherwise than logged" in " ".join(err.split())
     assert not (swept.folder / "wrong").exists()
     assert not list(swept.folder.glob("*wrong*"))
+
+
+def test_a_near_tie_that_falls_otherwise_is_counted_and_no_disagreement(
+    swept, ranking, monkeypatch, tmp_path
+):
+    """Every answer is a near-tie here: which are, rounding decides."""
+    monkeypatch.setattr("jobs.export.NEAR_TIE", math.inf)
+    last = ranking["ranking"][-1]
+    with _first_answer(swept, last, "nine"):
+        _, err = swept(*_export_of(last), tmp_path / "checkpoint")
+
+    assert "every logged test answer reproduced (1 up to a near-tie)" in " ".join(err.split())
+    assert (tmp_path / "checkpoint" / "model.safetensors").exists()
+
+
+def _export_of(row):
+    """Return the command that exports seed 1 of a ranking's row, but for the folder."""
+    variant = ("--variant", row["config_hash"], "--seed", "1")
+    return ("best", "ablations", *variant, "--data", "world", "--export")
+
+
+@contextlib.contextmanager
+def _first_answer(swept, row, answer):
+    """Let MLflow hold another first answer of seed 1 of a ranking's row."""
+    run = _run_of(swept, row["seeds"]["1"]["key"])
+    logged = swept.folder / f"mlartifacts/tass/tiny/{run}/artifacts/predictions/test.parquet"
+    whole = logged.read_bytes()
+    table = pq.read_table(logged).to_pydict()
+    table["predicted"][0] = answer if table["predicted"][0] != answer else "ten"
+    pq.write_table(pa.table(table), logged)
+    try:
+        yield
+    finally:
+        logged.write_bytes(whole)
 
 
 def _run_of(swept, key):
