@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jobs.storage import Storage
 from jobs.storage.results import finished, settled, stored_sweeps
-from jobs.storage.saved import PACKS, newest_generation, newest_saved, read_pack
+from jobs.storage.saved import (
+    PACKS,
+    SavedPack,
+    newest_generation,
+    newest_saved,
+    read_pack,
+)
 from tass_core.errors import TrackingError
 from tracking.events import TrialEnded
 from tracking.reader import Snapshot, chosen
@@ -57,9 +63,10 @@ def survey(storage: Storage, snapshot: Snapshot) -> Survey:
     for name, size in storage.names(PACKS).items():
         key, _, inner = name.partition("/")
         packs.setdefault(key, {})[inner] = size
-    needs = _Needs(storage, snapshot)
-    for key, files in sorted(packs.items()):
-        _survey_pack(storage, f"{PACKS}/{key}", files, needs, found)
+    read = {key: _read(storage, f"{PACKS}/{key}", files) for key, files in sorted(packs.items())}
+    needs = _Needs(storage, snapshot, list(filter(None, read.values())))
+    for key, saved in read.items():
+        _survey_pack(f"{PACKS}/{key}", packs[key], saved, needs, found)
     probes = storage.names("probe")
     if probes:
         found.waste.append(Waste("probe", sum(probes.values()), "left by a check"))
@@ -77,16 +84,17 @@ def remove(storage: Storage, waste: Collection[Waste]) -> None:
 
 
 class _Needs:
-    """What MLflow and the finished trials point at."""
+    """What MLflow and the finished trials point at, and which packs go on."""
 
-    def __init__(self, storage: Storage, snapshot: Snapshot) -> None:
+    def __init__(self, storage: Storage, snapshot: Snapshot, packs: Sequence[SavedPack]) -> None:
         held = {key: chosen(runs) for key, runs in snapshot.trials.items()}
         ended = {key for key, run in held.items() if run.state == "finished"}
         wanted = [set(sweep.keys) for sweep in snapshot.sweeps]
         # A store that is new, or not theirs, knows nothing of the sweeps that go on here.
         wanted += [set(sweep.opened.plan["trials"]) for sweep in stored_sweeps(storage)]
-        self.open = set[str]().union(*wanted) - ended
+        self._open = set[str]().union(*wanted) - ended
         """Keys of the trials that a sweep wants and that have not finished."""
+        self._left = _ended_elsewhere(packs)
         checkpoints = [run.checkpoint or "" for runs in snapshot.trials.values() for run in runs]
         # Whatever stands before it: the storage may have been moved, or be mounted elsewhere.
         self.files = {f"{PACKS}/{it.rpartition(f'/{PACKS}/')[2]}" for it in checkpoints if it}
@@ -99,26 +107,56 @@ class _Needs:
             if end.weights and key not in ended:
                 self.files.add(end.weights)
 
+    def goes_on(self, saved: SavedPack) -> bool:
+        """Whether a sweep wants a pack to go on.
+
+        Survivors leave their packs for good. A pack that prunes nobody is handed out again though
+        it was divided.
+        """
+        states = saved.states or dict.fromkeys(saved.pack.members, "running")
+        left = self._left if saved.pack.pruner is not None else ()
+        return any(
+            state == "running" and key in self._open and (saved.pack.key, key) not in left
+            for key, state in states.items()
+        )
+
     def file(self, name: str) -> bool:
         """Whether somebody points at a file, or at a folder above it."""
         parts = name.split("/")
         return any("/".join(parts[:end]) in self.files for end in range(1, len(parts) + 1))
 
 
+def _ended_elsewhere(packs: Sequence[SavedPack]) -> set[tuple[str, str]]:
+    """Return (pack, trial) for every member that went on in another pack and ended there.
+
+    Until it has ended, a search finds it by the packs on its way.
+    """
+    found: set[tuple[str, str]] = set()
+    # What goes on from a pack comes from a later rung, or has fewer members.
+    for saved in sorted(packs, key=lambda it: (-it.pack.since, len(it.pack.members))):
+        for key, origin in saved.pack.origins.items():
+            if saved.states.get(key, "running") != "running" or (saved.pack.key, key) in found:
+                found.add((origin, key))
+    return found
+
+
+def _read(storage: Storage, folder: str, files: Mapping[str, int]) -> SavedPack | None:
+    """Return a pack as its newest process left it, or None when nothing can be made of it."""
+    newest, saved = newest_generation(files), newest_saved(files)
+    if newest is None:
+        return None
+    return read_pack(storage, f"{folder}/{saved or newest}", saved is not None)
+
+
 def _survey_pack(
-    storage: Storage, folder: str, files: Mapping[str, int], needs: _Needs, found: Survey
+    folder: str, files: Mapping[str, int], pack: SavedPack | None, needs: _Needs, found: Survey
 ) -> None:
     """Sort a pack's files into what is needed, what is not, and what cannot be read."""
-    newest, saved = newest_generation(files), newest_saved(files)
-    pack = None
-    if newest is not None:
-        pack = read_pack(storage, f"{folder}/{saved or newest}", saved is not None)
     if pack is None:
         found.aside.append(Waste(folder, sum(files.values()), "of another version, or damaged"))
         return
-    states = pack.states or dict.fromkeys(pack.pack.members, "running")
-    goes_on = any(states[key] == "running" and key in needs.open for key in states)
-    generations = {newest, saved} if goes_on else set()
+    goes_on = needs.goes_on(pack)
+    generations = {newest_generation(files), newest_saved(files)} if goes_on else set()
     waste = {
         name: size
         for name, size in files.items()
