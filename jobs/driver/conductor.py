@@ -22,6 +22,7 @@ from jobs.driver.rungs import Rungs
 from jobs.driver.sources import Source
 from jobs.packs import Pack
 from jobs.storage import Storage
+from tass_core.training.pruning import Pruner
 from tracking.events import EpochDone, Event, Result, TrialEnded, TrialOpened, WeightsDropped
 
 logger = logging.getLogger(__name__)
@@ -211,7 +212,7 @@ class Conductor:
         """Let a pack go on whole, in halves, member by member, or not at all."""
         alone = len(pack.members) == 1
         if fault.whose == "memory" and not alone:
-            self._divide(pack, 2)
+            self._divide(pack, 2, pack.pruner)
         elif self.attempts.died(pack, by_node=fault.whose == "node"):
             self._go_on(pack, fault.reason)
         elif alone:
@@ -228,12 +229,15 @@ class Conductor:
                 self.watcher.note(f"A pack of {size} starts again ({reason})")
             self._again.append(pack)
 
-    def _divide(self, pack: Pack, parts: int) -> None:
-        """Hand out the open members of a pack in several, each from where it stopped."""
+    def _divide(self, pack: Pack, parts: int, pruner: Pruner | None = None) -> None:
+        """Hand out the open members of a pack in several, each from where it stopped.
+
+        Without a pruner they go on to their ends: those that may bring others down meet none.
+        """
         members = self.attempts.open(pack)
         size = -(-len(members) // parts)
         for start in range(0, len(members), size or 1):
-            self._again.append(pack.part(members[start : start + size]))
+            self._again.append(pack.part(members[start : start + size], pruner))
 
     def _share(self) -> None:
         """Have the pack with the most work left divided, since slots stand idle."""

@@ -16,6 +16,9 @@ Kind = tuple[int, str, Pruner | None]
 PATIENCE = 3
 """How many other packs come to rungs until two or more survivors go on, though they fill no pack:
 a search learns nothing from what waits."""
+LONE_PATIENCE = 3 * PATIENCE
+"""How many other packs come to rungs since the last of its kind until a single survivor goes on
+alone: its kind is rare."""
 
 
 class _Group(NamedTuple):
@@ -29,9 +32,9 @@ class _Group(NamedTuple):
 class Rungs:
     """The survivors of packs that ended at a rung.
 
-    They go on when there are as many of a kind as a new pack has members, when two or more have
-    waited for long, or when nobody else comes: no new pack, and none of their kind that is in
-    flight before their rung.
+    They go on when there are as many of a kind as a new pack has members, when they have waited
+    for long, or when nobody else comes: no new pack, and none of their kind that is in flight
+    before their rung.
     """
 
     def __init__(self) -> None:
@@ -39,6 +42,8 @@ class Rungs:
         self._largest = 0
         """Members of the largest new pack."""
         self._packs = 0
+        self._latest: dict[Kind, int] = {}
+        """Packs that had come to rungs when the last of a kind came."""
 
     def wait(self, pack: Pack, survivors: Sequence[str]) -> None:
         """Let survivors of a pack wait at the rung where it ended, if it ended at one."""
@@ -46,6 +51,7 @@ class Rungs:
             return
         kind = _kind(pack)
         self._packs += 1
+        self._latest[kind] = self._packs
         if not pack.origins:
             self._largest = max(len(pack.members), self._largest)
         new = _Group(Pack({}, pack.pruner, pack.attempt, pack.until), self._packs)
@@ -65,11 +71,17 @@ class Rungs:
         size = self._largest or LARGEST
         for place in sorted(self._waiting, key=lambda place: place[1]):
             group = self._waiting[place]
-            count = len(group.pack.members)
-            late = count > 1 and self._packs - group.came >= PATIENCE
-            if count >= size or ((last or late) and not _may_come(place, flying)):
+            full = len(group.pack.members) >= size
+            if full or ((last or self._is_late(place)) and not _may_come(place, flying)):
                 return self._take(place, size)
         return None
+
+    def _is_late(self, place: tuple[Kind, int]) -> bool:
+        """Whether survivors have waited for long, though new packs may bring others."""
+        group, (kind, _) = self._waiting[place], place
+        if len(group.pack.members) > 1:
+            return self._packs - group.came >= PATIENCE
+        return self._packs - self._latest[kind] >= LONE_PATIENCE
 
     def _take(self, place: tuple[Kind, int], size: int) -> Pack:
         """Return the survivors that came first, and leave the others, but no single one."""

@@ -283,6 +283,23 @@ def test_a_pack_too_large_for_the_memory_is_halved_at_once(world, configs, tmp_p
     assert stage.ends() == dict.fromkeys(stage.keys, "finished")
 
 
+@pytest.mark.parametrize(("fault", "rule"), [(OUT_OF_MEMORY, Halving(2, 1)), (DIED, None)])
+def test_halves_keep_their_rungs_and_members_that_go_on_alone_do_not(
+    world, configs, tmp_path, fault, rule
+):
+    members = Stage(world, tmp_path, configs).trials
+    packs = [Pack(members, Halving(2, 1))]
+    stage = Stage(world, tmp_path, configs, slots=3, packs=packs, max_failures=0)
+    stage.conductor.close(stage.conductor.suggest(), fault)
+
+    parts = []
+    while (part := stage.conductor.suggest()) is not None:
+        parts.append(part)
+
+    assert {part.pruner for part in parts} == {rule}
+    assert sorted(key for part in parts for key in part.members) == sorted(members)
+
+
 def test_what_the_place_is_to_blame_for_costs_no_trial_an_attempt(world, configs, tmp_path):
     stage = Stage(world, tmp_path, configs, max_failures=0)
     pack = stage.conductor.suggest()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.driver.rungs import PATIENCE, Rungs
+from jobs.driver.rungs import LONE_PATIENCE, PATIENCE, Rungs
 from jobs.packs import Pack
 from tass_core.config import TrialConfig
 from tass_core.training.pruning import Halving, Wilcoxon
@@ -46,6 +46,22 @@ def test_who_is_alone_waits_while_anybody_may_come():
     assert rungs.next([], last=False) is None
     assert rungs.next([pack("cd")], last=True) is None
     assert names(rungs.next([pack("ef", since=2), other(1)], last=True)) == "a"
+
+
+def test_one_of_a_rare_kind_goes_on_alone_before_the_budget_is_spent():
+    rungs, stranger = Rungs(), other(1)
+    for rare, key in ((pack("ab"), "a"), (pack("cd", since=2), "c")):
+        rungs.wait(rare, [key])
+        for _ in range(LONE_PATIENCE - 1):
+            rungs.wait(stranger, ["1"])
+            assert rungs.next([], last=False) is None
+    rungs.wait(stranger, ["1"])
+
+    assert rungs.next([pack("ef")], last=False) is None
+    alone = rungs.next([], last=False)
+    assert names(alone) == "a"
+    assert rungs.next([alone], last=False) is None, "it may come to where the other one waits"
+    assert names(rungs.next([], last=False)) == "c"
 
 
 def test_two_do_not_wait_for_long_and_one_does():
