@@ -30,11 +30,10 @@ from tracking.reader import EVERYTHING, RESULTS, Reader
 @past_sweep
 @option(
     "--metric",
-    default="val/all",
-    show_default=True,
     metavar="NAME",
     group=WHAT,
-    help="Validation metric to rank by, at each trial's best epoch.",
+    help="Validation metric to rank by, at each trial's best epoch. Default: the first that SWEEP "
+    "is a search for, or val/all.",
 )
 @option(
     "--pareto",
@@ -67,7 +66,7 @@ from tracking.reader import EVERYTHING, RESULTS, Reader
 @format_option
 def best(
     sweep: str | None,
-    metric: str,
+    metric: str | None,
     pareto: bool,
     objectives: tuple[str, ...],
     variant: str | None,
@@ -78,7 +77,7 @@ def best(
     tracking_uri: str | None,
     output_format: str,
 ) -> None:
-    """Rank variants by mean validation accuracy over seeds, and export the best checkpoint.
+    """Rank variants by their validation mean over seeds, and export the best checkpoint.
 
     SWEEP is the name, file or run id of a sweep. Without it all trials on the latest sweep's
     dataset take part. Variants that lack a seed are not ranked: one seed is not enough to crown

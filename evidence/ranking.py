@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evidence.selection import is_search, judged_seeds
-from search_spaces.objectives import Constraint, Objective, feasible, front
+from search_spaces.objectives import ACCURACY, Constraint, Objective, feasible, front
 from search_spaces.plan import planned_document
 from tass_core import TRAINING_VERSION
 from tass_core.errors import SweepError, TrackingError, nearest
-from tracking import schema
 from tracking.reader import Snapshot, SweepRun, TrialRun, chosen
 
 Group = Mapping[int, TrialRun]
@@ -29,14 +28,11 @@ class Ranked:
     """Mean of the metric over the seeds."""
     deviation: float | None
     values: Mapping[int, float]
+    best_seed: int
+    """The seed with the best value; ties go to the smaller trial key."""
     test: float
     """Mean test accuracy in percent, for information: it does not rank."""
     trials: Group
-
-    @property
-    def best_seed(self) -> int:
-        """The seed with the best value; ties go to the smaller trial key."""
-        return min(self.values, key=lambda seed: (-self.values[seed], self.trials[seed].key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ def rank(
     snapshot: Snapshot,
     *,
     sweep: str | None = None,
-    metric: str = schema.VALIDATION,
+    metric: str | None = None,
     variant: str | None = None,
     seed: int | None = None,
 ) -> Ranking:
@@ -66,7 +62,8 @@ def rank(
     Args:
         snapshot: what the store holds.
         sweep: run id, or name, of the sweep whose trials are meant.
-        metric: a validation metric at each trial's best epoch; nothing selects on test.
+        metric: a validation metric at each trial's best epoch; nothing selects on test. When None
+            it is the first that the sweep is a search for.
         variant: only this variant, by name or config hash.
         seed: only this seed.
 
@@ -74,23 +71,24 @@ def rank(
         TrackingError: the store has no such sweep.
         SweepError: the metric or variant cannot be ranked.
     """
-    if not metric.startswith("val/"):
+    if metric is not None and not metric.startswith("val/"):
         raise SweepError(
             f"--metric {metric}: variants are selected on validation; allowed are metrics that "
             "begin with val/, such as val/all or val/av_avg"
         )
     source = _source(snapshot, sweep)
+    goal = _searched(source, own=sweep is not None) if metric is None else Objective(metric)
     trials = _usable(snapshot, source, own=sweep is not None)
     seeds = judged_seeds(source) if seed is None else (seed,)
     groups = _choose(_by_variant(trials), variant)
     complete = {h: group for h, group in groups.items() if set(seeds) <= set(group)}
-    rows = [_ranked(snapshot, group, seeds, metric) for group in complete.values()]
-    rows.sort(key=lambda row: (-row.value, row.trials[row.best_seed].key))
+    rows = [_ranked(snapshot, group, seeds, goal) for group in complete.values()]
+    rows.sort(key=lambda row: (-goal.sign * row.value, row.trials[row.best_seed].key))
     if not rows:
         raise SweepError(
             f"no variant is finished with the seeds {list(seeds)} in {snapshot.address}"
         )
-    return Ranking(source, metric, tuple(seeds), tuple(rows), len(groups) - len(complete))
+    return Ranking(source, goal.metric, tuple(seeds), tuple(rows), len(groups) - len(complete))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +172,8 @@ def pareto(
         Point(groups[address][0].variant, address, place, address in kept, address in best)
         for address, place in values.items()
     ]
-    sign = -1 if goals[0].direction == "maximize" else 1
-    points.sort(key=lambda it: (not it.best, not it.kept, sign * it.values[0], it.config_hash))
+    sign = goals[0].sign
+    points.sort(key=lambda it: (not it.best, not it.kept, -sign * it.values[0], it.config_hash))
     return Front(source, seeds, goals, bounds, tuple(points), len(groups) - len(points))
 
 
@@ -207,6 +205,12 @@ def _source(snapshot: Snapshot, sweep: str | None) -> SweepRun:
     return sweeps[0]
 
 
+def _searched(source: SweepRun, *, own: bool) -> Objective:
+    """Return the first validation metric that a sweep is a search for."""
+    goals = planned_document(source.plan).objectives if own else ()
+    return next((it for it in goals if it.metric.startswith("val/")), Objective(ACCURACY))
+
+
 def _by_variant(trials: Iterable[TrialRun]) -> dict[str, dict[int, TrialRun]]:
     groups: dict[str, dict[int, TrialRun]] = defaultdict(dict)
     for trial in trials:
@@ -226,9 +230,9 @@ def _choose(groups: Mapping[str, Group], variant: str | None) -> Mapping[str, Gr
     return found
 
 
-def _ranked(snapshot: Snapshot, group: Group, seeds: Sequence[int], metric: str) -> Ranked:
+def _ranked(snapshot: Snapshot, group: Group, seeds: Sequence[int], goal: Objective) -> Ranked:
     trials = {seed: group[seed] for seed in seeds}
-    values = {seed: _value(snapshot, trial, metric) for seed, trial in trials.items()}
+    values = {seed: _value(snapshot, trial, goal.metric) for seed, trial in trials.items()}
     first = next(iter(trials.values()))
     return Ranked(
         variant=first.variant,
@@ -236,6 +240,7 @@ def _ranked(snapshot: Snapshot, group: Group, seeds: Sequence[int], metric: str)
         value=statistics.mean(values.values()),
         deviation=statistics.stdev(values.values()) if len(values) > 1 else None,
         values=values,
+        best_seed=min(values, key=lambda seed: (-goal.sign * values[seed], trials[seed].key)),
         test=statistics.mean(trial.metrics["test/all"] for trial in trials.values()),
         trials=trials,
     )

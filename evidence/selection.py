@@ -105,8 +105,9 @@ def documented(chosen: Chosen) -> Table:
             return table
     number = chosen.table.get("number", chosen.key)
     title = chosen.table.get("title", f"Sweep over {chosen.key}")
-    counted = [it.metric for it in chosen.document.objectives if COLUMNS[it.metric].counted]
-    return Table(chosen.key, number, title, (*SWEEP_COLUMNS, *counted), ())
+    asked = [it.metric.removeprefix("val/") for it in chosen.document.objectives]
+    others = [name for name in asked if name in COLUMNS and name not in SWEEP_COLUMNS]
+    return Table(chosen.key, number, title, (*SWEEP_COLUMNS, *others), ())
 
 
 def same_data(one: SweepRun, other: SweepRun) -> bool:

@@ -1,7 +1,7 @@
 """What a search found: its Optuna study rebuilt from MLflow, and figures of it.
 
-The study's own storage may be out of reach; the trials' parameters and validation
-accuracies are in MLflow, and that is all the figures need.
+The study's own storage may be out of reach; the trials' parameters and what was measured in
+them are in MLflow, and that is all the figures need.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from evidence.ranking import pareto
 from evidence.results import origin
 from evidence.selection import is_search, same_data
 from reports.figures import Drawing
-from search_spaces.document import Knob, Range, Scalar, Space
+from search_spaces.document import Knob, Range, Scalar, Sweep
 from search_spaces.expand import active
+from search_spaces.objectives import Objective
 from search_spaces.plan import planned_document
 from tass_core.config import DEFAULT_SYSTEM, known_fields
 from tass_core.errors import SweepError
-from tracking import schema
 from tracking.reader import Snapshot, SweepRun, TrialRun, chosen
 
 MINIMUM = 4
@@ -43,6 +43,8 @@ MINIMUM_IMPORTANCE = 50
 """Trials below which importances would: five of them are in the best tenth."""
 _ACROSS = 4
 _INK = "#0b5394"
+_BROKEN = "#cccccc"
+"""Trials that break a constraint."""
 
 
 def search_drawings(snapshot: Snapshot, sweep: SweepRun) -> Iterator[Drawing]:
@@ -52,33 +54,44 @@ def search_drawings(snapshot: Snapshot, sweep: SweepRun) -> Iterator[Drawing]:
         if is_search(found) and same_data(found, sweep):
             latest.setdefault(found.name, found)
     for name, search in latest.items():
-        if len(planned_document(search.plan).objectives) > 1:
+        document = planned_document(search.plan)
+        if len(document.objectives) > 1:
             yield from _draw_front(name, search, snapshot)
         else:
-            yield from _draw(name, search, snapshot)
+            yield from _draw(name, search, document, snapshot)
 
 
-def _draw(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Drawing]:
-    """Draw a search; a trial counts with its best epoch, as it is selected."""
+def _draw(name: str, search: SweepRun, document: Sweep, snapshot: Snapshot) -> Iterator[Drawing]:
+    """Draw a search with one objective, each trial at its best epoch."""
     first, trials = search.seeds[0], search.plan["trials"]
     runs = [
         chosen(snapshot.trials[key])
         for key, trial in trials.items()
         if trial["seed"] == first and key in snapshot.trials
     ]
-    histories = {run.run_id: snapshot.history(run.run_id, schema.VALIDATION) for run in runs}
-    best = {run: max(value for _, value in points) for run, points in histories.items() if points}
-    study = rebuild(planned_document(search.plan).space, runs, best)
-    for kind, figure in figures(study).items():
-        words = kind.replace("-", " ")
+    measured = {
+        run.run_id: {metric: snapshot.at_best(run, metric) for metric in document.measured}
+        for run in runs
+        if run.state == "finished"
+    }
+    [objective] = document.objectives
+    study = rebuild(document, runs, measured)
+    grey = "; grey: breaks a constraint" if any(map(_broken, study.trials)) else ""
+    for kind, figure in figures(study, objective).items():
+        words, note = kind.replace("-", " "), "" if kind == "importances" else grey
         yield Drawing(
             f"search-{name}-{kind}",
             figure,
-            f"Search '{name}', {words}: {len(study.trials)} trials "
-            f"({origin(search.provenance, search.dataset)}).",
-            f"Optuna's {words} of the search '{name}'; best validation accuracy "
-            f"{study.best_value:.2f} with {study.best_params}.",
+            f"Search '{name}' by {objective.metric}, {words}: {len(study.trials)} trials "
+            f"({origin(search.provenance, search.dataset)}{note}).",
+            f"Optuna's {words} of the search '{name}'; {_best(study, objective)}.",
         )
+
+
+def _best(study: optuna.Study, objective: Objective) -> str:
+    if all(_broken(trial) for trial in study.trials if trial.state is TrialState.COMPLETE):
+        return "no trial keeps to its constraints"
+    return f"best {objective.metric} {study.best_value:.4g} with {study.best_params}"
 
 
 def _draw_front(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Drawing]:
@@ -94,7 +107,7 @@ def _draw_front(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Dra
     for label, points, colour in (
         ("no other is better in every objective", best, _INK),
         ("others", [it for it in front.points if it.kept and not it.best], "#9fc5e8"),
-        ("break a constraint", [it for it in front.points if not it.kept], "#cccccc"),
+        ("break a constraint", [it for it in front.points if not it.kept], _BROKEN),
     ):
         if points:
             places = [it.values[1] for it in points], [it.values[0] for it in points]
@@ -108,8 +121,8 @@ def _draw_front(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Dra
             set_scale("log")
     axis.margins(0.1)  # room for the names
     axis.set_axisbelow(True)
-    axis.set_xlabel(f"{across.metric} ({across.direction})")
-    axis.set_ylabel(f"{up.metric} ({up.direction})")
+    axis.set_xlabel(str(across))
+    axis.set_ylabel(str(up))
     axis.legend(fontsize=8)
     axis.grid(visible=True, color="#dddddd", linewidth=0.6)
     yield Drawing(
@@ -122,34 +135,46 @@ def _draw_front(name: str, search: SweepRun, snapshot: Snapshot) -> Iterator[Dra
     )
 
 
-def rebuild(space: Space, runs: Sequence[TrialRun], values: Mapping[str, float]) -> optuna.Study:
-    """Return an in-memory study of a search's runs.
+def rebuild(
+    document: Sweep,
+    runs: Sequence[TrialRun],
+    measured: Mapping[str, Mapping[str, float | None]],
+) -> optuna.Study:
+    """Return an in-memory study of the runs of a search with one objective.
 
     Args:
-        space: what was searched.
-        runs: the search's trials; finished and pruned ones with a value count.
-        values: run id -> best validation accuracy.
+        document: what was searched, for what, and within which constraints.
+        runs: the search's trials; pruned ones count, and finished ones with all that was asked.
+        measured: run id -> what ``document.measured`` names, at the best epoch.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize")
+    [objective] = document.objectives
+    study = optuna.create_study(direction=objective.direction)
     for run in runs:
-        trial = _trial(space, run, values.get(run.run_id))
+        trial = _trial(document, run, measured.get(run.run_id, {}))
         if trial is not None:
             study.add_trial(trial)
     return study
 
 
-def figures(study: optuna.Study) -> Mapping[str, Figure]:
+def figures(study: optuna.Study, objective: Objective) -> Mapping[str, Figure]:
     """Return importances, slices and parallel coordinates, each from enough trials on.
 
-    Only what the search varied is drawn. A setting that a trial does not have, such as τ
-    without target-awareness, is left out of its slice and drawn below its axis.
+    Only what the search varied is drawn, and one setting has no parallel coordinates. A setting
+    that a trial does not have, such as τ without target-awareness, is left out of its slice and
+    drawn below its axis.
+
+    Args:
+        study: of the search.
+        objective: what its trials were valued by.
     """
     trials = [trial for trial in study.trials if trial.state is TrialState.COMPLETE]
     names = _varied(trials)
     if len(trials) < MINIMUM or not names:
         return {}
-    drawn = {"slices": _slices(trials, names), "parallel-coordinates": _parallel(trials, names)}
+    drawn = {"slices": _slices(trials, names, objective)}
+    if len(names) > 1:
+        drawn["parallel-coordinates"] = _parallel(trials, names, objective)
     if len(trials) >= MINIMUM_IMPORTANCE and len({trial.value for trial in trials}) > 1:
         drawn["importances"] = _importances(study, names)
     return drawn
@@ -177,7 +202,7 @@ def _importances(study: optuna.Study, names: Sequence[str]) -> Figure:
     return figure
 
 
-def _slices(trials: Sequence[FrozenTrial], names: Sequence[str]) -> Figure:
+def _slices(trials: Sequence[FrozenTrial], names: Sequence[str], objective: Objective) -> Figure:
     across = min(len(names), _ACROSS)
     down = math.ceil(len(names) / across)
     figure = Figure(figsize=(2.6 * across + 0.6, 2.5 * down), layout="constrained")
@@ -185,26 +210,31 @@ def _slices(trials: Sequence[FrozenTrial], names: Sequence[str]) -> Figure:
     for name, axis in zip(names, axes, strict=False):
         having = [trial for trial in trials if name in trial.params]
         places, ticks = _places(having, name)
-        axis.scatter(places, [_value(trial) for trial in having], s=16, color=_INK, alpha=0.7)
+        colours = [_BROKEN if _broken(trial) else _INK for trial in having]
+        axis.scatter(places, [_value(trial) for trial in having], s=16, c=colours, alpha=0.7)
         _ticks(axis, ticks)
         axis.set_xlabel(name, fontsize=9)
+        axis.set_axisbelow(True)
         axis.grid(visible=True, color="#dddddd", linewidth=0.6)
     for axis in axes[len(names) :]:
         axis.set_axis_off()
     for row in range(down):
-        axes[row * across].set_ylabel("Validation accuracy (%)", fontsize=8)
+        axes[row * across].set_ylabel(str(objective), fontsize=8)
     return figure
 
 
-def _parallel(trials: Sequence[FrozenTrial], names: Sequence[str]) -> Figure:
+def _parallel(trials: Sequence[FrozenTrial], names: Sequence[str], objective: Objective) -> Figure:
     figure = Figure(figsize=(1.5 * len(names) + 3.0, 4.4), layout="constrained")
     axis = figure.subplots()
     columns = [_unit(trials, name) for name in names]
     scores = np.array([_value(trial) for trial in trials])
-    shades = ScalarMappable(Normalize(scores.min(), scores.max()), "viridis")
-    for place in np.argsort(scores):
+    bright_is_good = "viridis" if objective.direction == "maximize" else "viridis_r"
+    shades = ScalarMappable(Normalize(scores.min(), scores.max()), bright_is_good)
+    kept = np.array([not _broken(trial) for trial in trials])
+    for place in np.lexsort((objective.sign * scores, kept)):
         heights = [column[0][place] for column in columns]
-        axis.plot(range(len(names)), heights, color=shades.to_rgba(scores[place]), alpha=0.8)
+        colour = shades.to_rgba(scores[place]) if kept[place] else _BROKEN
+        axis.plot(range(len(names)), heights, color=colour, alpha=0.8)
     for place, (_, ticks) in enumerate(columns):
         axis.axvline(place, color="#888888", linewidth=0.8)
         for height, text in ticks:
@@ -219,7 +249,7 @@ def _parallel(trials: Sequence[FrozenTrial], names: Sequence[str]) -> Figure:
     axis.set_xticks(range(len(names)), names, fontsize=8, rotation=20, ha="right")
     axis.set_yticks([])
     axis.spines[:].set_visible(False)
-    figure.colorbar(shades, ax=axis, label="Validation accuracy (%)")
+    figure.colorbar(shades, ax=axis, label=str(objective))
     return figure
 
 
@@ -265,24 +295,34 @@ def _value(trial: FrozenTrial) -> float:
     return float(trial.value) if trial.value is not None else float("nan")
 
 
-def _trial(space: Sequence[Knob], run: TrialRun, value: float | None) -> FrozenTrial | None:
-    if value is None or run.state not in ("finished", "pruned"):
+def _broken(trial: FrozenTrial) -> bool:
+    return any(over > 0 for over in trial.constraints.values())
+
+
+def _trial(
+    document: Sweep, run: TrialRun, measured: Mapping[str, float | None]
+) -> FrozenTrial | None:
+    known = {metric: value for metric, value in measured.items() if value is not None}
+    pruned = run.state == "pruned"
+    if not pruned and document.measured - known.keys():
         return None
     params: dict[str, Scalar] = {}
     distributions: dict[str, BaseDistribution] = {}
-    known = known_fields(run.params.get("system", DEFAULT_SYSTEM))
+    fields = known_fields(run.params.get("system", DEFAULT_SYSTEM))
     typed = run.config()
-    for knob in space:
+    for knob in document.space:
         if knob.field in typed and active(knob, params):
             params[knob.field] = typed[knob.field]
-            distributions[knob.field] = _distribution(knob, known[knob.field].kind)
-    pruned = run.state == "pruned"
+            distributions[knob.field] = _distribution(knob, fields[knob.field].kind)
     try:
         return create_trial(
             params=params,
             distributions=distributions,
-            value=None if pruned else value,
+            value=None if pruned else known[document.objectives[0].metric],
             state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
+            constraints=None
+            if pruned
+            else {str(it): it.violation(known) for it in document.constraints},
         )
     except ValueError:  # trained outside this space, by hand or by another sweep
         return None

@@ -35,10 +35,18 @@ class Objective:
     def __post_init__(self) -> None:
         _check(self.metric)
 
+    def __str__(self) -> str:
+        return f"{self.metric} ({self.direction})"
+
     @property
     def direction(self) -> Direction:
         """As Optuna calls it."""
         return "minimize" if self.metric in _LOWER else "maximize"
+
+    @property
+    def sign(self) -> int:
+        """1 or -1: a value times it is better the larger it is."""
+        return -1 if self.metric in _LOWER else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +105,7 @@ def feasible(constraints: Sequence[Constraint], metrics: Mapping[str, float]) ->
 
 def front(points: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[int]:
     """Return the places of the points that no other one is better than in every objective."""
-    signs = [1.0 if it.direction == "maximize" else -1.0 for it in objectives]
-    gains = [[sign * value for sign, value in zip(signs, one, strict=True)] for one in points]
+    gains = [[it.sign * value for it, value in zip(objectives, one, strict=True)] for one in points]
     return [
         place
         for place, one in enumerate(gains)

@@ -158,15 +158,14 @@ def _prefer(
         point = locate(plan.document.space, runs[key].config())
         kept = all(value <= 0 for value in search.violations(metrics).values())
         if point is not None and kept:
-            sign = -1 if search.directions[0] == "maximize" else 1
-            points[key] = sign * search.values(metrics)[0], point
+            points[key] = search.objectives[0].sign * search.values(metrics)[0], point
     if not points:
         raise SweepError(
             f"--warm-from {search.warm_from}: MLflow holds no finished trial of that dataset in "
             f"the space of sweep '{plan.sweep}'; name a dataset as `tass-cli status` does"
         )
     chosen: list[dict[str, Scalar]] = []
-    for _, point in sorted(points.values(), key=lambda it: it[0]):
+    for _, point in sorted(points.values(), key=lambda it: it[0], reverse=True):
         if point not in chosen and len(chosen) < max(1, search.trials // 4):
             chosen.append(point)
             proposals.suggest_first(point)

@@ -127,8 +127,8 @@ class PackStudy:
             kept = [
                 kept[place] for place in front([it.values for it in kept], self.search.objectives)
             ]
-        sign = -1 if self.search.directions[0] == "maximize" else 1
-        ranked = sorted(kept, key=lambda trial: (sign * trial.values[0], trial.number))
+        sign = self.search.objectives[0].sign
+        ranked = sorted(kept, key=lambda trial: (-sign * trial.values[0], trial.number))
         found: dict[str, tuple[str, TrialConfig]] = {}
         for trial in ranked:
             config = self.config(trial)

@@ -160,8 +160,9 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
 
 def show_front(front: Front, console: Console) -> None:
     """Print the variants that no other is better than in every objective, then the others."""
-    names = [f"{it.metric} ({it.direction})" for it in front.objectives]
-    table = Table("", "variant", *names, "constraints", box=None, padding=(0, 2))
+    table = Table(
+        "", "variant", *map(str, front.objectives), "constraints", box=None, padding=(0, 2)
+    )
     for point in front.points[:_RANKED]:
         values = [
             f"{value:.2f}" if goal.metric.startswith("val/") else f"{value:.4g}"

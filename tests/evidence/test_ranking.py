@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from mlflow import MlflowClient
 
 from evidence.ranking import Ranking, rank
+from search_spaces.describe import describe
+from search_spaces.load import load
 from tass_core.errors import SweepError, TrackingError
 from tests.reports.runs import Sweep
 from tracking import schema
@@ -32,6 +37,31 @@ def test_the_best_comes_first(ranking: Ranking) -> None:
     values = [row.value for row in ranking.rows]
     assert values == sorted(values, reverse=True)
     assert {row.variant for row in ranking.rows[-2:]} == {"w/o JTG", "w/o L_s"}
+
+
+def test_the_smallest_loss_comes_first(own_copy: Sweep) -> None:
+    client = MlflowClient(tracking_uri=own_copy.uri)
+    for place, run in enumerate(own_copy.runs.values()):
+        client.log_metric(run, "val/loss", float(place), step=3)
+    found = rank(own_copy.snapshot(), metric="val/loss")
+    values = [row.value for row in found.rows]
+    assert values == sorted(values)
+    assert all(row.values[row.best_seed] == min(row.values.values()) for row in found.rows)
+
+
+def test_a_search_is_ranked_by_what_it_was_for(own_copy: Sweep) -> None:
+    client = MlflowClient(tracking_uri=own_copy.uri)
+    for place, run in enumerate(own_copy.runs.values()):
+        client.log_metric(run, "val/ground/spatial", float(place), step=3)
+    path = client.download_artifacts(own_copy.parent, schema.PLAN)
+    goals = {"objectives": ["params_m", "val/ground/spatial"]}
+    document = describe(load("ablations")) | goals
+    client.log_dict(
+        own_copy.parent, json.loads(Path(path).read_text()) | {"document": document}, schema.PLAN
+    )
+    snapshot = own_copy.snapshot()
+    assert rank(snapshot, sweep="ablations").metric == "val/ground/spatial"
+    assert rank(snapshot).metric == "val/all"
 
 
 def test_a_variant_without_all_the_seeds_is_counted_and_not_ranked(own_copy: Sweep) -> None:
