@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,8 +22,6 @@ from tass_core.data.folder.dataset import Dataset, open_dataset
 from tass_core.data.world.make import make_world
 
 Found = TypeVar("Found")
-TASS_CLI = (sys.executable, "-c", "from cli.main import main; main()")
-"""How a process types ``tass-cli``, installed or not."""
 GLOVE = TrialConfig().replace("model.encoder", "resnet18-glove")
 PAPERS = {
     "paper, CLIP 7x7x2048": (TrialConfig(), PAPER),

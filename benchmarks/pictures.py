@@ -13,6 +13,7 @@ import os
 import pty
 import struct
 import subprocess
+import sys
 import tempfile
 import termios
 from pathlib import Path
@@ -20,7 +21,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.harness import TASS_CLI
 from evidence.tables import collect
 from reports.attention.draw import draw
 from reports.attention.explain import examples, explain
@@ -39,7 +39,11 @@ def screen(folder: Path, *words: str) -> str:
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(IMAGES.parents[1])}
     with subprocess.Popen(
-        [*TASS_CLI, *words], cwd=folder, env=environment, stdout=its, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "cli", *words],
+        cwd=folder,
+        env=environment,
+        stdout=its,
+        stderr=subprocess.DEVNULL,
     ) as typed:
         os.close(its)
         said = b""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -16,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.harness import TASS_CLI
 from benchmarks.tables import print_machine, print_table
 from evidence.claims import ClaimResult, check
 from evidence.verdicts import Decision
@@ -93,7 +93,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tass-truths-") as empty:
         folder = given.folder or Path(empty)
         began = time.monotonic()
-        command = [*TASS_CLI, "sweep", "ablations", "--yes"]
+        command = [sys.executable, "-m", "cli", "sweep", "ablations", "--yes"]
         done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
         minutes = (time.monotonic() - began) / 60
         report = check(Reader(f"sqlite:///{folder / 'mlflow.db'}").snapshot())

@@ -51,7 +51,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line; a person's mistake ends with one message and exit code 2."""
     try:
-        code = cli(standalone_mode=False)
+        code = cli(prog_name="tass-cli", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code

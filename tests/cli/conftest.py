@@ -55,7 +55,7 @@ class Shell:
         for name in PLACES:
             environment.pop(name, None)
         done = subprocess.run(
-            [sys.executable, "-c", "from cli.main import main; main()", *map(str, args)],
+            [sys.executable, "-m", "cli", *map(str, args)],
             cwd=self.folder,
             env=environment,
             capture_output=True,

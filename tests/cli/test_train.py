@@ -13,7 +13,7 @@ SMALL = ["--set", "optimiser.epochs=2", "--set", "data.t2=2", "--threads", "1"]
 
 
 def tass(*arguments, folder):
-    command = [sys.executable, "-c", "from cli.main import main; main()", *arguments]
+    command = [sys.executable, "-m", "cli", *arguments]
     return subprocess.run(
         command,
         cwd=folder,

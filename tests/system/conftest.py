@@ -47,7 +47,7 @@ class Desk:
     def start(self, *args, **more):
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
         environment.pop("MLFLOW_TRACKING_URI", None)
-        command = [sys.executable, "-c", "from cli.main import main; main()"]
+        command = [sys.executable, "-m", "cli"]
         return subprocess.Popen(
             [*command, *map(str, args)],
             cwd=self.folder,

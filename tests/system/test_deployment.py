@@ -224,5 +224,5 @@ def test_no_secret_can_be_seen_among_the_processes(network, swept):
 def _tass(network, folder, *words, **more):
     given = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **ACCOUNT}
     given |= {"MLFLOW_TRACKING_URI": "http://tracking:5000", "TMPDIR": str(folder), **more}
-    tass = (sys.executable, "-c", "from cli.main import main; main()")
+    tass = (sys.executable, "-m", "cli")
     return network.run(*tass, *words, cwd=folder, env=given, timeout=400)

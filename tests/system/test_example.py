@@ -57,14 +57,13 @@ def test_the_example_is_installed_tested_trained_and_keyed_by_its_source(environ
     install(home, source)
     run(home, "-m", "pytest", "-q", "-p", "no:cacheprovider", source / "test_mynet.py")
     world = tmp_path / "world"
-    cli = "from cli.main import main; main()"
-    run(home, "-c", cli, "data", "make", "--preset", "tiny", "--output", world)
+    run(home, "-m", "cli", "data", "make", "--preset", "tiny", "--output", world)
     out = tmp_path / "trained"
     options = ["--set", "system=mynet", "--set", "optimiser.epochs=1"]
-    run(home, "-c", cli, "train", "--data", world, "--output", out, *options)
+    run(home, "-m", "cli", "train", "--data", world, "--output", out, *options)
     config = json.loads(next(out.rglob("config.json")).read_text())
     assert "mynet" in json.dumps(config)
-    plan = run(home, "-c", cli, "plan", source / "compare.toml", "--data", world)
+    plan = run(home, "-m", "cli", "plan", source / "compare.toml", "--data", world)
     assert "MyNet" in plan or "9 trials" in plan
     before = key(home)
     module = source / "mynet.py"

@@ -27,7 +27,7 @@ def run(tmp_path_factory):
 
     def typed(*words):
         done = subprocess.run(
-            [sys.executable, "-c", "from cli.main import main; main()", *map(str, words)],
+            [sys.executable, "-m", "cli", *map(str, words)],
             cwd=folder,
             env=environment,
             capture_output=True,

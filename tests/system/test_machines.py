@@ -48,7 +48,7 @@ class Cluster:
     def sweep(self, *more):
         """Start a sweep on the head."""
         return self.head.start(
-            *(sys.executable, "-c", "from cli.main import main; main()", *SWEEP),
+            *(sys.executable, "-m", "cli", *SWEEP),
             *("--address", f"{self.head.address}:{PORT}", "--data", "/data/world"),
             *("--storage", "/shared/runs", "--tracking-uri", "sqlite:////shared/mlflow.db"),
             *more,

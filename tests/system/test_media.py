@@ -25,7 +25,7 @@ def typed(tmp_path_factory):
 
     def type_in(*words):
         words = [str(word) for word in words]
-        program = [sys.executable, "-c", "from cli.main import main; main()", *words]
+        program = [sys.executable, "-m", "cli", *words]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
             program, cwd=folder, env=environment, capture_output=True, text=True, check=False

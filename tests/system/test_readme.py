@@ -34,7 +34,7 @@ def test_the_commands_run_one_after_the_other(tmp_path):
     for command in typed:
         words = [str(known) if word.isdigit() and len(word) == 6 else word for word in command[1:]]
         done = subprocess.run(
-            [sys.executable, "-c", "from cli.main import main; main()", *words],
+            [sys.executable, "-m", "cli", *words],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

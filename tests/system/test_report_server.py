@@ -31,9 +31,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
 def tass(folder: Path, *arguments: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    program = "from cli.main import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, "-m", "cli", *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,

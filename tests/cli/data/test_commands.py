@@ -71,7 +71,6 @@ def tass(monkeypatch, capsys):
 
 
 QUESTIONS = ("--questions", "avqa-train.json", "avqa-val.json", "avqa-test.json")
-PROGRAM = "from cli.main import main; main()"
 INGEST = (
     "data",
     "ingest",
@@ -249,7 +248,7 @@ def test_help_of_every_command_shows_an_example(tass):
 def test_interrupted_ingest_ends_without_a_traceback(folder):
     os.mkfifo(folder / "vectors.txt")
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *INGEST, "--glove", "vectors.txt"],
+        [sys.executable, "-m", "cli", *INGEST, "--glove", "vectors.txt"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
