@@ -1,11 +1,12 @@
 """What is learned from rendered videos, and what a linear probe finds in their features.
 
-Run ``python -m benchmarks.media --data DIR --hard DIR ... [--seeds 0,1,2] [--set key=value ...]``
-on a dataset of rendered videos and on its hard tests. Trains the model on the dataset, on the same
-dataset with sound and pictures shuffled between videos, and on one of which nothing can be seen or
-heard, and prints a Markdown table of test accuracy by type beside the training questions' commonest
-answer; then the grounding, and how well instruments are told from single seconds and thirds of the
-stage. The epoch is chosen on the validation questions, and nothing else is chosen.
+Run ``python -m benchmarks.media --data DIR [--seeds 0,1,2] [--set key=value ...]`` on a dataset of
+rendered videos. Trains the model on the dataset, on the same dataset with sound and pictures
+shuffled between videos, and on one of which nothing can be seen or heard (question only), and
+prints a Markdown table of test accuracy by type beside the training questions' commonest answer,
+the same for each further test; then the grounding, and how well instruments are told from single
+seconds and thirds of the stage. The epoch is chosen on the validation questions, and nothing else
+is chosen. ``--probes`` trains nothing and prints the last table alone.
 """
 
 from __future__ import annotations
@@ -26,14 +27,12 @@ from scipy.stats import rankdata
 
 from benchmarks.harness import side_by_side, training_options
 from benchmarks.learnability import NO_JTG, NO_TSG, BlankDataset
-from tass_core.checkpoints import load_checkpoint
 from tass_core.config import TrialConfig, parse_overrides
 from tass_core.data.folder.dataset import Dataset, open_dataset
 from tass_core.data.folder.description import SCENES
 from tass_core.data.folder.records import Features, Questions
 from tass_core.data.music_avqa.vocabulary import INSTRUMENTS, QUESTION_TYPES
-from tass_core.evaluation.answering import evaluate
-from tass_core.evaluation.grounding import grounding_and_chance
+from tass_core.evaluation.accuracy import metric
 from tass_core.training.pack import train_pack
 from tass_core.training.results import TrialResult
 from tass_core.trial import Trial
@@ -60,39 +59,26 @@ KINDS: dict[str, tuple[type[Dataset], dict[str, Any]]] = {
 }
 
 
-def train(
-    folder: str, overrides: dict[str, Any], hard: list[str], kind: str, seed: int
-) -> dict[str, dict[str, float]]:
-    """Return the test metrics of one trial on its dataset and, by the model, on the hard tests."""
+def train(folder: str, overrides: dict[str, Any], kind: str, seed: int) -> dict[str, float]:
+    """Return the metrics of one trial."""
     torch.set_num_threads(1)
     of, settings = KINDS[kind]
     dataset = of(Path(folder))
     config = TrialConfig().with_values({**dataset.base, **overrides, **settings})
     with tempfile.TemporaryDirectory() as place:
         *_, result = train_pack([Trial(config, seed)], dataset, folder=Path(place))
-        assert isinstance(result, TrialResult)
-        assert result.weights is not None, result.reason
-        loaded = load_checkpoint(result.weights)
-        found = {folder: _scores(loaded.model.eval(), dataset, config)}
-        for other in hard if kind == "model" else ():
-            found[other] = _scores(loaded.model, open_dataset(other), config)
-    return found
+    assert isinstance(result, TrialResult)
+    assert result.status == "finished", result.reason
+    return dict(result.metrics)
 
 
-def _scores(model: torch.nn.Module, dataset: Dataset, config: TrialConfig) -> dict[str, float]:
-    evaluation = evaluate(model, dataset, config, "test")
-    shapes = dataset.shapes(config)
-    truth = dataset.truth("test", segments=shapes.segments, regions=shapes.regions)
-    return {**evaluation.metrics, **grounding_and_chance(evaluation, truth)}
-
-
-def prior(dataset: Dataset, asked: Dataset) -> dict[str, float]:
+def prior(dataset: Dataset, split: str) -> dict[str, float]:
     """Return how often the commonest answer of a template in training is right, by type."""
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     for content, answer, _ in _by_template(dataset, "train"):
         answers[content][answer] += 1
     right: dict[str, list[bool]] = defaultdict(list)
-    for content, answer, kind in _by_template(asked, "test"):
+    for content, answer, kind in _by_template(dataset, split):
         hit = bool(answers[content]) and answers[content].most_common(1)[0][0] == answer
         right[kind].append(hit)
         right["all"].append(hit)
@@ -121,7 +107,7 @@ def _template(text: str) -> str:
     return " ".join("_" if word in _NAMES else word for word in text.rstrip("?").split())
 
 
-def probes(dataset: Dataset, others: dict[str, Dataset]) -> dict[str, dict[str, float]]:
+def probes(dataset: Dataset) -> dict[str, dict[str, float]]:
     """Return the mean AUC over instruments of ridge regressions fitted on the training videos.
 
     Sound: which instruments sound in a second. Picture: which stand in a third of the stage.
@@ -136,9 +122,9 @@ def probes(dataset: Dataset, others: dict[str, Dataset]) -> dict[str, dict[str, 
         gram = scaled.T @ scaled + RIDGE * len(scaled) * 1e-3 * np.eye(scaled.shape[1])
         weights = np.linalg.solve(gram, scaled.T @ (labels - labels.mean(axis=0)))
         found[name] = {}
-        for title, other in {"test": dataset, **others}.items():
-            asked, truth = read(other, np.unique(other.questions("test").video))
-            found[name][title] = _auc(((asked - mean) / spread) @ weights, truth)
+        for split in dataset.tests:
+            asked, truth = read(dataset, np.unique(dataset.questions(split).video))
+            found[name][split] = _auc(((asked - mean) / spread) @ weights, truth)
     return found
 
 
@@ -204,65 +190,51 @@ def _features(dataset: Dataset) -> Features:
 def main() -> None:
     """Train, probe and print."""
     parser = training_options(__doc__)
-    parser.add_argument("--hard", nargs="*", default=[])
+    parser.add_argument("--probes", action="store_true")
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
     dataset, overrides = open_dataset(options.data), parse_overrides(options.set)
-    hard = {Path(path).name: open_dataset(path) for path in options.hard}
-    _features(dataset)
-    results = side_by_side(
-        partial(train, options.data, overrides, options.hard), KINDS, seeds, options
-    )
     print(f"{dataset.name} ({dataset.origin}), {dataset.fingerprint}, seeds {options.seeds}\n")
-    _print_accuracy(dataset, options.data, options.hard, hard, seeds, results)
-    _print_grounding(options.data, options.hard, seeds, results)
-    print("\n| Probe, mean AUC | " + " | ".join(["test", *hard]) + " |")
-    print("|---|" + "---|" * (1 + len(hard)))
-    for name, found in probes(dataset, hard).items():
+    if not options.probes:
+        _features(dataset)
+        results = side_by_side(partial(train, options.data, overrides), KINDS, seeds, options)
+        for split in dataset.tests:
+            _print_accuracy(dataset, split, seeds, results)
+        _print_grounding(dataset, seeds, results)
+    print("| Probe, mean AUC | " + " | ".join(dataset.tests) + " |")
+    print("|---|" + "---|" * len(dataset.tests))
+    for name, found in probes(dataset).items():
         print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in found.values()) + " |")
 
 
-def _print_accuracy(
-    dataset: Dataset,
-    folder: str,
-    paths: list[str],
-    hard: dict[str, Dataset],
-    seeds: list[int],
-    results: Any,
-) -> None:
-    guessed = {folder: prior(dataset, dataset)}
-    for path, other in zip(paths, hard.values(), strict=True):
-        guessed[path] = prior(dataset, other)
-    columns = [("prior", None, folder), *((kind, kind, folder) for kind in KINDS)]
-    for path, name in zip(paths, hard, strict=True):
-        columns += [(f"{name}: prior", None, path), (f"{name}: model", "model", path)]
-    print("| Questions | " + " | ".join(title for title, *_ in columns) + " |")
-    print("|---|" + "---|" * len(columns))
-    asked = Counter(QUESTION_TYPES[kind] for kind in dataset.questions("test").type)
-    for row in ROWS:
-        cells = []
-        for _, kind, path in columns:
-            if kind is None:
-                cells.append(f"{guessed[path].get(row, float('nan')):.1f}")
-                continue
-            values = [results[kind, seed][path].get(row, np.nan) for seed in seeds]
-            spread = f" ± {np.std(values, ddof=1):.1f}" if len(seeds) > 1 else ""
-            cells.append(f"{np.mean(values):.1f}{spread}")
+def _print_accuracy(dataset: Dataset, split: str, seeds: list[int], results: Any) -> None:
+    guessed = prior(dataset, split)
+    asked = Counter(QUESTION_TYPES[kind] for kind in dataset.questions(split).type)
+    print(f"| {split} | prior | " + " | ".join(KINDS) + " |")
+    print("|---|---|" + "---|" * len(KINDS))
+    for row in (name for name in ROWS if name in guessed):
+        name = metric(split, row)
+        values = {kind: [results[kind, seed][name] for seed in seeds] for kind in KINDS}
+        cells = [f"{guessed[row]:.1f}", *map(_mean, values.values())]
         count = asked[row] if row != "all" else asked.total()
         print(f"| {row} ({count}) | " + " | ".join(cells) + " |")
+    print()
 
 
-def _print_grounding(folder: str, paths: list[str], seeds: list[int], results: Any) -> None:
-    kinds, evens = ("spatial", "temporal"), ("", "_uniform")
-    names = [f"ground/{kind}{even}" for kind in kinds for even in evens]
-    print("\n| Grounding | " + " | ".join(["test", *(Path(path).name for path in paths)]) + " |")
-    print("|---|" + "---|" * (1 + len(paths)))
-    for name in names:
-        cells = [
-            f"{np.mean([results['model', seed][path][name] for seed in seeds]):.1f}"
-            for path in (folder, *paths)
-        ]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+def _mean(values: list[float]) -> str:
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{spread}"
+
+
+def _print_grounding(dataset: Dataset, seeds: list[int], results: Any) -> None:
+    print("| Grounding | " + " | ".join(dataset.tests) + " |")
+    print("|---|" + "---|" * len(dataset.tests))
+    for score in ("spatial", "spatial_uniform", "temporal", "temporal_uniform"):
+        name = f"ground/{score}"
+        names = [name if split == "test" else metric(split, name) for split in dataset.tests]
+        values = [[results["model", seed].get(it, np.nan) for seed in seeds] for it in names]
+        print(f"| {name} | " + " | ".join(map(_mean, values)) + " |")
+    print()
 
 
 if __name__ == "__main__":

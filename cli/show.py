@@ -20,10 +20,10 @@ from tass_core.errors import ReportError
 @option("--question", type=int, default=None, metavar="ID", group=WHAT, help="Question id.")
 @option(
     "--split",
-    type=click.Choice(["train", "val", "test"]),
+    metavar="NAME",
     default=None,
     group=WHAT,
-    help="Where to look for the question. Default: test, then val, then train.",
+    help="Where to look for the question. Default: the tests, then val, then train.",
 )
 @option(
     "--frames",

@@ -30,6 +30,7 @@ from tass_core.config import TrialConfig, read_config
 from tass_core.data.folder.dataset import Dataset
 from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 from tass_core.errors import CheckpointError, TassError
+from tass_core.evaluation.accuracy import metric
 from tass_core.evaluation.answering import evaluate
 from tass_core.training.pack import train_pack
 from tass_core.training.results import EpochResult, TrialResult
@@ -122,11 +123,11 @@ def train(
 @data_option
 @option(
     "--split",
-    type=click.Choice(["train", "val", "test"]),
     default="test",
     show_default=True,
+    metavar="NAME",
     group=WHAT,
-    help="Which questions to answer.",
+    help="Which questions to answer: train, val, test, or a further test of the dataset.",
 )
 @option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @format_option
@@ -151,7 +152,8 @@ def evaluate_command(
         click.echo(json.dumps(_identity(dataset) | described, indent=2))
         return
     counts = _counts(dataset, split)
-    _table(f"{checkpoint} on {dataset.name}, {split} split", evaluation.metrics, counts, dataset)
+    _table(f"{checkpoint} on {dataset.name}, {split} split", evaluation.metrics, counts)
+    _note(dataset)
 
 
 def _prepare(device: str, threads: int) -> None:
@@ -207,11 +209,6 @@ def _identity(dataset: Dataset) -> dict[str, Any]:
 
 
 def _show(result: TrialResult, dataset: Dataset, output_format: str) -> None:
-    test = {
-        name.removeprefix("test/"): value
-        for name, value in result.metrics.items()
-        if name.startswith("test/")
-    }
     if output_format == "json":
         described = {
             "trial_key": result.key,
@@ -221,8 +218,12 @@ def _show(result: TrialResult, dataset: Dataset, output_format: str) -> None:
         }
         click.echo(json.dumps(_identity(dataset) | described, indent=2))
         return
-    title = f"Test accuracy at epoch {result.best_epoch} (best on validation)"
-    _table(title, test, _counts(dataset, "test"), dataset)
+    for split in dataset.tests:
+        name = split.replace("-", " ").capitalize()
+        title = f"{name} accuracy at epoch {result.best_epoch} (best on validation)"
+        scores = {it: result.metrics.get(metric(split, it)) for it in TYPE_NAMES}
+        _table(title, scores, _counts(dataset, split))
+    _note(dataset)
     click.echo(f"Trainable parameters: {result.metrics['params_m']:.2f} M")
     click.echo(f"Checkpoint: {result.weights}")
 
@@ -235,18 +236,20 @@ def _counts(dataset: Dataset, split: str) -> dict[str, int]:
     }
 
 
-def _table(
-    title: str, metrics: Mapping[str, float], counts: Mapping[str, int], dataset: Dataset
-) -> None:
+def _table(title: str, metrics: Mapping[str, float | None], counts: Mapping[str, int]) -> None:
     table = Table(title=title, title_justify="left")
     table.add_column("Question type")
     table.add_column("Questions", justify="right")
     table.add_column("Accuracy %", justify="right")
     for name, label in TYPE_NAMES.items():
-        if name in metrics:
+        accuracy = metrics.get(name)
+        if accuracy is not None:
             style = "bold" if name == "all" or name.endswith("_avg") else ""
-            table.add_row(label, str(counts[name]), f"{metrics[name]:.2f}", style=style)
+            table.add_row(label, str(counts[name]), f"{accuracy:.2f}", style=style)
     results().print(table)
+
+
+def _note(dataset: Dataset) -> None:
     if dataset.invented:
         click.echo(f"Note: {_caveat(dataset)}.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evidence.at_test import AtTest
 from evidence.estimates import Estimate, Interval
@@ -85,6 +85,8 @@ class ResultTable:
     """Videos that they are about; None where the predictions do not say."""
     margin: float
     """Differences below it are not worth naming, in points."""
+    further: Mapping[str, int] = field(default_factory=dict)
+    """Questions of the dataset's further tests."""
     effects: tuple[Effect, ...] = ()
     """Of a factorial table without holes: what each module is worth on all questions."""
     twins: tuple[Twins, ...] = ()

@@ -13,6 +13,7 @@ from evidence.variance import Matrix, weighted_average
 from search_spaces.columns import COLUMNS
 from search_spaces.document import Place
 from tass_core.data.music_avqa.vocabulary import AVERAGES
+from tass_core.evaluation.accuracy import metric
 from tass_core.evaluation.predictions import Predictions
 from tracking.reader import Snapshot, SweepRun, TrialRun
 
@@ -45,7 +46,7 @@ class Sample:
     config_hash: str | None
     runs: Mapping[int, TrialRun]
     answers: Mapping[int, Predictions]
-    """Test answers of every run in ``runs``."""
+    """Answers to the test splits of every run in ``runs``."""
     holes: tuple[Hole, ...]
 
     @property
@@ -76,18 +77,22 @@ class Sample:
     def correct(self, column: str, seeds: Sequence[int]) -> Matrix:
         """Return the column's answers as right (1) or wrong (0): [S, Q]."""
         keep = self.asked(column, seeds[0])
-        return np.stack([self.answers[s].correct[keep] for s in seeds]).astype(np.float64)
+        answers = [self._on(column, seed) for seed in seeds]
+        return np.stack([it.correct[keep] for it in answers]).astype(np.float64)
 
     def asked(self, column: str, seed: int) -> NDArray[np.bool_]:
-        """Return which of the questions are the column's: [Q]."""
-        return np.isin(self.answers[seed].type, COLUMNS[column].types)
+        """Return which questions of the column's split are its own: [Q]."""
+        return np.isin(self._on(column, seed).type, COLUMNS[column].types)
 
     def videos(self, column: str, seed: int) -> NDArray[np.str_] | None:
         """Return the video of each of the column's questions: [Q]; None where it is not known."""
-        answers = self.answers[seed]
-        if answers.video is None:
-            return None
-        return answers.video[self.asked(column, seed)]
+        video = self._on(column, seed).video
+        return None if video is None else video[self.asked(column, seed)]
+
+    def _on(self, column: str, seed: int) -> Predictions:
+        answers = self.answers[seed].on(COLUMNS[column].split)
+        assert answers is not None, "a run without them has no value in the column"
+        return answers
 
 
 Samples = Mapping[Place, Sample]
@@ -149,12 +154,13 @@ def _disagreement(run: TrialRun | None, answers: Predictions | None) -> str | No
     """Return how a run's accuracies and predictions contradict each other, if they do."""
     if run is None or answers is None:
         return "its predictions are gone, so nothing confirms its accuracies"
-    for column in ("all", *answers.counts()):
-        logged = run.metrics.get(COLUMNS[column].metric)
-        kept = np.isin(answers.type, COLUMNS[column].types)
-        counted = 100 * float(answers.correct[kept].mean())
-        if logged is not None and abs(logged - counted) > TOLERANCE:
-            return f"test/{column} is logged as {logged:.2f}, its predictions give {counted:.2f}"
+    for part in (answers, *answers.further):
+        for name in ("all", *part.counts()):
+            logged = run.metrics.get(metric(part.split, name))
+            counted = 100 * float(part.correct[np.isin(part.type, COLUMNS[name].types)].mean())
+            if logged is not None and abs(logged - counted) > TOLERANCE:
+                named = metric(part.split, name)
+                return f"{named} is logged as {logged:.2f}, its predictions give {counted:.2f}"
     return None
 
 
@@ -171,12 +177,15 @@ def _same_questions(row: Sample, first: Predictions) -> Sample:
 
 
 def same_questions(one: Predictions, other: Predictions) -> bool:
-    """Whether two runs answered the same test questions."""
-    return np.array_equal(one.question_id, other.question_id)
+    """Whether two runs answered the same test questions, as far as both have them."""
+    pairs = [(part, other.on(part.split)) for part in (one, *one.further)]
+    return all(b is None or np.array_equal(a.question_id, b.question_id) for a, b in pairs)
 
 
 def _value(run: TrialRun, column: str, answers: Predictions) -> float | None:
     """Return a run's value: as logged, above chance, or of an average from its question types."""
+    if COLUMNS[column].types and answers.on(COLUMNS[column].split) is None:
+        return None
     logged = run.metrics.get(COLUMNS[column].metric)
     if above := COLUMNS[column].above:
         chance = run.metrics.get(above)

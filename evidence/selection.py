@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evidence.sequential import Design
@@ -12,6 +12,7 @@ from search_spaces.document import Scalar, Sweep, Table
 from search_spaces.load import built_in_tables
 from search_spaces.plan import planned_document
 from tass_core.config import TrialConfig
+from tass_core.data.folder.description import SPLITS
 from tass_core.errors import ReportError
 from tracking import schema
 from tracking.reader import Snapshot, SweepRun
@@ -99,7 +100,23 @@ def on_every_dataset(snapshot: Snapshot, name: str) -> list[str]:
 
 
 def documented(chosen: Chosen) -> Table:
-    """Return a table as its sweep's document has it; without rows where none describes it."""
+    """Return a table as its sweep's document has it; without rows where none describes it.
+
+    What is measured on all questions is also shown for each further test of the dataset.
+    """
+    found = _described(chosen)
+    repeated = [it for it in found.columns if it == "all" or COLUMNS[it].attention]
+    further = [f"{split}/{it}" for split in further_tests(chosen.sweep) for it in repeated]
+    return replace(found, columns=tuple(dict.fromkeys((*found.columns, *further))))
+
+
+def further_tests(sweep: SweepRun) -> dict[str, int]:
+    """Return how many questions each further test of a sweep's dataset has."""
+    splits = sweep.plan.get("dataset", {}).get("splits", {})
+    return {name: count for name, count in splits.items() if name not in SPLITS}
+
+
+def _described(chosen: Chosen) -> Table:
     for table in (*chosen.document.tables, GROUNDING):
         if table.key == chosen.key:
             return table

@@ -20,7 +20,16 @@ from evidence.flips import flips
 from evidence.multiplicity import benjamini_hochberg
 from evidence.results import Cell, ResultRow, ResultTable
 from evidence.rows import Hole, Sample
-from evidence.selection import GROUNDING, Chosen, base, choose, conflict, documented, judged_seeds
+from evidence.selection import (
+    GROUNDING,
+    Chosen,
+    base,
+    choose,
+    conflict,
+    documented,
+    further_tests,
+    judged_seeds,
+)
 from search_spaces.columns import COLUMNS
 from search_spaces.document import Table
 from search_spaces.twins import twins
@@ -91,6 +100,7 @@ def build_table(snapshot: Snapshot, reading: Reading, margin: float | None = Non
         questions={} if answers is None else answers.counts(),
         videos=next((sample.videos_asked for sample in samples if sample.answers), None),
         margin=reading.chosen.document.margin if margin is None else margin,
+        further=further_tests(sweep),
         effects=tuple(_effects(reading)),
         at_test=both_ways(reading, GATE) if GATE in columns else (),
         flips=flips(reading, GATE) if GATE in columns else (),

@@ -12,7 +12,7 @@ from typing import Any
 from jobs.driver.files import Files
 from tass_core import TRAINING_VERSION
 from tass_core.data.folder.dataset import Dataset
-from tass_core.evaluation.accuracy import accuracies
+from tass_core.evaluation.accuracy import accuracies, metric
 from tass_core.evaluation.predictions import Predictions, write_predictions
 from tracking import schema
 from tracking.events import Event, Origin, SweepClosed, SweepOpened, TrialEnded, TrialOpened
@@ -92,13 +92,17 @@ def _trial(sweep: str, given: Answers, dataset: Dataset, tags: dict[str, str]) -
         tags={**own, schema.SEED: str(given.seed), **tags},
         at=time.time(),
     )
-    scores = accuracies(dataset.questions("test"), given.found.correct)
+    scores = {
+        metric(part.split, name): value
+        for part in (given.found, *given.found.further)
+        for name, value in accuracies(dataset.questions(part.split), part.correct).items()
+    }
     ended = TrialEnded(
         key=given.key,
         attempt=0,
         status="finished",
         reason=None,
-        metrics={f"{schema.TEST}{column}": value for column, value in scores.items()},
+        metrics=scores,
         predictions=f"{given.key}.parquet",
         at=time.time(),
     )

@@ -29,6 +29,7 @@ from tass_core.config import TrialConfig, digest
 from tass_core.data.folder.dataset import Dataset
 from tass_core.errors import ReportError
 from tass_core.evaluation.answering import evaluate
+from tass_core.evaluation.predictions import join
 from tass_core.systems import build_network
 from tracking.reader import Snapshot, SweepRun, TrialRun, chosen
 
@@ -205,7 +206,10 @@ def _answer(switch: _Switch, seed: int, checkpoint: Checkpoint, dataset: Dataset
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        found = evaluate(network.eval(), dataset, switch.config, "test")
+        parts = [
+            evaluate(network.eval(), dataset, switch.config, split).predictions(split, dataset)
+            for split in dataset.tests
+        ]
     finally:
         torch.set_num_threads(threads)
     return Answers(
@@ -213,7 +217,7 @@ def _answer(switch: _Switch, seed: int, checkpoint: Checkpoint, dataset: Dataset
         name=switch.name,
         variant=switch.address,
         seed=seed,
-        found=found.predictions("test", dataset),
+        found=join(parts),
         params={"at_test": switch.variant, "weights": checkpoint.key},
     )
 

@@ -14,6 +14,7 @@ from search_spaces.document import Row, Sweep, Table
 from search_spaces.plan import FULL_MODEL, Plan, make_plan
 from tass_core.config import TrialConfig, digest
 from tass_core.data.folder.dataset import Dataset
+from tass_core.data.folder.description import SPLITS
 from tass_core.errors import SweepError
 from tass_core.evaluation.predictions import Predictions
 
@@ -82,8 +83,13 @@ def _key(name: str, fingerprint: str, found: Predictions) -> str:
 
 
 def _described(plan: Plan, name: str, variant: str, keys: Sequence[str]) -> dict[str, Any]:
-    """Return the plan with the rival's row, whose trials nobody can train."""
+    """Return the plan with the rival's row, whose trials nobody can train.
+
+    Answers to further tests do not come with it, so that its table has no columns of them.
+    """
     described = plan.to_dict()
+    splits = described["dataset"]["splits"]
+    described["dataset"]["splits"] = {name: splits[name] for name in SPLITS}
     trials = {str(seed): key for seed, key in enumerate(keys)}
     row = {"name": name, "variant": variant, "missing": None, "trials": trials}
     described["tables"][0]["rows"].append(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from tass_core.data.folder.description import SPLITS
 from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 
 TRUTH = "ground/"
@@ -20,7 +21,7 @@ class Column:
     """The heading above the column's own, as Tables 1, 2 and 7 print it; may be empty."""
     name: str
     metric: str
-    """The MLflow metric behind it: accuracies are those of the test split."""
+    """The MLflow metric behind it."""
     types: tuple[str, ...] = ()
     """The question types an accuracy is over; empty for what is no accuracy."""
     attention: str | None = None
@@ -31,6 +32,8 @@ class Column:
     lower_is_better: bool = False
     baseline: bool = False
     """What chance reaches: it has no difference and no rank."""
+    split: str = "test"
+    """The test split that it is measured on."""
     above: str = ""
     """The metric that is subtracted: what chance reaches."""
     signed: bool = False
@@ -39,7 +42,7 @@ class Column:
     @property
     def truth(self) -> bool:
         """Whether it is about where and when the answer is."""
-        return self.metric.startswith(TRUTH)
+        return self.metric.removeprefix(f"test/{self.split}/").startswith(TRUTH)
 
     @property
     def label(self) -> str:
@@ -49,12 +52,21 @@ class Column:
 
 class _Columns(dict[str, Column]):
     def __missing__(self, key: str) -> Column:
-        """Return a dataset's own column, such as ``music-avqa: all``; any other unknown key is
-        an MLflow metric under its own name."""
+        """Return a column of a dataset or of a further test, such as ``music-avqa: all`` and
+        ``unseen-pictures/all``; any other unknown key is an MLflow metric under its own name."""
         dataset, _, plain = key.rpartition(": ")
         if dataset:
             return replace(self[plain], key=key, group=dataset, name=self[plain].label)
-        return Column(key, "", key, key)
+        split, _, plain = key.partition("/")
+        if split in SPLITS or plain not in self:
+            return Column(key, "", key, key)
+        column, group = self[plain], split.replace("-", " ").capitalize()
+        metric, above = (
+            name and f"test/{split}/{name.removeprefix('test/')}"
+            for name in (column.metric, column.above)
+        )
+        found = replace(column, key=key, group=group, name=column.label, split=split)
+        return replace(found, metric=metric, above=above)
 
 
 def _accuracy(key: str, group: str, name: str) -> Column:

@@ -14,7 +14,6 @@ from search_spaces.objectives import GROUNDING
 from search_spaces.twins import Twins, twins
 from tass_core import TRAINING_VERSION
 from tass_core.config import DEFAULT_SYSTEM, TrialConfig, digest
-from tass_core.data.folder.description import SPLITS
 from tass_core.errors import ConfigError, DataError, SweepError
 from tass_core.systems import system_named
 from tass_core.systems.debiasing import DIFFERS, debiasing
@@ -287,7 +286,7 @@ def _begin(sweep: Sweep, dataset: Dataset, base: TrialConfig, seeds: Sequence[in
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "provenance": dataset.provenance,
-        "splits": {split: len(dataset.questions(split)) for split in SPLITS},
+        "splits": {split: len(dataset.questions(split)) for split in dataset.splits},
     }
     document = expand(sweep, dataset.segments)
     return Plan(document, described, dataset.fingerprint, base, tuple(seeds))

@@ -15,7 +15,6 @@ from rich.table import Table
 from cli.command import Command
 from cli.options import format_option, results
 from tass_core.data.folder.dataset import open_dataset
-from tass_core.data.folder.description import SPLITS
 from tass_core.data.folder.examine import check_dataset, summarise
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 
@@ -90,8 +89,9 @@ def _figures_in_words(figures: dict[str, Any]) -> Iterator[str]:
 
 
 def _type_table(figures: dict[str, Any]) -> Table:
-    table = Table("questions", *SPLITS, box=None)
+    splits = figures["questions"]
+    table = Table("questions", *splits, box=None)
     for name in QUESTION_TYPES:
-        table.add_row(name, *(str(figures["types"][split][name]) for split in SPLITS))
-    table.add_row("all", *(str(figures["questions"][split]) for split in SPLITS))
+        table.add_row(name, *(str(figures["types"][split][name]) for split in splits))
+    table.add_row("all", *map(str, splits.values()))
     return table

@@ -62,7 +62,8 @@ def source_options(command: Function) -> Function:
             metavar="FILE ...",
             type=click.Path(path_type=Path),
             group=INPUT,
-            help="MUSIC-AVQA's question files; their names say train, val or test.",
+            help="MUSIC-AVQA's question files; their names say train, val or test. Further tests "
+            "beside avqa-test.json are called avqa-test-NAME.json.",
         ),
         out_option,
         option(

@@ -20,7 +20,7 @@ from tass_core.checkpoints import Checkpoint
 from tass_core.data.extract.decode import decode_video
 from tass_core.data.extract.parts import find_videos
 from tass_core.data.folder.dataset import Dataset
-from tass_core.data.folder.description import SCENES, SPLITS
+from tass_core.data.folder.description import SCENES
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.errors import ReportError
 
@@ -233,14 +233,14 @@ def _same_dataset(checkpoint: Checkpoint, dataset: Dataset) -> None:
 
 
 def _find(dataset: Dataset, question_id: int, split: str | None) -> tuple[str, int]:
-    splits = (split,) if split else ("test", "val", "train")
+    splits = (split,) if split else (*dataset.tests, "val", "train")
     for name in splits:
         rows = np.flatnonzero(dataset.questions(name).question_id == question_id)
         if rows.size:
             return name, int(rows[0])
     known = "; ".join(f"{kind} {number}" for kind, number in examples(dataset).items())
     raise ReportError(
-        f"--question {question_id} is not among the {' and '.join(splits or SPLITS)} questions of "
+        f"--question {question_id} is not among the {' and '.join(splits)} questions of "
         f"'{dataset.name}'; test questions are for instance {known}"
     )
 

@@ -174,7 +174,7 @@ def _table(table: ResultTable) -> dict[str, Any]:
     names = (
         *("key", "number", "title", "note", "columns", "seeds", "dataset", "provenance", "origin"),
         *("fingerprint", "training_version", "sweep", "sweep_run", "base", "experiment_id"),
-        *("tracking_uri", "questions", "videos", "margin", "complete"),
+        *("tracking_uri", "questions", "further", "videos", "margin", "complete"),
     )
     return {
         **_fields(table, *names),

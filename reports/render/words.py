@@ -168,10 +168,12 @@ def unit(table: ResultTable) -> str:
 def notes(table: ResultTable) -> list[str]:
     """Return what must be read with a table: origin, what is in a cell, every hole."""
     questions = sum(table.questions.values())
+    further = [f", {count} of {it.replace('-', ' ')}" for it, count in table.further.items()]
     seeds = ", ".join(str(seed) for seed in table.seeds) or "none"
     known = [f"{name} {table.base[key]}" for key, name in _BASE.items() if key in table.base]
     lines = [
-        f"Ours: {table.origin}; paper: MUSIC-AVQA. Seeds {seeds}; {questions} test questions; "
+        f"Ours: {table.origin}; paper: MUSIC-AVQA. Seeds {seeds}; {questions} test "
+        f"questions{''.join(further)}; "
         f"fingerprint {table.fingerprint}, training version {table.training_version}; "
         f"sweep '{table.sweep}', run {table.sweep_run}.",
         f"Base config: {', '.join(known)}.",

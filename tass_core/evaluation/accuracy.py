@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tass_core.data.folder.description import SPLITS
 from tass_core.data.folder.records import Questions
 from tass_core.data.music_avqa.vocabulary import AVERAGES, QUESTION_TYPES
 
@@ -19,3 +20,8 @@ def accuracies(questions: Questions, correct: npt.NDArray[np.bool_]) -> dict[str
     return {
         name: 100.0 * float(correct[mask].mean()) for name, mask in groups.items() if mask.any()
     }
+
+
+def metric(split: str, name: str) -> str:
+    """Return what a figure of a split is called: ``test/all``, ``test/unseen-pictures/all``."""
+    return f"{split}/{name}" if split in SPLITS else f"test/{split}/{name}"

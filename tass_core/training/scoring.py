@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,10 @@ from tass_core.checkpoints import load_weights, save_checkpoint
 from tass_core.config import TrialConfig
 from tass_core.data.folder.dataset import Dataset
 from tass_core.data.folder.records import Truth
+from tass_core.evaluation.accuracy import metric
 from tass_core.evaluation.answering import Evaluation, evaluate_all
 from tass_core.evaluation.grounding import grounding, grounding_and_chance
-from tass_core.evaluation.predictions import write_predictions
+from tass_core.evaluation.predictions import Predictions, join, write_predictions
 from tass_core.systems import parameter_counts
 from tass_core.training.groups import Group
 from tass_core.training.member import Member
@@ -77,22 +79,29 @@ class Scorer:
         return correct
 
     def test(self, groups: Sequence[Group]) -> None:
-        """Score the members' best epochs on the test split; their training ends with it."""
+        """Score the members' best epochs on the test splits; their training ends with it."""
         for member in (member for group in groups for member in group.members):
             if member.record.running:
                 self._load_best(member)
-        truth = truth_of(self.dataset, self.source.config, "test")
-        for member, evaluation in self._evaluate(groups, "test"):
+        measured: dict[str, dict[str, float]] = defaultdict(dict)
+        answers: dict[str, list[Predictions]] = defaultdict(list)
+        for split in self.dataset.tests:
+            truth = truth_of(self.dataset, self.source.config, split)
+            for member, evaluation in self._evaluate(groups, split):
+                key = member.record.key
+                measured[key] |= _test_metrics(split, evaluation, truth)
+                answers[key].append(evaluation.predictions(split, self.dataset))
+        for member in (member for group in groups for member in group.members):
             record = member.record
-            final = {f"test/{name}": value for name, value in evaluation.metrics.items()}
-            final |= grounding_and_chance(evaluation, truth)
+            if not record.running:
+                continue
+            final = measured[record.key]
             final["params_m"] = parameter_counts(member.model)["total"] / 1e6
             speeds = [epoch["questions_per_s"] for epoch in record.history]
             final["questions_per_s"] = sum(speeds) / len(speeds)
             record.end("finished", final=final)
             if self.shard.first:
-                found = evaluation.predictions("test", self.dataset)
-                write_predictions(record.predictions(self.folder), found)
+                write_predictions(record.predictions(self.folder), join(answers[record.key]))
 
     def _load_best(self, member: Member) -> None:
         """Give a member the weights of its best epoch, which worker 0 wrote and reads for all."""
@@ -109,6 +118,14 @@ class Scorer:
                 for member, evaluation in zip(group.members, found, strict=True):
                     if member.record.running:
                         yield member, evaluation
+
+
+def _test_metrics(split: str, evaluation: Evaluation, truth: Truth | None) -> dict[str, float]:
+    """Return what a trial has of a test split; scores of ``test`` itself go by their own names."""
+    scores = grounding_and_chance(evaluation, truth)
+    if split != "test":
+        scores = {metric(split, name): value for name, value in scores.items()}
+    return {metric(split, name): value for name, value in evaluation.metrics.items()} | scores
 
 
 def truth_of(dataset: Dataset, config: TrialConfig, split: str) -> Truth | None:

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from evidence.results import ResultTable
 from evidence.tables import collect
+from reports.render import render
 from tass_core.errors import ReportError, TrackingError
 from tests.reports.runs import Sweep, answers, write_sweep
 
@@ -39,6 +40,25 @@ def test_a_cell_is_the_mean_of_its_runs(finished: Sweep) -> None:
     assert cell.mean == pytest.approx(np.mean(logged))
     assert cell.sd == pytest.approx(np.std(logged, ddof=1))
     assert cell.published == 78.61
+
+
+def test_a_further_test_is_a_column_with_questions_of_its_own(tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path, keys=("lambda",), further="unseen-pictures", per_type=5)
+    found = table(sweep, "lambda")
+    assert found.columns[-1] == "unseen-pictures/all"
+    assert found.complete
+    for row in found.rows:
+        own, usual = row.cells["unseen-pictures/all"], row.cells["all"]
+        assert (own.values, own.interval) == (usual.values, usual.interval)
+        if row.reference:
+            assert own.difference is not None
+            assert own.difference.questions == 45
+    assert "Unseen pictures All Avg." in render([found], "md")
+    assert "45 test questions, 45 of unseen pictures;" in render([found], "md")
+    run = sweep.run("lambda", "λ = 0", 0)
+    MlflowClient(tracking_uri=sweep.uri).log_metric(run, "test/unseen-pictures/all", 3.0, step=4)
+    [reason] = faulty(table(sweep, "lambda"))["λ = 0"]
+    assert "test/unseen-pictures/all is logged as 3.00, its predictions give" in reason
 
 
 def test_every_cell_names_its_runs(finished: Sweep) -> None:

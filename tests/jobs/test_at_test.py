@@ -21,6 +21,7 @@ from tass_core.evaluation.answering import evaluate
 from tass_core.training.pack import train_pack
 from tass_core.training.results import TrialResult
 from tests.stores import new_store
+from tests.tass_core.data.folder.small_datasets import FURTHER, write_small
 from tracking import schema
 from tracking.events import Origin, SweepClosed, SweepOpened, TrialEnded, TrialOpened
 from tracking.reader import Reader
@@ -178,6 +179,19 @@ def test_the_tables_and_claims_of_the_sweep_itself_do_not_change(store, said):
     names = {row.name for row in everything["grounding"].rows}
     assert names == {row.name for row in alone.rows}
     assert not check(snapshot, sweep=said[0]).results
+
+
+def test_further_tests_are_answered_too(base, tmp_path):
+    dataset = write_small(tmp_path / "small", further_tests=(FURTHER,))
+    store = Store(tmp_path, dataset, base.replace("optimiser.epochs", 1), ROWS[:2])
+    name, _ = store.evaluate()
+    snapshot = store.snapshot()
+    (table,) = collect(snapshot, sweep=name, tables=["at-test-parts"])
+    assert table.columns == ("all", f"{FURTHER}/all")
+    assert not table.holes
+    (run,) = snapshot.trials[next(iter(snapshot.sweep("parts").plan["trials"]))]
+    assert f"test/{FURTHER}/all" in run.metrics
+    assert snapshot.predictions(run).on(FURTHER).video is not None
 
 
 def test_another_dataset_is_refused(store, tmp_path):

@@ -89,8 +89,11 @@ def write_sweep(
     skip_metrics: Sequence[str] = (),
     base: Mapping[str, Any] | None = None,
     tracking_uri: str | None = None,
+    further: str | None = None,
 ) -> Sweep:
     """Write a finished sweep; ``shifts`` moves the accuracy of rows by name, ``base`` its config.
+
+    The answers to the test questions are also those to a ``further`` test of the dataset.
 
     Without ``tracking_uri`` it goes to an SQLite file and local artifacts in ``folder``.
     """
@@ -127,6 +130,8 @@ def write_sweep(
     ).info.run_id
     sweep = Sweep(uri, parent, experiment)
     plan = _plan(full, keys, seeds, per_type, name, provenance, sweep)
+    if further:
+        plan["dataset"]["splits"][further] = plan["dataset"]["splits"]["test"]
     path = folder / "plan.json"
     path.write_text(json.dumps(plan))
     client.log_artifact(parent, str(path))
@@ -148,6 +153,7 @@ def write_sweep(
                         per_type,
                         common,
                         skip_metrics,
+                        further,
                     )
     client.set_terminated(parent)
     return sweep
@@ -217,6 +223,7 @@ def _write_trial(
     per_type: int,
     common: Mapping[str, str],
     skip_metrics: Sequence[str],
+    further: str | None,
 ) -> None:
     correct = answers(seed, shift, noise, per_type)
     run = client.create_run(
@@ -238,6 +245,8 @@ def _write_trial(
     for name, parts in AVERAGES.items():
         scores[name] = 100 * float(np.concatenate([correct[p] for p in parts]).mean())
     final = {f"test/{name}": value for name, value in scores.items()}
+    if further:
+        final |= {f"test/{further}/{name}": value for name, value in scores.items()}
     final |= {
         "best_epoch": 3.0,
         "params_m": SIZES.get(config.get("system"), 2.6)
@@ -265,24 +274,29 @@ def _write_trial(
         metrics.append(Metric("train/loss", 2.0 / epoch, now, epoch))
     params = [Param(key, str(value)) for key, value in config.items()]
     client.log_batch(run, metrics, [*params, Param("seed", str(seed))], [RunTag("tass.x", "1")])
-    _log_predictions(client, run, correct)
+    _log_predictions(client, run, correct, ("test", further) if further else ("test",))
     client.set_terminated(run)
     sweep.runs[row["variant"], seed] = run
 
 
-def _log_predictions(client: MlflowClient, run: str, correct: Mapping[str, np.ndarray]) -> None:
+def _log_predictions(
+    client: MlflowClient, run: str, correct: Mapping[str, np.ndarray], splits: Sequence[str]
+) -> None:
     flat = np.concatenate(list(correct.values()))
-    table = pa.table(
-        {
-            "question_id": pa.array(np.arange(len(flat)), pa.int64()),
-            "type": pa.array(np.repeat(TYPES, len(correct[TYPES[0]])).tolist()),
-            "answer": pa.array(["yes"] * len(flat)),
-            "predicted": pa.array(np.where(flat, "yes", "no").tolist()),
-            "correct": pa.array(flat),
-            "split": pa.array(["test"] * len(flat)),
-            "video": pa.array([f"video {question // 3}" for question in range(len(flat))]),
-        }
-    )
+    tables = [
+        pa.table(
+            {
+                "question_id": pa.array(np.arange(len(flat)), pa.int64()),
+                "type": pa.array(np.repeat(TYPES, len(correct[TYPES[0]])).tolist()),
+                "answer": pa.array(["yes"] * len(flat)),
+                "predicted": pa.array(np.where(flat, "yes", "no").tolist()),
+                "correct": pa.array(flat),
+                "split": pa.array([split] * len(flat)),
+                "video": pa.array([f"video {question // 3}" for question in range(len(flat))]),
+            }
+        )
+        for split in splits
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        pq.write_table(table, Path(folder) / "test.parquet")
+        pq.write_table(pa.concat_tables(tables), Path(folder) / "test.parquet")
         client.log_artifact(run, str(Path(folder) / "test.parquet"), "predictions")

@@ -45,10 +45,33 @@ def test_what_is_above_chance_is_of_columns_that_there_are():
     assert all(COLUMNS[above].baseline for _, above in found.values())
 
 
-@pytest.mark.parametrize("key", ["questions_per_s", "train/loss"])
+@pytest.mark.parametrize("key", ["questions_per_s", "train/loss", "val/all"])
 def test_an_unknown_column_is_a_metric_under_its_own_name(key):
     assert (COLUMNS[key].label, COLUMNS[key].metric) == (key, key)
     assert not COLUMNS[key].types
+
+
+@pytest.mark.parametrize(
+    ("key", "label"),
+    [
+        ("unseen-pictures/all", "Unseen pictures All Avg."),
+        ("unseen-pictures/ground/spatial", "Unseen pictures TSG+ Pointing game"),
+        ("rendered: unseen-pictures/all", "rendered Unseen pictures All Avg."),
+    ],
+)
+def test_a_column_of_a_further_test_is_measured_there(key, label):
+    plain = key.rpartition(": ")[2]
+    column, whole = COLUMNS[key], COLUMNS[plain.partition("/")[2]]
+    assert (column.label, column.metric) == (label, f"test/{plain}")
+    assert column.truth == whole.truth
+    assert (column.split, column.types) == ("unseen-pictures", whole.types)
+    assert column.attention == whole.attention
+
+
+def test_what_is_above_chance_is_above_that_of_its_own_test():
+    gain = COLUMNS["unseen-pictures/ground/spatial_gain"]
+    assert gain.metric == "test/unseen-pictures/ground/spatial"
+    assert gain.above == COLUMNS["unseen-pictures/ground/spatial_uniform"].metric
 
 
 def test_the_paper_has_9129_test_questions():

@@ -34,12 +34,9 @@ def typed(tmp_path_factory):
         return done.stdout + done.stderr
 
     type_in("data", "render", "--preset", "tiny", "--out", "media")
-    questions = [f"media/avqa-{split}.json" for split in ("train", "val", "test")]
+    questions = sorted(folder.glob("media/avqa-*.json"))
     extract = ("data", "extract", "--encoder", "lite", "--videos", "media/videos")
     type_in(*extract, "--questions", *questions, "--output", "data/rendered")
-    for hard in ("unseen-pictures", "unseen-soundfont"):
-        asked = f"media/{hard}/avqa-test.json"
-        type_in(*extract, "--questions", asked, "--output", f"data/{hard}")
     type_in.folder = folder
     return type_in
 
@@ -49,8 +46,9 @@ def test_a_rendered_world_is_trained_evaluated_and_shown(typed):
     out = typed("train", "--data", "data/rendered", *SMALL, "--output", "run")
     assert ORIGIN in out
     checkpoint = next(typed.folder.glob("run/**/model.safetensors")).parent
-    for name in ("rendered", "unseen-pictures", "unseen-soundfont"):
-        found = typed("evaluate", checkpoint, "--data", f"data/{name}")
+    for name in ("test", "unseen-pictures", "unseen-soundfont"):
+        assert f"{name.replace('-', ' ').capitalize()} accuracy at epoch" in out
+        found = typed("evaluate", checkpoint, "--data", "data/rendered", "--split", name)
         assert ORIGIN in found
         assert re.search(r"All\s+│?\s*\d+", found)
     question = open_dataset(typed.folder / "data/rendered").questions("test").question_id[0]
@@ -63,7 +61,8 @@ def test_a_rendered_world_is_trained_evaluated_and_shown(typed):
 
 def test_the_truth_of_every_question_is_in_the_dataset(typed):
     dataset = open_dataset(typed.folder / "data/rendered")
-    for split in ("train", "val", "test"):
+    assert dataset.tests == ("test", "unseen-pictures", "unseen-soundfont")
+    for split in dataset.splits:
         truth = dataset.truth(split, segments=12, regions=49)
         questions = dataset.questions(split)
         assert len(truth.regions) == len(questions.question_id)

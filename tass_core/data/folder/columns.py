@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tass_core.data.folder.description import SPLITS
 from tass_core.data.folder.records import INDEX_COLUMNS
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
 from tass_core.errors import DataError
@@ -130,14 +129,18 @@ def checked_vectors(encoder: str, vectors: Array, vocabulary: int) -> Array:
 def contents_digest(
     questions: Mapping[str, pa.Table], truth: Mapping[str, tuple[Array, Array]]
 ) -> str:
-    """Return the SHA-256 over what questions and truth say, whatever files hold them."""
+    """Return the SHA-256 over what questions and truth say, whatever files hold them.
+
+    Args:
+        questions: of every split, in the dataset's order.
+        truth: of the same splits; none for real data.
+    """
     found = hashlib.sha256()
-    for split in SPLITS:
-        table = questions[split]
+    for split, table in questions.items():
         for column in INDEX_COLUMNS:
             found.update(table[column].to_numpy().astype("<i8").tobytes())
         found.update(f"|{split}|{len(table)}".encode())
-    for split in SPLITS:
+    for split in questions:
         for array in truth.get(split, ()):
             found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()

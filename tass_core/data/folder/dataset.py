@@ -32,7 +32,7 @@ from tass_core.data.folder.records import INDEX_COLUMNS, Features, Questions, Tr
 from tass_core.data.folder.stream import Look, sha256_array, sha256_file
 from tass_core.data.folder.truth import pool_truth, read_truth, spread_truth
 from tass_core.data.music_avqa.vocabulary import QUESTION_TYPES
-from tass_core.errors import DataError
+from tass_core.errors import DataError, nearest
 from tass_core.files import user_cache
 from tass_core.systems.protocol import Shapes
 
@@ -125,6 +125,16 @@ class Dataset:
         return self.description.grid
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """``train``, ``val``, ``test`` and the further tests."""
+        return self.description.splits
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """``test`` and the further tests."""
+        return ("test", *self.description.further_tests)
+
+    @property
     def has_truth(self) -> bool:
         """Whether it is known where and when the answers are to be found."""
         return TRUTH in self.description.checksums
@@ -135,7 +145,7 @@ class Dataset:
         return self._keep(("videos",), lambda: tuple(self.table(VIDEOS)["video_id"].to_pylist()))
 
     def questions(self, split: str) -> Questions:
-        """Return the questions of ``train``, ``val`` or ``test``.
+        """Return the questions of one of ``splits``.
 
         Raises:
             DataError: the split is none of these, or its file is damaged.
@@ -144,7 +154,7 @@ class Dataset:
 
     def question_table(self, split: str) -> pa.Table:
         """Return a split's whole table, with texts, answers in words and targets."""
-        _require_split(split)
+        self._require_split(split)
         return self.table(f"questions-{split}.parquet")
 
     def table(self, name: str) -> pa.Table:
@@ -219,14 +229,15 @@ class Dataset:
         """Return where and when a split's answers are to be found, or None for real data.
 
         Args:
-            split: ``train``, ``val`` or ``test``.
+            split: one of ``splits``.
             segments: T to pool to (a true second makes its segment true); None keeps T1.
             regions: P of a finer square multiple of the truth's grid to spread to; None keeps it.
         """
-        _require_split(split)
+        self._require_split(split)
         if not self.has_truth:
             return None
-        start = sum(len(self.questions(name)) for name in SPLITS[: SPLITS.index(split)])
+        before = self.splits[: self.splits.index(split)]
+        start = sum(len(self.questions(name)) for name in before)
         rows = slice(start, start + len(self.questions(split)))
         self._keep((TRUTH,), lambda: self._require_checksum(TRUTH))
         found = read_truth(self.folder / TRUTH, rows)
@@ -282,7 +293,7 @@ class Dataset:
                 f"{self.folder / VIDEOS}: {len(self.video_ids)} rows for "
                 f"{self.description.videos} videos; make the dataset again"
             )
-        for split in SPLITS:
+        for split in self.splits:
             self.questions(split)
 
     def _keep(self, key: tuple[Any, ...], make: Callable[[], Value]) -> Value:
@@ -388,13 +399,15 @@ class Dataset:
         if not self.intact(name):
             raise DataError(f"{self.folder / name}: {CHANGED}: make the dataset again")
 
+    def _require_split(self, split: str) -> None:
+        if split not in self.splits:
+            raise DataError(
+                f"split '{split}' is not one of {', '.join(self.splits)}"
+                f"{nearest(split, self.splits)}"
+            )
+
     def _damaged(self, name: str, error: Exception) -> DataError:
         reason = " ".join(str(error).split()) or type(error).__name__
         return DataError(
             f"{self.folder / name}: missing or damaged ({reason[:300]}); make the dataset again"
         )
-
-
-def _require_split(split: str) -> None:
-    if split not in SPLITS:
-        raise DataError(f"split '{split}' is not one of {', '.join(SPLITS)}")

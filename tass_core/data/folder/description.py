@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +17,9 @@ from tass_core.systems.protocol import ArrayName
 FORMAT = 1
 AUDIO_WIDTH = 128
 SPLITS: tuple[str, ...] = ("train", "val", "test")
+"""What every dataset has; there may be further tests, see ``Description.further_tests``."""
+FURTHER_TEST = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+"""What a further test may be called: it is part of files' and metrics' names."""
 
 Provenance = Literal[
     "procedural", "procedural-over-real-questions", "rendered", "features", "videos"
@@ -98,6 +102,9 @@ class Description:
     """Config values recommended for this dataset, by dotted name; none for real data."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """How the dataset came about, as plain data; no part of the fingerprint."""
+    further_tests: tuple[str, ...] = ()
+    """Test splits beside ``test``, such as ``unseen-pictures``: trials answer them at their end,
+    and tables show them as columns under their names."""
     vocabulary: tuple[str, ...] = ()
     """Words by token; place 0 is padding."""
     checksums: Mapping[str, str] = field(default_factory=dict)
@@ -114,6 +121,11 @@ class Description:
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the first encoder's map, and of the truth."""
         return next(iter(self.encoders.values())).grid
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Every split, in the order of their questions' rows in ``truth.h5``."""
+        return (*SPLITS, *self.further_tests)
 
     @property
     def stored_segments(self) -> int:
@@ -256,6 +268,7 @@ def _parse(values: Mapping[str, Any]) -> Description:
         stored_pooling=values["stored_pooling"],
         answers=tuple(map(_string, values["answers"])),
         encoders=encoders,
+        further_tests=tuple(map(_string, values.get("further_tests", ()))),
         vocabulary=tuple(map(_string, values["vocabulary"])),
         base=dict(values["base"]),
         notes=dict(values["notes"]),
@@ -279,6 +292,11 @@ def _contradiction(found: Description) -> str | None:
         return f"stored_t2 = {found.stored_t2} does not divide the {found.segments} segments"
     if len(set(found.answers)) != len(found.answers) or not found.answers:
         return "its answers are empty or repeat"
+    if len(set(found.splits)) != len(found.splits):
+        return f"a split repeats among {', '.join(found.splits)}"
+    for name in found.further_tests:
+        if not FURTHER_TEST.fullmatch(name):
+            return f"further test '{name}': names are small letters, digits and single hyphens"
     return None
 
 

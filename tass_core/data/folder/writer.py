@@ -30,7 +30,6 @@ from tass_core.data.folder.description import (
     DESCRIPTION,
     FEATURES,
     SCENES,
-    SPLITS,
     TRUTH,
     VIDEOS,
     Description,
@@ -215,7 +214,8 @@ class DatasetWriter:
         """Give the questions of a split, one entry a question in every column.
 
         Args:
-            split: ``train``, ``val`` or ``test``; a split never given has no questions.
+            split: ``train``, ``val``, ``test`` (one of these never given has no questions), or one
+                of the description's further tests.
             question_id: [Q].
             video: [Q] rows as ``add_video`` returned them.
             sentence: [Q] rows of ``set_text`` and ``set_tokens``.
@@ -224,8 +224,9 @@ class DatasetWriter:
             text: [Q] the questions as people read them.
             target: [Q] what a question asks about, or None.
         """
-        if split not in SPLITS:
-            raise DataError(f"split '{split}' is not one of {', '.join(SPLITS)}")
+        if split not in self._description.splits:
+            known = ", ".join(self._description.splits)
+            raise DataError(f"split '{split}' is not one of {known}")
         columns = {
             "question_id": question_id,
             "video": video,
@@ -321,6 +322,9 @@ class DatasetWriter:
         for name in self._description.encoders:
             if f"{name}/text" not in self._arrays and f"{name}/tokens" not in self._arrays:
                 raise DataError(f"{self.path}: encoder '{name}' has neither text nor tokens")
+        for split in self._description.further_tests:
+            if not self._questions.get(split):
+                raise DataError(f"{self.path}: further test '{split}' has no questions")
         for split, table in self._questions.items():
             require_range(split, "video", table["video"].to_numpy(), len(self._videos))
             require_range(split, "sentence", table["sentence"].to_numpy(), self._sentences)
@@ -348,8 +352,9 @@ class DatasetWriter:
         pq.write_table(pa.Table.from_pylist(rows), self._folder.partial / VIDEOS)
         self._add_checksum(VIDEOS)
         empty = pa.schema(list(QUESTION_COLUMNS.items())).empty_table()
-        for split in SPLITS:
-            table = self._questions.setdefault(split, empty)
+        splits = self._description.splits
+        self._questions = {split: self._questions.get(split, empty) for split in splits}
+        for split, table in self._questions.items():
             name = f"questions-{split}.parquet"
             pq.write_table(table, self._folder.partial / name)
             self._add_checksum(name)
@@ -359,7 +364,7 @@ class DatasetWriter:
     def _write_truth(self) -> None:
         if not self._truth:
             return
-        parts = [self._truth[split] for split in SPLITS if split in self._truth]
+        parts = [self._truth[split] for split in self._questions if split in self._truth]
         height, width = self._description.grid
         write_truth(self._folder.partial / TRUTH, parts, height * width)
         self._add_checksum(TRUTH)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tass_core.config import TrialConfig
-from tass_core.data.folder.description import Description
+from tass_core.data.folder.description import SPLITS, Description
 from tass_core.data.folder.writer import DatasetWriter, Info
 from tass_core.data.ingest.sources import Account, LeftOut, Say, Sources
 from tass_core.data.ingest.text import TextPlan, add_questions
@@ -58,7 +58,7 @@ def write_dataset(
     """Write videos, the questions about those that came, and the account of what is left out.
 
     The description's ``base`` gets the settings without which the paper's config could not run
-    on this dataset, as far as it does not say them itself.
+    on this dataset, as far as it does not say them itself; its further tests are the sources'.
 
     Args:
         path: the dataset folder to make.
@@ -75,7 +75,9 @@ def write_dataset(
         DataError: an array or a question feature is unusable, nothing is left, or the dataset
             cannot be written. Nothing is written then.
     """
-    with DatasetWriter(path, replace(description, base=_base(description)), force=force) as writer:
+    further = tuple(split for split in sources.questions if split not in SPLITS)
+    description = replace(description, base=_base(description), further_tests=further)
+    with DatasetWriter(path, description, force=force) as writer:
         rows = {
             video.name: writer.add_video(video.name, video.audio, video.maps, video.facts)
             for video in videos

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tass_core.data.folder.description import SPLITS
+from tass_core.data.folder.description import FURTHER_TEST, SPLITS
 from tass_core.data.folder.writer import DatasetWriter
 from tass_core.data.music_avqa.questions import RawQuestion, parse_questions
 from tass_core.errors import DataError
@@ -88,23 +88,35 @@ class Sources:
 def assign_splits(files: Iterable[Path]) -> dict[str, Path]:
     """Tell each question file's split by its name.
 
+    Of several test files the others' names go on from the first's, as ``avqa-test-rephrased.json``
+    from ``avqa-test.json``: with the further test's name.
+
     Raises:
         DataError: a name says no split, or two files say the same.
     """
     found: dict[str, Path] = {}
-    for file in files:
+    for file in sorted(files, key=lambda file: len(file.stem)):
         named = [split for split in SPLITS if split in file.stem.lower()]
         if len(named) != 1:
             raise DataError(
                 f"{file}: its name must contain one of {', '.join(SPLITS)} to tell its split, "
                 "as avqa-train.json does"
             )
-        if named[0] in found:
-            raise DataError(f"{file} and {found[named[0]]} are both for the split '{named[0]}'")
-        found[named[0]] = file
+        split, known = named[0], found.get(named[0])
+        if known is not None and split == "test" and file.stem.startswith(f"{known.stem}-"):
+            split = file.stem.removeprefix(f"{known.stem}-")
+            if not FURTHER_TEST.fullmatch(split):
+                raise DataError(
+                    f"{file}: a further test's name '{split}' is small letters, digits and single "
+                    f"hyphens; rename it, as {known.stem}-rephrased.json"
+                )
+        if split in found:
+            raise DataError(f"{file} and {found[split]} are both for the split '{split}'")
+        found[split] = file
     if not found:
         raise DataError("no question file is given; give --questions avqa-train.json ...")
-    return {split: found[split] for split in SPLITS if split in found}
+    order = [*SPLITS, *sorted(found.keys() - set(SPLITS))]
+    return {split: found[split] for split in order if split in found}
 
 
 def gather(files: Mapping[str, Path], account: Account, say: Say) -> Sources:

@@ -45,7 +45,7 @@ MediaPreset = Literal["tiny", "small", "full"]
 MEDIA_PRESETS: tuple[MediaPreset, ...] = get_args(MediaPreset)
 
 PICTURES, FONT = "unseen-pictures", "unseen-soundfont"
-"""The hard splits: tests with drawings, and with a soundfont, that no other split has."""
+"""The further tests: with drawings, and with a soundfont, that no other split has."""
 
 SECONDS, GRID = 12, (7, 7)
 QUESTIONS = 8
@@ -90,9 +90,9 @@ def render(
 ) -> dict[str, int]:
     """Render a world and return the questions by split.
 
-    ``out`` then holds ``videos/`` with the mp4 files and ``scenes.json``, the question files
-    ``avqa-train.json``, ``avqa-val.json`` and ``avqa-test.json``, and a folder for each hard split
-    with an ``avqa-test.json`` of its own. A run that was stopped goes on when it is started again.
+    ``out`` then holds ``videos/`` with the mp4 files and ``scenes.json``, and the question files
+    ``avqa-train.json``, ``avqa-val.json``, ``avqa-test.json`` and, for the further tests,
+    ``avqa-test-NAME.json``. A run that was stopped goes on when it is started again.
 
     Args:
         recipe: what to render.
@@ -219,10 +219,8 @@ def _write_questions(out: Path, videos: Iterable[tuple[str, Video]]) -> dict[str
         asked = records.setdefault(split, [])
         asked += [_record(question.record) for question in video.asked(split)]
     for split, asked in records.items():
-        path = out / split / "avqa-test.json" if split in (PICTURES, FONT) else None
-        path = path or out / f"avqa-{split}.json"
-        path.parent.mkdir(exist_ok=True)
-        with write_atomically(path) as partial:
+        name = f"test-{split}" if split in (PICTURES, FONT) else split
+        with write_atomically(out / f"avqa-{name}.json") as partial:
             partial.write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
     return {split: len(asked) for split, asked in records.items()}
 

@@ -37,6 +37,17 @@ def test_what_is_read_is_what_was_written_by_question(found, tmp_path):
     assert read.counts() == {"a_count": 2, "av_loc": 1}
 
 
+def test_further_tests_are_read_apart(found, tmp_path):
+    again = replace(found, split="unseen", question_id=found.question_id + 1, correct=found.correct)
+    write_predictions(tmp_path / "it.parquet", replace(found, further=(again,)))
+    one, other = (read_predictions(tmp_path / "it.parquet") for _ in range(2))
+    assert one.question_id.tolist() == [3, 5, 7]
+    assert one.on("unseen").question_id.tolist() == [4, 6, 8]
+    assert one.on("test") is one
+    assert one.on("absent") is None
+    assert other.sharing(one).on("unseen").question_id is one.on("unseen").question_id
+
+
 def test_a_file_that_holds_something_else_is_refused(found, tmp_path):
     path = tmp_path / "it.parquet"
     write_predictions(path, found)

@@ -18,6 +18,8 @@ ENCODERS = {
     "lite": EncoderArrays(grid=(2, 2), visual=7),
 }
 VOCABULARY = ("", "is", "there", "music")
+FURTHER = "unseen-pictures"
+"""What a further test is called, where there is one."""
 
 
 def content(seed: int = 0, stored: int = SEGMENTS) -> dict[str, Any]:
@@ -37,21 +39,28 @@ def content(seed: int = 0, stored: int = SEGMENTS) -> dict[str, Any]:
     }
 
 
-def fill(writer: DatasetWriter, made: dict[str, Any], *, truth: bool = True) -> None:
+def fill(
+    writer: DatasetWriter,
+    made: dict[str, Any],
+    *,
+    truth: bool = True,
+    splits: tuple[str, ...] = SPLITS,
+) -> None:
     for row in range(VIDEOS):
         maps = {name: made[name][row] for name in ENCODERS}
         assert writer.add_video(f"video-{row}", made["audio"][row], maps, {"length": 60}) == row
     for name in ("clip", "lite"):
         writer.set_text(name, made["text"], made["words"], made["word_count"])
     writer.set_tokens("resnet18-glove", made["tokens"], VOCABULARY, made["vectors"])
-    for split in SPLITS:
+    for split in splits:
         writer.set_questions(split, **questions(split))
         if truth:
-            writer.set_truth(split, regions=made["regions"], segments=made["segments"])
+            regions = ~made["regions"] if split == FURTHER else made["regions"]
+            writer.set_truth(split, regions=regions, segments=made["segments"])
 
 
 def questions(split: str) -> dict[str, Any]:
-    first = 100 * SPLITS.index(split)
+    first = 100 * (*SPLITS, FURTHER).index(split)
     return {
         "question_id": [first, first + 1, first + 2, first + 3],
         "video": [0, 1, 4, 1],
@@ -77,7 +86,7 @@ def small_writer(path: Path, *, force: bool = False, **changes: Any) -> DatasetW
 def write_small(path: Path, *, seed: int = 0, **changes: Any) -> Dataset:
     stored = SEGMENTS // changes.get("stored_t2", 1)
     with small_writer(path, **changes) as writer:
-        fill(writer, content(seed, stored))
+        fill(writer, content(seed, stored), splits=(*SPLITS, *changes.get("further_tests", ())))
         writer.finish()
     return open_dataset(path)
 

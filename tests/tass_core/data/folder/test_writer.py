@@ -17,6 +17,7 @@ from tass_core.data.folder.description import SPLITS
 from tass_core.errors import DataError
 from tests import ROOT
 from tests.tass_core.data.folder.small_datasets import (
+    FURTHER,
     SEGMENTS,
     VIDEOS,
     content,
@@ -89,6 +90,43 @@ def test_fingerprint_ignores_names_and_sees_every_content(tmp_path):
         writer.set_questions("val", **{**questions("val"), "answer": [0, 41, 3, 8]})
         writer.finish()
     assert open_dataset(tmp_path / "e").fingerprint != first.fingerprint
+
+
+def test_a_further_test_is_a_split_of_its_own(tmp_path):
+    plain = write_small(tmp_path / "plain")
+    further = write_small(tmp_path / "further", further_tests=(FURTHER,))
+    assert (plain.tests, further.tests) == (("test",), ("test", FURTHER))
+    np.testing.assert_array_equal(
+        further.questions(FURTHER).question_id, questions(FURTHER)["question_id"]
+    )
+    for split in SPLITS:
+        for part in ("regions", "segments"):
+            one, other = (getattr(it.truth(split), part) for it in (plain, further))
+            np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(further.truth(FURTHER).regions, ~content()["regions"])
+    assert further.fingerprint != plain.fingerprint
+    further.verify()
+    with pytest.raises(DataError, match=f"'unseen' is not one of .*did you mean '{FURTHER}'"):
+        further.questions("unseen")
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (("Unseen_pictures",), "small letters, digits and single hyphens"),
+        (("../test",), "small letters"),
+        (("val",), "a split repeats among train, val, test, val"),
+        (("silent",), "further test 'silent' has no questions"),
+    ],
+)
+def test_a_further_test_that_cannot_be_is_refused(names, reason, tmp_path):
+    def write_without() -> None:
+        with small_writer(tmp_path / "small", further_tests=names) as writer:
+            fill(writer, content())
+            writer.finish()
+
+    with pytest.raises(DataError, match=reason):
+        write_without()
 
 
 def test_fewer_videos_than_announced_give_the_same_dataset(tmp_path):

@@ -53,12 +53,27 @@ def test_account_knows_its_videos_and_refuses_only_something():
         (["a.json"], "must contain one of train, val, test"),
         (["train-test.json"], "must contain one of"),
         (["a-val.json", "b-val.json"], "are both for the split 'val'"),
+        (["a-test.json", "b-test-more.json"], "are both for the split 'test'"),
+        (["a-test.json", "a-test-More_x.json"], "rename it, as a-test-rephrased.json"),
         ([], "no question file is given"),
     ],
 )
 def test_files_whose_split_cannot_be_told_are_refused(names, reason):
     with pytest.raises(DataError, match=reason):
         assign_splits(map(Path, names))
+
+
+def test_further_tests_are_named_by_what_the_test_is_not():
+    files = assign_splits(
+        map(Path, ["x-test-unseen-pictures.json", "x-val.json", "x-test-1.json", "x-test.json"])
+    )
+    assert [(split, file.stem) for split, file in files.items()] == [
+        ("val", "x-val"),
+        ("test", "x-test"),
+        ("1", "x-test-1"),
+        ("unseen-pictures", "x-test-unseen-pictures"),
+    ]
+    assert list(assign_splits([Path("x-test-unseen.json")])) == ["test"]
 
 
 def test_splits_come_in_their_own_order():
