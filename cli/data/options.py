@@ -78,7 +78,8 @@ def source_options(command: Function) -> Function:
             default=None,
             metavar="FILE",
             group=INPUT,
-            help=f"GloVe text file: pretrained word vectors for {GLOVE}.",
+            help=f"Pretrained word vectors for {GLOVE}: a GloVe text file, or a .npy array with "
+            "its words in a .parquet file beside it.",
         ),
         option(
             "--store-t2",

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tass_core.config import digest
 from tass_core.errors import DataError
@@ -62,24 +64,25 @@ def tokenise(texts: Sequence[str], vocabulary: Sequence[str]) -> npt.NDArray[np.
 def read_vectors(
     path: Path, vocabulary: Sequence[str]
 ) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
-    """Read the vocabulary's vectors from a GloVe text file.
+    """Read the vocabulary's vectors from a GloVe text file, or from an array of them.
 
     A word that the file lacks is looked up in lower case, then as the mean of its parts
     ("acoustic_guitar"); what is still missing gets small random numbers that depend on the
     word alone.
 
     Args:
-        path: one word and its numbers a line; a first line with the two counts is passed over.
+        path: one word and its numbers a line (a first line with the two counts is passed over), or
+            a ``.npy`` file [words, D_w], whose words are the one ``.parquet`` file beside it.
         vocabulary: padding first.
 
     Returns:
         [vocabulary, D_w] with zeros for padding, and the words that were not found.
 
     Raises:
-        DataError: the file is missing, no text, or a line's numbers do not fit the others'.
+        DataError: a file is missing, neither of both, or its numbers and words do not fit.
     """
     wanted = {part for word in vocabulary[1:] for part in _spellings(word)}
-    found, width = _scan(path, wanted)
+    found, width = (_pick if path.suffix == ".npy" else _scan)(path, wanted)
     vectors = np.zeros((len(vocabulary), width), dtype=np.float32)
     scale = float(np.std(list(found.values()))) if found else 0.1
     missing = []
@@ -105,6 +108,28 @@ def _look_up(word: str, found: dict[str, Any]) -> Any:
     if len(parts) > 1 and all(part in found for part in parts):
         return np.mean([found[part] for part in parts], axis=0)
     return None
+
+
+def _pick(path: Path, wanted: set[str]) -> tuple[dict[str, Any], int]:
+    """Read the rows of the wanted words; the array is not read as a whole."""
+    lists = sorted(path.parent.glob("*.parquet"))
+    if len(lists) != 1:
+        raise DataError(
+            f"{path}: {len(lists)} .parquet files lie beside it; its words are one such file of "
+            "one column, in the order of its rows"
+        )
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        words = pq.read_table(lists[0])[0].to_pylist()
+    except (OSError, ValueError, IndexError, pa.ArrowException) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path} and {lists[0].name}: cannot be read ({reason})") from None
+    if array.ndim != 2 or len(array) != len(words) or array.dtype.kind != "f":
+        raise DataError(f"{path}: {array.dtype} {array.shape} for {len(words)} words")
+    found = {word: array[row].astype(float) for row, word in enumerate(words) if word in wanted}
+    if not all(np.isfinite(vector).all() for vector in found.values()):
+        raise DataError(f"{path}: NaN or infinite numbers")
+    return found, array.shape[1]
 
 
 def _scan(path: Path, wanted: set[str]) -> tuple[dict[str, Any], int]:
