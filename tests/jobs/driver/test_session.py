@@ -5,17 +5,12 @@ import sqlite3
 import pytest
 from mlflow import MlflowClient
 
-from jobs.choices import Keep
-from jobs.cluster.resources import Resources
-from jobs.driver import session
 from jobs.driver.run import grid, run_sweep
-from jobs.driver.session import Setting, open_session
+from jobs.driver.session import open_session
 from jobs.driver.sources import Queue
-from jobs.storage import open_storage
 from search_spaces.load import load
 from search_spaces.plan import make_plan
 from tass_core.errors import SweepError, TrackingError
-from tests.stores import new_store
 from tracking.events import Origin, SweepOpened, WeightsDropped
 from tracking.outbox import Outbox
 from tracking.reader import Reader
@@ -36,20 +31,6 @@ class Silent:
 @pytest.fixture
 def plan(world, base):
     return make_plan(load("tau"), world, base, (0,))
-
-
-@pytest.fixture
-def setting(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(session, "PATIENCE", 1.0)
-    return Setting(
-        dataset=world,
-        storage=open_storage(str(tmp_path / "runs")),
-        tracking_uri=new_store(tmp_path),
-        resources=Resources(),
-        keep=Keep(),
-        max_failures=0,
-        command="tass-cli sweep tau --tracking-uri http://me:secret@host",
-    )
 
 
 def test_a_deleted_experiment_is_named(plan, setting):
