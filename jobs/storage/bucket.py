@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +45,7 @@ class Bucket:
         parts = urlsplit(uri)
         self._uri, self._patience = uri.rstrip("/"), patience
         self._bucket, self._root = parts.netloc, parts.path.strip("/")
-        self._client = _connect(uri)
+        self._client, self._silence = _connect(uri), _Silence(self._uri)
         self._workspaces: dict[str, Workspace] = {}
 
     @property
@@ -180,9 +181,11 @@ class Bucket:
         deadline, pause = time.monotonic() + self._patience, 0.5
         while True:
             try:
-                return call()
+                answer = call()
             except (ClientError, BotoCoreError, Boto3Error) as error:
                 code = _code(error)
+                if code in _GONE + _TAKEN:
+                    self._silence.end()
                 if code in _GONE:
                     raise FileNotFoundError(f"{self._uri}/{name} is not there") from None
                 if code in _TAKEN:
@@ -190,9 +193,43 @@ class Bucket:
                 final = code in _FINAL or isinstance(error, NoCredentialsError)
                 if final or time.monotonic() > deadline:
                     raise OSError(f"{self._uri}: {error}") from error
-                logger.warning("%s does not answer and is asked again: %s", self._uri, error)
+                self._silence.begin(error)
+            else:
+                self._silence.end()
+                return answer
             time.sleep(pause)
             pause = min(2 * pause, _PAUSE)
+
+
+class _Silence:
+    """Tells once that a server does not answer, and once that it does again.
+
+    Threads share it.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri, self._lock = uri, threading.Lock()
+        self._since: float | None = None
+
+    def begin(self, error: Exception) -> None:
+        """Take note that a call failed, and will be made again."""
+        with self._lock:
+            if self._since is None:
+                self._since = time.monotonic()
+                logger.warning(
+                    "%s does not answer since %s, and is asked until it does: %s",
+                    self._uri,
+                    time.strftime("%H:%M:%S"),
+                    error,
+                )
+
+    def end(self) -> None:
+        """Take note of an answer."""
+        with self._lock:
+            if self._since is not None:
+                seconds = time.monotonic() - self._since
+                logger.warning("%s answers again, after %.0f s", self._uri, seconds)
+                self._since = None
 
 
 def _code(error: Exception) -> str:

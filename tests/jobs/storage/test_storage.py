@@ -127,7 +127,7 @@ def test_a_bucket_whose_keys_are_wrong_is_named_without_them(bucket, monkeypatch
     assert "guessed" not in str(refused.value)
 
 
-def test_a_server_that_is_away_is_waited_for(bucket, object_store):
+def test_a_server_that_is_away_is_waited_for_and_said_to_be_once(bucket, object_store, caplog):
     storage = open_storage(bucket, patience=120)
     object_store.kill()
     answers = []
@@ -137,6 +137,8 @@ def test_a_server_that_is_away_is_waited_for(bucket, object_store):
     asking.join()
 
     assert answers == [True]
+    assert len([line for line in caplog.messages if "does not answer since" in line]) == 1
+    assert len([line for line in caplog.messages if "answers again, after" in line]) == 1
 
 
 @pytest.mark.parametrize(
