@@ -1,7 +1,8 @@
 """How reading commands, their memory and the writer grow with the trials that a store holds.
 
-Run ``python -m benchmarks.growth [--trials 1000 10000] [--sweeps 20] [--tracking-uri URI]``;
-without a URI a SQLite file in a temporary folder is used. Every run is written by the real outbox,
+Run ``python -m benchmarks.growth [--trials 1000 10000] [--sweeps 20]``: into SQLite files in a
+temporary folder, with ``--postgresql`` into databases of a server that it starts, or with
+``--tracking-uri URI`` into another store. Every run is written by the real outbox,
 delivery and writer; its numbers are made up, its config, plan and predictions are real ones.
 """
 
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from unittest import mock
 
 import numpy as np
 
+from benchmarks.services import Postgres, running
 from benchmarks.tables import print_machine, print_table
 from search_spaces.load import load
 from search_spaces.plan import Plan, make_plan
@@ -239,18 +242,30 @@ def commands(uri: str, dataset: Dataset) -> dict[str, tuple[str, ...]]:
 
 
 def main() -> None:
-    """Fill a store of each size and print what it costs to write and to read."""
+    """Read the options, and start a server if one is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, nargs="+", default=[1000, 10000])
     parser.add_argument("--sweeps", type=int, default=20)
-    parser.add_argument("--tracking-uri", help="A new and empty store; only for one size.")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--postgresql", action="store_true", help="Start a server, instead of SQLite."
+    )
+    where.add_argument("--tracking-uri", help="A new and empty store; only for one size.")
     options = parser.parse_args()
+    with running(Postgres()) if options.postgresql else nullcontext() as server:
+        measure_all(options, server)
+
+
+def measure_all(options: argparse.Namespace, server: Postgres | None) -> None:
+    """Fill a store of each size and print what it costs to write and to read."""
     writing: dict[int, dict[str, float]] = {}
     reading: dict[int, dict[str, tuple[float, float]]] = {}
     for trials in options.trials:
         with tempfile.TemporaryDirectory(prefix="tass-growth-") as name:
             folder = Path(name)
             uri = options.tracking_uri or f"sqlite:///{folder}/mlflow.db"
+            if server is not None:
+                uri = server.create(f"growth{trials}")
             make_world("tiny", folder / "world", seed=0)
             dataset = open_dataset(folder / "world")
             writing[trials] = fill(uri, dataset, folder, trials, options.sweeps)
@@ -258,7 +273,7 @@ def main() -> None:
                 label: measure(folder, *words) for label, words in commands(uri, dataset).items()
             }
     print_machine()
-    kind = (options.tracking_uri or "sqlite").partition(":")[0]
+    kind = uri.partition(":")[0].partition("+")[0]
     print(f"{options.sweeps} sweeps of equal size on {kind}, {EPOCHS} epochs a trial.\n")
     sizes = [f"{trials:,} trials" for trials in options.trials]
     rows = [
