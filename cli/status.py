@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -38,9 +39,9 @@ def status(
 ) -> None:
     """Show running and past sweeps, and how many of their trials are done or missing.
 
-    The storage's lease tells a running sweep from an interrupted one; of a driver on another host,
-    its heartbeat in MLflow does. Results that did not reach
-    MLflow are in the storage's outbox, and shown as well.
+    The storage's lease tells a running sweep from an interrupted one; of a driver with another
+    storage or host, its heartbeat in MLflow does. Results that did not reach MLflow are in the
+    storage's outbox, and shown as well. Ctrl-C ends --watch, and no sweep.
 
     \b
     Example:
@@ -75,8 +76,11 @@ def _sweeps(place: Storage, uri: str) -> list[SweepStatus]:
 
 
 def _watch(place: Storage, uri: str) -> None:
-    """Show the sweeps until none is running."""
-    with Live(console=results(), auto_refresh=False, transient=True) as live:
+    """Show the sweeps until none is running, or Ctrl-C."""
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Live(console=results(), auto_refresh=False, transient=True) as live,
+    ):
         sweeps = _sweeps(place, uri)
         while any(sweep.status == "running" for sweep in sweeps):
             live.update(_table(sweeps), refresh=True)
@@ -129,8 +133,8 @@ def _show(outbox: OutboxStatus) -> None:
 
 def _table(sweeps: list[SweepStatus]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("started", "sweep", "dataset", "status", "trials", "missing", "run"):
-        table.add_column(name, no_wrap=name != "trials")
+    for name in ("started", "sweep", "dataset", "status", "trials", "run"):
+        table.add_column(name, no_wrap=name in ("status", "run"), overflow="fold")
     for sweep in sweeps:
         done = f"{sweep.finished}/{len(sweep.keys)} done"
         extra = [
@@ -139,12 +143,13 @@ def _table(sweeps: list[SweepStatus]) -> Table:
                 (sweep.running, "running"),
                 (sweep.pruned, "pruned"),
                 (sweep.failed, "failed"),
+                (sweep.missing, "missing"),
             )
             if count
         ]
         table.add_row(
             time.strftime("%Y-%m-%d %H:%M", time.localtime(sweep.started)),
             *(sweep.name, sweep.dataset, sweep.status),
-            *(", ".join([done, *extra]), str(sweep.missing), sweep.run_id[:8]),
+            *(", ".join([done, *extra]), sweep.run_id[:8]),
         )
     return table

@@ -10,6 +10,7 @@ from tass_core.errors import SweepError
 from tracking.attach import ask_to_stop
 from tracking.reader import Reader
 from tracking.rows import Wanted
+from tracking.status import is_heard
 from tracking.uris import resolve_uri
 
 
@@ -35,6 +36,7 @@ def stop(sweep: str, tracking_uri: str | None) -> None:
     ask_to_stop(uri, found.run_id)
     console.print(
         f"Asked sweep '{found.name}' ({found.run_id[:8]}) to stop; `tass-cli status` shows when "
-        "it has.",
+        "it has."
+        + ("" if is_heard(found) else " Its driver was not heard of lately; it may be gone."),
         highlight=False,
     )

@@ -67,15 +67,6 @@ def view(plan: Mapping[str, Any], at: int) -> str:
     return json.dumps({"name": name, **times, "state": json.dumps(state)}, ensure_ascii=False)
 
 
-def is_changed(view: str) -> bool:
-    """Return whether a person has saved a view over ours."""
-    try:
-        found = json.loads(view)
-        return bool(found["updatedAt"] != found["createdAt"])
-    except (ValueError, KeyError, TypeError):
-        return True
-
-
 def group(tags: Mapping[str, str]) -> str:
     """Return a trial's group: its variant's name, and four characters of what it computes.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import time
 from collections.abc import Collection
@@ -16,7 +18,7 @@ from tracking.rows import Wanted
 from tracking.uris import store_name
 
 LATE = 120.0
-"""Seconds without a heartbeat after which a driver on another host counts as dead."""
+"""Seconds without a heartbeat after which a driver counts as dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +74,39 @@ def list_sweeps(uri: str, running: Collection[str] | None = None) -> list[SweepS
 
     Args:
         uri: the tracking URI.
-        running: keys of the sweeps that a driver works on in a storage that was looked at. A
-            driver elsewhere is known by its heartbeat. None when nothing is known.
+        running: keys of the sweeps that a driver works on in a storage that was looked at.
+            Others are known by their drivers' heartbeats. None when nothing is known.
 
     Raises:
         TrackingError: the store is not there or cannot be reached.
     """
     snapshot = Reader(uri).snapshot(wanted=Wanted())
-    return [_status(snapshot, sweep, _lives(sweep, running)) for sweep in snapshot.sweeps]
+    return [
+        _status(
+            snapshot,
+            sweep,
+            running is None or sweep.tags.get(schema.SWEEP_KEY) in running or is_heard(sweep),
+        )
+        for sweep in snapshot.sweeps
+    ]
 
 
-def _lives(sweep: SweepRun, running: Collection[str] | None) -> bool:
-    """Whether a driver works on a sweep: a lease or, on another host, a heartbeat tells."""
-    if running is None or sweep.tags.get(schema.SWEEP_KEY) in running:
-        return True
-    elsewhere = f"@{socket.gethostname()} " not in sweep.tags.get(schema.DRIVER, "")
+def is_heard(sweep: SweepRun) -> bool:
+    """Whether a sweep's driver was heard of lately and, if it is on this host, is still there."""
     beat = float(sweep.tags.get(schema.HEARTBEAT) or 0.0)
-    return elsewhere and time.time() - beat < LATE
+    driver = sweep.tags.get(schema.DRIVER, "")
+    here = re.search(rf"@{re.escape(socket.gethostname())} \(process (\d+)\)$", driver)
+    return time.time() - beat < LATE and (here is None or _runs(int(here[1])))
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,11 +196,9 @@ class Writer:
                     self._set_tags(run.info.run_id, new)
 
     def _save_view(self, origin: Origin, plan: Mapping[str, Any], at: float) -> None:
-        """Save a view of a sweep's trials, unless a person has saved another over it."""
+        """Save a view of a sweep's trials; MLflow's pages save what a person changes elsewhere."""
         experiment, tag = self.open(origin.dataset), pages.view_tag(plan["sweep"])
-        saved = self._client.get_experiment(experiment).tags.get(tag)
-        if saved is None or not pages.is_changed(saved):
-            self._client.set_experiment_tag(experiment, tag, pages.view(plan, _ms(at)))
+        self._client.set_experiment_tag(experiment, tag, pages.view(plan, _ms(at)))
 
     def _log_dataset(
         self,

@@ -33,6 +33,15 @@ def test_text_names_each_sweep(swept):
     assert "10/10 done" in " ".join(out.split())
 
 
+def test_a_narrow_terminal_hides_nothing(swept, monkeypatch):
+    monkeypatch.setattr("cli.options.WIDE", 66)
+
+    out, _ = swept("status")
+
+    assert {"ablations", "tiny", "finished", "10/10", "done"} <= set(out.split())
+    assert "…" not in out
+
+
 def test_without_a_database_there_is_a_hint(tmp_path, shell):
     _, err = shell("status", "--tracking-uri", f"sqlite:///{tmp_path / 'absent.db'}", code=2)
 

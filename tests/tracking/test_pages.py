@@ -71,16 +71,6 @@ def test_a_sweeps_view_shows_what_its_variants_differ_in(store):
     assert set(columns) >= {"metrics.`best_val`", "metrics.`test/all`"}
 
 
-def test_a_view_that_a_person_has_saved_over_ours_stays(store, uri, storage):
-    tag = pages.view_tag("mine")
-    theirs = json.dumps(json.loads(store.experiment.tags[tag]) | {"updatedAt": 999, "state": "{}"})
-    store.client.set_experiment_tag(store.experiment.experiment_id, tag, theirs)
-
-    Writer(uri, storage).apply(ORIGIN, [GREW])
-
-    assert store.experiment.tags[tag] == theirs
-
-
 def test_our_own_view_follows_the_plan(store, uri, storage):
     more = PLAN["variants"] | {"c": {"config": {"model.tau": 0.02, "model.width": 64}}}
 

@@ -1,6 +1,9 @@
 """How many trials of a sweep are done, and whether anybody works on the others."""
 
+import os
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -63,6 +66,16 @@ def test_the_latest_sweep_comes_first(uri, writer):
     assert [sweep.started for sweep in list_sweeps(uri)] == [300.0, 100.0, 50.0]
 
 
+def test_a_driver_on_this_host_with_another_storage_is_known_by_its_process(uri, writer):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for process, status in ((os.getpid(), "running"), (ended.pid, "interrupted")):
+        driver = f"me@{socket.gethostname()} (process {process})"
+        tags = {"tass.driver": driver, "tass.heartbeat": f"{time.time():.0f}"}
+        writer.apply(ORIGIN, [replace(STORY[0], tags={**STORY[0].tags, **tags})])
+        assert [sweep.status for sweep in list_sweeps(uri, ())] == [status]
+
+
 def test_a_driver_on_another_host_is_known_by_its_heartbeat(uri, writer):
     fresh = {"tass.driver": "me@elsewhere (process 7)", "tass.heartbeat": f"{time.time():.0f}"}
     writer.apply(ORIGIN, [replace(STORY[0], tags={**STORY[0].tags, **fresh})])
@@ -72,10 +85,6 @@ def test_a_driver_on_another_host_is_known_by_its_heartbeat(uri, writer):
 
     late = {**fresh, "tass.heartbeat": f"{time.time() - 600:.0f}"}
     writer.apply(ORIGIN, [replace(STORY[0], tags={**STORY[0].tags, **late})])
-    assert [sweep.status for sweep in list_sweeps(uri, ())] == ["interrupted"]
-
-    here = {**fresh, "tass.driver": f"me@{socket.gethostname()} (process 7)"}
-    writer.apply(ORIGIN, [replace(STORY[0], tags={**STORY[0].tags, **here})])
     assert [sweep.status for sweep in list_sweeps(uri, ())] == ["interrupted"]
 
 
