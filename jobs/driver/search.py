@@ -65,7 +65,13 @@ def searching(plan: Plan, search: Search, tracking_uri: str, note: Callable[[str
                 "count as failed when proposed: not all that it is about was measured in them."
             )
         if search.warm_from is not None:
-            _prefer(proposals, plan, search, session.reader, note)
+            others = _past(session.reader, search.warm_from)
+            metrics = known_metrics(others, search, session.reader.at_best)
+            note(
+                f"The best {prefer(proposals, plan, search, metrics, others)} configs of dataset "
+                f"'{search.warm_from}' are proposed first; their accuracies there do not enter the "
+                "study."
+            )
         source = PackStudy(
             proposals,
             space,
@@ -134,28 +140,35 @@ def _stands_for(plan: Plan, point: Mapping[str, Scalar], key: str) -> bool:
     return trial_key(Trial(config, plan.seeds[0]), plan.fingerprint) == key
 
 
-def _prefer(
+def prefer(
     proposals: Proposals,
     plan: Plan,
     search: Search,
-    reader: Reader,
-    note: Callable[[str], None],
-) -> None:
+    known: Mapping[str, Mapping[str, float]],
+    held: Held,
+) -> int:
     """Propose the best configs of another dataset first: a quarter of the budget.
 
     Values of different datasets do not compare, so none enters the study.
 
+    Returns:
+        How many are proposed.
+
+    Args:
+        proposals: the study.
+        plan: of the search.
+        search: its objectives and constraints, and the other dataset's name.
+        known: metrics by key, as ``known_metrics`` returned them.
+        held: what MLflow holds of the other dataset, by key.
+
     Raises:
         SweepError: the other dataset has no finished trial in the space.
     """
-    assert search.warm_from is not None
-    runs = _past(reader, search.warm_from)
-    known = known_metrics(runs, search, reader.at_best)
     points: dict[str, tuple[float, dict[str, Scalar]]] = {}
     for key, metrics in known.items():
         if search.lacking(metrics):
             continue
-        point = locate(plan.document.space, runs[key].config())
+        point = locate(plan.document.space, held[key].config())
         kept = all(value <= 0 for value in search.violations(metrics).values())
         if point is not None and kept:
             points[key] = search.objectives[0].sign * search.values(metrics)[0], point
@@ -169,10 +182,7 @@ def _prefer(
         if point not in chosen and len(chosen) < max(1, search.trials // 4):
             chosen.append(point)
             proposals.suggest_first(point)
-    note(
-        f"The best {len(chosen)} configs of dataset '{search.warm_from}' are proposed first; their "
-        "accuracies there do not enter the study."
-    )
+    return len(chosen)
 
 
 def study_name(plan: Plan, space: Space, search: Search) -> str:

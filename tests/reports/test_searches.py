@@ -132,6 +132,12 @@ def test_a_search_with_two_objectives_is_drawn_as_its_front(finished_search: Swe
     assert "params_m" in table.columns
 
 
+def test_a_searchs_table_has_the_test_metric_of_what_it_was_for(finished_search: Sweep) -> None:
+    snapshot = search_for(finished_search, ["val/ground/spatial"])
+    table = next(it for it in collect(snapshot) if it.key == "search-tau")
+    assert table.columns[-1] == "ground/spatial"
+
+
 def test_a_searchs_table_stands_beside_the_grids(finished_search: Sweep) -> None:
     tables = {table.key: table for table in collect(finished_search.snapshot())}
     assert tables["table5"].title == "Impact of τ"

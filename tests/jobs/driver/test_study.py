@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from jobs.choices import SAMPLERS, Search
 from jobs.driver.proposals import Proposals
-from jobs.driver.search import known_metrics, study_name, warm_up
+from jobs.driver.search import known_metrics, prefer, study_name, warm_up
 from jobs.driver.study import PackStudy
 from jobs.driver.study_writer import Past, StudyWriter
 from jobs.packs import Pack
@@ -357,6 +357,28 @@ def test_trials_that_mlflow_holds_enter_the_study_before_its_first_proposal(worl
     packs = run_all(again)
     assert sum(len(pack.members) for pack in packs) == 4
     assert len(told(again)) == 5
+
+
+def test_the_best_of_another_dataset_are_proposed_first_without_their_values(world, base):
+    source = searcher(world, base, space=FLAT, trials=8, size=8, warm_from="other")
+    found = {0.01: 60.0, 0.02: 80.0, 0.03: 70.0}
+    configs = {tau: base.vary({"model.tau": tau}).canonical() for tau in found}
+    runs = [held_run(configs[tau], value=value, fingerprint="o") for tau, value in found.items()]
+    held = {run.key: run for run in runs}
+    known = known_metrics(held, source.search, lambda run, _: run.metrics["best_val"])
+
+    assert prefer(source.proposals, source.plan, source.search, known, held) == 2
+
+    assert all(trial.state is TrialState.WAITING for trial in told(source))
+    proposed = [trial.config.model.tau for trial in source.next(1).members.values()]
+    assert proposed[:3] == [base.model.tau, 0.02, 0.03]
+    assert 0.01 not in proposed
+
+
+def test_another_dataset_without_a_trial_in_the_space_is_refused(world, base):
+    source = searcher(world, base, space=FLAT, warm_from="other")
+    with pytest.raises(SweepError, match="--warm-from other: MLflow holds no finished trial"):
+        prefer(source.proposals, source.plan, source.search, {}, {})
 
 
 GROUNDED = parse_objectives(["val/all", "val/ground/spatial"])
