@@ -49,7 +49,7 @@ benchmarks: setup
 
 # Videos of clip art and soundfonts, read by pretrained encoders, from nothing to accuracy by type.
 demo-media: ingredients
-	$(BIN)/tass-cli data render --preset tiny --out data/media
+	$(BIN)/tass-cli data render --preset tiny --output data/media
 	$(BIN)/tass-cli data extract --videos data/media/videos --questions data/media/avqa-*.json \
 	  --encoder lite --output data/rendered --force
 	$(BIN)/tass-cli train --data data/rendered --set optimiser.epochs=2 --set optimiser.step_size=1

@@ -11,21 +11,20 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cli.command import Command
 from cli.display import duration
 from cli.options import format_option, results
-from cli.request import SweepRequest, sweep_options
+from cli.request import SweepCommand, SweepRequest, sweep_options
 from jobs.choices import Search
 from jobs.planning.preview import Preview, preview, probe
 
 
-@click.command(cls=Command)
+@click.command(cls=SweepCommand)
 @sweep_options
 @format_option
 def plan(requests: Sequence[SweepRequest], output_format: str) -> None:
     """Show what a sweep would run: variants, seeds, unique trials, packs, time and disk.
 
-    SWEEP is a built-in sweep (see --list) or a TOML file.
+    SWEEP is a built-in sweep (see below) or a TOML file.
 
     \b
     Example:
@@ -90,7 +89,9 @@ def show(found: Preview, console: Console) -> None:
     console.print(f"[bold]Sweep {plan.sweep}[/bold] on dataset '{plan.dataset['name']}'")
     if search is not None:
         console.print(f"  search        up to {search.trials} trials; {search_words(search)}")
-        console.print(f"  confirmation  the best {search.confirm} on seeds {list(plan.seeds[1:])}")
+        fresh = list(plan.seeds[1:])
+        best = f"the best {search.confirm} on seeds {fresh}" if fresh else "none, for want of seeds"
+        console.print(f"  confirmation  {best}")
     else:
         console.print(_rows(found))
         held = len(found.held)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.command import option, refuse_typed, typed
+from cli.command import Command, option, refuse_typed, typed
 from cli.options import (
     DEFAULT_SEEDS,
     WHAT,
@@ -67,6 +67,15 @@ UNTIL, RESOURCES = "Until decided", "Processes and machines"
 """Groups of options."""
 FIRST, LAST = 3, 30
 """Seeds of every row at the first look, and the most of any row, unless somebody says so."""
+
+
+class SweepCommand(Command):
+    """A command about a sweep to run; its help ends with the built-in ones."""
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the built-in sweeps with their purpose."""
+        with formatter.section("Built-in sweeps"):
+            formatter.write_dl([(name, load(name).purpose) for name in BUILT_IN])
 
 
 def _list(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -236,7 +245,9 @@ def _requests(given: dict[str, Any]) -> list[SweepRequest]:
     seeds = parse_seeds(take("seeds"), take("num_seeds"), default)
     if search is not None and until is not None:
         raise SweepError("--until-decided adds seeds to the rows of a grid; a search has none")
-    changes = (*take("overrides"), *_epochs(take("epochs")))
+    if search is not None and len(seeds) == 1:
+        refuse_typed("the search uses the only seed; give --num-seeds 4", "confirm")
+    changes = _changes(take("overrides"), take("epochs"))
     tables, tracking_uri = take("tables"), resolve_uri(take("tracking_uri"))
     measured = read_bench(bench_path())
     checkpoint_every, requests = take("checkpoint_every"), []
@@ -290,8 +301,12 @@ def _until(sweep: Sweep, given: dict[str, Any]) -> UntilDecided | None:
     return UntilDecided(margin=margin or sweep.margin, first=FIRST, last=last)
 
 
-def _epochs(epochs: int | None) -> tuple[str, ...]:
-    return () if epochs is None else (f"optimiser.epochs={epochs}",)
+def _changes(overrides: tuple[str, ...], epochs: int | None) -> tuple[str, ...]:
+    if epochs is None:
+        return overrides
+    if any(text.partition("=")[0].strip() == "optimiser.epochs" for text in overrides):
+        raise SweepError(f"--epochs {epochs} is short for --set optimiser.epochs; give one of them")
+    return (*overrides, f"optimiser.epochs={epochs}")
 
 
 def _plan(

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from cli.command import Command, option, refuse_typed
+from cli.command import option, refuse_typed
 from cli.options import OUTPUT, format_option, output_option, refuse_existing
-from cli.request import RESOURCES, SweepRequest, sweep_options
+from cli.request import RESOURCES, SweepCommand, SweepRequest, sweep_options
 from jobs.driver.overseer import Limits
 
 
-@click.command(cls=Command)
+@click.command(cls=SweepCommand)
 @sweep_options
 @option(
     "--max-failures",
@@ -61,7 +61,7 @@ def sweep(
 ) -> None:
     """Train what a sweep wants and MLflow does not hold, then say what was found.
 
-    SWEEP is a built-in sweep (see --list) or a TOML file. Running the same command again goes on
+    SWEEP is a built-in sweep (see below) or a TOML file. Running the same command again goes on
     where it stopped. Exit codes: 0 done, 1 trials failed or MLflow is behind, 2 a mistake, 3 you
     answered no, 130 stopped: by Ctrl-C, a limit or `tass-cli stop`.
 

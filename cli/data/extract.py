@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.command import option
+from cli.command import option, refuse_typed
 from cli.data.options import (
     CLIP,
     DATASET,
@@ -125,6 +125,8 @@ def extract_command(
     tass-cli data extract --videos videos/ --questions avqa-train.json avqa-val.json \\
       avqa-test.json --weights weights/ --output data/music-avqa --store-t2 6 --workers 8
     """
+    if untrained or LITE in encoders:
+        refuse_typed(f"{LITE}'s come in packages, and --untrained draws them", "weights")
     from jobs.extract import RayMap
     from tass_core.data.extract.parts import ExtractSettings
     from tass_core.data.extract.pipeline import ExtractPlan, extract

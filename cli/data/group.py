@@ -24,5 +24,5 @@ def data() -> None:
     A procedural world:   tass-cli data make --preset demo --output data/demo
     Feature folders:      tass-cli data ingest --questions avqa-*.json --audio ... --visual ...
     Videos:               tass-cli data extract --videos DIR --questions avqa-*.json --output DIR
-    Rendered videos:      tass-cli data render --preset small --out media
+    Rendered videos:      tass-cli data render --preset small --output media
     """

@@ -27,7 +27,6 @@ INPUT, DATASET = "What to read", "What to make of it"
 
 out_option = option(
     "--output",
-    "--out",
     "out",
     required=True,
     type=click.Path(path_type=Path),

@@ -33,7 +33,7 @@ def render_command(preset: MediaPreset, out: Path, seed: int, force: bool) -> No
     is, stands in docs/media.md.
 
     \b
-    tass-cli data render --preset small --out media
+    tass-cli data render --preset small --output media
     tass-cli data extract --videos media/videos --questions media/avqa-*.json --encoder lite \\
       --output data/rendered
     """

@@ -127,9 +127,21 @@ def test_option_of_a_search_is_refused_for_a_grid(shell, param):
     [
         (("sweep", "ablations", "--trials", "4"), "it has no space to search; leave it out"),
         (("plan", "joint", "--pruner", "none", "--eta", "4"), "--eta has no effect here"),
+        (("plan", "joint", "--seeds", "0", "--confirm", "2"), "--confirm has no effect here"),
+        (
+            ("plan", "tau", "--epochs", "3", "--set", "optimiser.epochs=2"),
+            "--epochs 3 is short for --set optimiser.epochs; give one of them",
+        ),
         (
             ("sweep", "tau", "--data", "world", "--force"),
             "it is about --output, which is not given",
+        ),
+        (
+            (
+                *("data", "extract", "--videos", "v", "--questions", "q", "--output", "o"),
+                *("--untrained", "--weights", "w"),
+            ),
+            "--weights has no effect here: lite's come in packages, and --untrained draws them",
         ),
         (("tables", "--force"), "it is about --output"),
         (("claims", "--force"), "it is about --output"),

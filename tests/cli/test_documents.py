@@ -137,6 +137,8 @@ def test_built_in_sweeps_are_listed_with_their_purpose(shell):
 
     assert [line.split()[0] for line in out.splitlines()] == list(BUILT_IN)
     assert "The weight λ of L_s." in out
+    for command in ("sweep", "plan"):
+        assert "The weight λ of L_s." in shell(command, "--help")[0]
 
 
 def test_example_can_be_planned_as_it_is_and_has_every_part(shell):

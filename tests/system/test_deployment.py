@@ -161,7 +161,7 @@ def swept(network, world, tmp_path_factory):
         yield _tass(
             *(network, tmp_path_factory.mktemp("desk")),
             *("sweep", "tau", "--search", "optuna", "--trials", "2", "--pruner", "none"),
-            *("--confirm", "1", "--seeds", "0", "--epochs", "2", *SMALL, "--data", world),
+            *("--seeds", "0", "--epochs", "2", *SMALL, "--data", world),
             *("--study-storage", "postgresql+psycopg:///optuna", "--storage", "s3://tass/runs"),
             TMPDIR=short,
         )

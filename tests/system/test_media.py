@@ -33,7 +33,7 @@ def typed(tmp_path_factory):
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 
-    type_in("data", "render", "--preset", "tiny", "--out", "media")
+    type_in("data", "render", "--preset", "tiny", "--output", "media")
     questions = sorted(folder.glob("media/avqa-*.json"))
     extract = ("data", "extract", "--encoder", "lite", "--videos", "media/videos")
     type_in(*extract, "--questions", *questions, "--output", "data/rendered")
