@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import special
 
+from benchmarks.acceptance_references import check_e_values
 from benchmarks.acceptance_sequential import (
     ROWS,
     check_boundary,
@@ -334,6 +335,7 @@ CHECKS: dict[str, Callable[[Report, float], None]] = {
     "claims": check_claims,
     "power": check_power,
     "factorial": check_factorial,
+    "e-values": check_e_values,
 }
 
 

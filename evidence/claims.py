@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from evidence.calibration import Calibration, calibrate
 from evidence.estimates import LEVEL, Estimate
@@ -199,7 +199,7 @@ def estimate(item: Contrast, samples: Samples, families: Mapping[Place, Family])
         return family.row(rows[0], item.column)
     found = family.estimate(terms, shared_seeds(rows), item.column)
     exact = COLUMNS[item.column].counted or _alike(item, samples)
-    return replace(found, p=None, interval=None, variance=None) if exact else found
+    return found.untested() if exact else found
 
 
 def _missing(item: Contrast, samples: Samples) -> list[str]:

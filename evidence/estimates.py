@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
+from evidence.e_values import log_e
 from evidence.moderation import Numbers, Scale, moderate, pool
 from evidence.multiplicity import holm
 from evidence.sequential import Path
@@ -70,6 +71,8 @@ class Estimate:
     """Every answer was right or wrong in both rows alike."""
     unsteady: bool = False
     """It varies far more over seeds than the other rows: its interval covers less than stated."""
+    log_e: float | None = None
+    """Logarithm of its e-value, with seeds fixed beforehand: those of independent stores add up."""
     path: Path | None = field(default=None, repr=False)
     """Its looks, where seeds were added until it was decided."""
 
@@ -77,6 +80,10 @@ class Estimate:
     def significant(self) -> bool:
         """Whether it stands after correction."""
         return self.p_adjusted is not None and self.p_adjusted < LEVEL
+
+    def untested(self) -> Estimate:
+        """Return the mean alone, of what is counted or cannot differ."""
+        return replace(self, interval=None, p=None, variance=None, log_e=None)
 
     def at(self, level: float) -> Interval | None:
         """Return the interval at another error rate; None where there is none."""
@@ -115,6 +122,7 @@ def estimate(parts: Parts, scale: Scale) -> Estimate:
         variance=variance,
         degrees=degrees,
         residual=parts.residual,
+        log_e=log_e(parts, scale),
     )
     p = _p(known) if parts.seeds >= FIRST else None
     return replace(known, interval=known.at(LEVEL), p=p)

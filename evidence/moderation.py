@@ -50,9 +50,13 @@ def pool(parts: Iterable[Parts]) -> Scale:
 def moderate(parts: Parts, scale: Scale) -> tuple[float, int]:
     """Return a contrast's moderated variance over seeds, and its degrees of freedom."""
     own = parts.seeds - 1
-    prior = scale.ratio * parts.residual if parts.questions else scale.ratio
-    variance = moderated(parts.spread, prior, own, parts.residual)
+    variance = moderated(parts.spread, expected(parts, scale), own, parts.residual)
     return float(variance), min(PRIOR_DEGREES + own, max(scale.degrees, own))
+
+
+def expected(parts: Parts, scale: Scale) -> float:
+    """Return what the other contrasts let one expect of a contrast's spread over seeds."""
+    return scale.ratio * parts.residual if parts.questions else scale.ratio
 
 
 def pooled_ratio(spread: Numbers, residual: Numbers, degrees: Numbers) -> Numbers:

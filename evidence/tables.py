@@ -234,7 +234,7 @@ def _difference(
         return None, holes or (Hole(reference.name, None, "has other seeds"),)
     found = family.estimate([(1.0, sample), (-1.0, reference)], seeds, name)
     counted = COLUMNS[name].counted
-    return replace(found, interval=None, p=None, variance=None) if counted else found, ()
+    return found.untested() if counted else found, ()
 
 
 def _correct(rows: Sequence[ResultRow], columns: Sequence[str]) -> list[ResultRow]:
