@@ -3,7 +3,8 @@
 Run ``python -m benchmarks.learnability --data DIR [--seeds 0,1,2] [--set key=value ...]``.
 Trains the full model, the model without each of its parts, and a model to which the whole
 dataset is silent and blank; all see the same batches of the same seed, so differences are
-taken seed by seed. Prints a Markdown table of test accuracy at the best validation epoch.
+taken seed by seed, with intervals for new seeds. Prints a Markdown table of test accuracy at the
+best validation epoch.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,12 @@ import numpy as np
 import torch
 
 from benchmarks.harness import side_by_side, training_options
+from benchmarks.paired import described
+from benchmarks.tables import print_machine, print_table
+from evidence.estimates import estimate
+from evidence.moderation import pool
+from evidence.variance import split_metric
+from reports.render.words import bounds, p_value, signed
 from tass_core.config import TrialConfig, parse_overrides
 from tass_core.data.folder.dataset import Dataset, open_dataset
 from tass_core.data.folder.records import Features
@@ -81,8 +89,31 @@ def priors(dataset: Dataset) -> dict[str, float]:
     return found
 
 
+def compared(tests: Mapping[str, Sequence[float]]) -> Iterator[tuple[str, ...]]:
+    """Yield a line for each model: its accuracy, and the first model's less its own, seed by seed.
+
+    Args:
+        tests: model -> test accuracy with each seed, the same seeds for all.
+    """
+    full = next(iter(tests.values()))
+    gaps = {
+        name: split_metric([one - other for one, other in zip(full, found, strict=True)])
+        for name, found in tests.items()
+        if found is not full
+    }
+    scale = pool(gaps.values())
+    for name, found in tests.items():
+        said = described(found)
+        if name not in gaps:
+            yield name, said, "", "", ""
+            continue
+        gap = estimate(gaps[name], scale)
+        yield name, said, signed(gap.mean), bounds(gap.interval), p_value(gap.p)
+
+
 def main() -> None:
     """Train and print."""
+    print_machine()
     parser = training_options(__doc__, data="data/demo")
     parser.add_argument("--only", help="names of variants, with commas")
     options = parser.parse_args()
@@ -93,15 +124,15 @@ def main() -> None:
     dataset.features(TrialConfig().with_values({**dataset.base, **overrides}))
     results = side_by_side(partial(train, options.data, overrides), names, seeds, options)
     print(f"{dataset.name} {dataset.fingerprint}, seeds {options.seeds}, {overrides}\n")
-    print("| Model | Test accuracy | full - it | 2 x standard error |\n|---|---|---|---|")
-    for name in names:
-        tests = np.array([results[name, seed]["test/all"] for seed in seeds])
-        gaps = np.array([results[names[0], seed]["test/all"] for seed in seeds]) - tests
-        error = 2 * gaps.std(ddof=1) / np.sqrt(len(gaps)) if len(gaps) > 1 else float("nan")
-        apart = " | " if name == names[0] else f"{gaps.mean():+.2f} | {error:.2f}"
-        print(f"| {name} | {tests.mean():.2f} ± {tests.std(ddof=1):.2f} | {apart} |")
-    for name, accuracy in priors(dataset).items():
-        print(f"| commonest answer of the {name} | {accuracy:.2f} | | |")
+    tests = {name: [results[name, seed]["test/all"] for seed in seeds] for name in names}
+    lines = [
+        *compared(tests),
+        *(
+            (f"commonest answer of the {name}", f"{accuracy:.2f}", "", "", "")
+            for name, accuracy in priors(dataset).items()
+        ),
+    ]
+    print_table(("Model", "Test accuracy", f"{names[0]} - it", "95% interval", "p"), lines)
 
 
 if __name__ == "__main__":
