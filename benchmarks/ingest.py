@@ -55,6 +55,11 @@ def write_sources(folder: Path, videos: int, maps: tuple[int, ...], questions: i
         array.flat[0] = number % 100
         np.save(folder / "maps" / f"{number:08d}.npy", array)
         np.save(folder / "vggish" / f"{number:08d}.npy", sound)
+    write_questions(folder, videos, questions)
+
+
+def write_questions(folder: Path, videos: int, questions: int) -> None:
+    """Write question files of as many questions a split about videos that are numbered."""
     for place, split in enumerate(("train", "val", "test")):
         asked = [
             {
