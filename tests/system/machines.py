@@ -120,7 +120,7 @@ class Machine:
         children = Path(f"/proc/{self._boot.pid}/task/{self._boot.pid}/children").read_text()
         self._first = int(children.split()[0])
 
-    def start(self, *command: str, out: Path) -> subprocess.Popen[str]:
+    def start(self, *command: str, out: Path, **variables: str) -> subprocess.Popen[str]:
         """Start a command on the machine; what it says goes into a file of this machine."""
         enter = ("nsenter", "-t", str(self._first), "-m", "-p", "-n", "-u", "-i", "--wdns=/desk")
         own = {"HOME": "/desk", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -128,18 +128,19 @@ class Machine:
         with out.open("w") as said:
             return subprocess.Popen(
                 [*enter, *command],
-                env={**os.environ, **own, **mode},
+                env={**os.environ, **own, **mode, **variables},
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 text=True,
             )
 
-    def ray(self, *options: str, out: Path) -> None:
-        """Start Ray on the machine; it ends with it."""
+    def ray(self, *options: str, out: Path, **variables: str) -> subprocess.Popen[str]:
+        """Start Ray on the machine; it ends with it, and with any process of its own."""
         ray = str(Path(sys.executable).with_name("ray"))
         memory = ("--object-store-memory=80000000", f"--memory={2**30}", "--num-gpus=0")
         address = f"--node-ip-address={self.address}"
-        self.start(ray, "start", "--block", address, *memory, *options, out=out)
+        command = (ray, "start", "--block", address, *memory, *options)
+        return self.start(*command, out=out, **variables)
 
     def unplug(self) -> None:
         """Cut the machine off."""

@@ -1,16 +1,20 @@
 """A cluster of machines that share a folder and nothing else, while it changes."""
 
+import ast
+import os
+import signal
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from benchmarks.services import descendants
 from tests import ROOT
 from tests.system.conftest import SMALL
 from tests.system.machines import Lan, NoMachinesError
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 PORT = 6379
 SWEEP = ("sweep", "tau", "--seeds", "0", "--pack-size", "2", *SMALL)
@@ -21,13 +25,30 @@ WAIT = 240
 class Cluster:
     """A head without CPUs, on which the driver is, and nodes of one CPU each."""
 
+    store = ("--tracking-uri", "sqlite:////shared/mlflow.db")
+
     def __init__(self, lan, folder, world):
         self.lan, self.folder, self.world = lan, folder, world
         (folder / "shared").mkdir()
         self.head = self._add(data=True)
-        options = (f"--port={PORT}", "--head", "--num-cpus=0", "--include-dashboard=false")
-        self.head.ray(*options, out=folder / "head.log")
-        wait_for(lambda: "Ray runtime started" in (folder / "head.log").read_text())
+        self._start_head()
+
+    def _start_head(self):
+        log = self.folder / "head.log"
+        self._ray = self.head.ray(
+            *(f"--port={PORT}", "--head", "--num-cpus=0", "--include-dashboard=false"),
+            out=log,
+            RAY_gcs_storage="rocksdb",
+            RAY_gcs_storage_path="/desk/gcs",
+        )
+        wait_for(lambda: "Ray runtime started" in log.read_text())
+
+    def restart_head(self):
+        """Kill what knows the cluster, with which all of Ray on the head ends, and start it."""
+        (server,) = [pid for pid, it in descendants(self._ray.pid).items() if "gcs_server" in it]
+        os.kill(server, signal.SIGKILL)
+        self._ray.wait(WAIT)
+        self._start_head()
 
     def _add(self, data):
         shared = {self.folder / "shared": "/shared"}
@@ -45,18 +66,28 @@ class Cluster:
         wait_for(lambda: "Ray runtime started" in log.read_text())
         return machine
 
-    def sweep(self, *more):
-        """Start a sweep on the head."""
-        return self.head.start(
+    def sweep(self, *more, on=None):
+        """Start a sweep, on the head unless another machine is named."""
+        return (on or self.head).start(
             *(sys.executable, "-m", "cli", *SWEEP),
             *("--address", f"{self.head.address}:{PORT}", "--data", "/data/world"),
-            *("--storage", "/shared/runs", "--tracking-uri", "sqlite:////shared/mlflow.db"),
+            *("--storage", "/shared/runs", *self.store),
             *more,
             out=self.folder / "sweep.log",
         )
 
     def said(self):
         return (self.folder / "sweep.log").read_text()
+
+    def python(self, program, *words):
+        """Run a program on the head and return what it said."""
+        log = self.folder / "program.log"
+        done = self.head.start(sys.executable, "-c", program, *words, out=log)
+        assert done.wait(WAIT) == 0, log.read_text()
+        return log.read_text()
+
+    def has_saved(self):
+        return any((self.folder / "shared/runs/packs").glob("*/*/pack.json"))
 
 
 @pytest.fixture
@@ -68,6 +99,7 @@ def cluster(tmp_path, world):
         pytest.skip(str(error))
 
 
+@pytest.mark.cluster
 def test_a_sweep_waits_for_the_first_node_and_leaves_out_late_ones_that_do_not_fit(cluster):
     driver = cluster.sweep("--epochs", "80")
     wait_for(lambda: "Waiting for nodes" in cluster.said(), driver)
@@ -84,6 +116,7 @@ def test_a_sweep_waits_for_the_first_node_and_leaves_out_late_ones_that_do_not_f
     assert "(10.77.0.2) is left out" not in said
 
 
+@pytest.mark.cluster
 def test_a_cluster_in_which_no_node_can_train_is_refused_and_nothing_is_recorded(cluster):
     cluster.node(data=False)
     cluster.node(version=-1)
@@ -96,10 +129,11 @@ def test_a_cluster_in_which_no_node_can_train_is_refused_and_nothing_is_recorded
     assert "Traceback" not in said
 
 
+@pytest.mark.cluster
 def test_a_node_that_is_drained_hands_its_packs_on_and_no_trial_pays(cluster):
     cluster.node()
     driver = cluster.sweep("--epochs", "40", "--max-failures", "0")
-    wait_for(lambda: any((cluster.folder / "shared/runs/packs").glob("*/*/pack.json")), driver)
+    wait_for(cluster.has_saved, driver)
     cluster.node()
     drain(cluster, "10.77.0.2")
     wait_for(lambda: "(10.77.0.2) leaves" in cluster.said(), driver)
@@ -109,6 +143,7 @@ def test_a_node_that_is_drained_hands_its_packs_on_and_no_trial_pays(cluster):
     assert "5 trained, 0 held already, 0 failed" in " ".join(cluster.said().split())
 
 
+@pytest.mark.cluster
 def test_a_storage_of_each_nodes_own_is_refused_and_nothing_is_recorded(cluster):
     cluster.node()
     driver = cluster.sweep("--epochs", "2", "--storage", "/desk/runs")
@@ -118,6 +153,41 @@ def test_a_storage_of_each_nodes_own_is_refused_and_nothing_is_recorded(cluster)
     said = " ".join(cluster.said().split())
     assert "(10.77.0.2): --storage /desk/runs is not the driver's there; give a path" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.chaos
+def test_a_node_that_is_cut_off_and_comes_back_late_overwrites_nothing(cluster):
+    lost = cluster.node()
+    driver = cluster.sweep("--epochs", "40")
+    wait_for(cluster.has_saved, driver)
+    cluster.node()
+    lost.unplug()
+    wait_for(lambda: "starts again" in cluster.said(), driver)
+    lost.plug_in()
+
+    assert driver.wait(2 * WAIT) == 0, cluster.said()
+
+    assert "5 trained, 0 held already, 0 failed" in " ".join(cluster.said().split())
+    look = (
+        "import sys; from benchmarks.left_behind import left_behind as it; print(it(*sys.argv[1:]))"
+    )
+    left = ast.literal_eval(cluster.python(look, cluster.store[1], "tiny").splitlines()[-1])
+    assert [len(it) for name, it in left.items() if name.endswith(", val/all")] == [40] * 5
+    export = ("best", "--export", "/desk/export", "--data", "/data/world", *cluster.store)
+    said = cluster.python("from cli.main import main; main()", *export)
+    assert "every logged test answer reproduced" in said
+
+
+@pytest.mark.chaos
+def test_a_head_that_is_restarted_with_what_it_knew_costs_nothing(cluster):
+    node = cluster.node()
+    driver = cluster.sweep("--epochs", "40", on=node)
+    wait_for(cluster.has_saved, driver)
+    cluster.restart_head()
+
+    assert driver.wait(2 * WAIT) == 0, cluster.said()
+
+    assert "5 trained, 0 held already, 0 failed" in " ".join(cluster.said().split())
 
 
 def drain(cluster, address):
@@ -130,11 +200,7 @@ def drain(cluster, address):
         "'--deadline-remaining-seconds', '300', '--address', sys.argv[2]], check=True)"
     )
     ray = str(Path(sys.executable).with_name("ray"))
-    done = cluster.head.start(
-        *(sys.executable, "-c", program, ray, f"{cluster.head.address}:{PORT}"),
-        out=cluster.folder / "drain.log",
-    )
-    assert done.wait(WAIT) == 0, (cluster.folder / "drain.log").read_text()
+    cluster.python(program, ray, f"{cluster.head.address}:{PORT}")
 
 
 def wait_for(condition, driver=None, seconds=WAIT):
