@@ -178,10 +178,12 @@ def simulate(folder: Path, trials: int, sweeps: int, search: bool) -> dict[str, 
         ):
             stack.enter_context(mock.patch(target, value))
         spent, starts = time.process_time(), []
-        for plan in made:
+        for number, plan in enumerate(made):
             begin = grid
             if search:
-                plan = empty_plan(replace(load("joint"), name=plan.sweep), dataset, plan.base, (0,))
+                # Searches with one seed would propose what the first one trained.
+                document = replace(load("joint"), name=plan.sweep)
+                plan = empty_plan(document, dataset, plan.base, (number,))
                 budget = Search(
                     trials=trials // sweeps,
                     pruner="none",
