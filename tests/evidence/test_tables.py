@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from evidence.claims import estimate
+from evidence.estimates import Estimate
+from evidence.families import read_tables
 from evidence.results import ResultTable
+from evidence.selection import choose
 from evidence.tables import collect
 from reports.render import render
+from search_spaces.document import Contrast, Place
 from tass_core.errors import ReportError, TrackingError
 from tests.reports.runs import Sweep, answers, write_sweep
 
@@ -55,6 +60,17 @@ def test_a_further_test_is_a_column_with_questions_of_its_own(tmp_path: Path) ->
             assert own.difference.questions == 45
     assert "Unseen pictures All Avg." in render([found], "md")
     assert "45 test questions, 45 of unseen pictures;" in render([found], "md")
+    snapshot = sweep.snapshot()
+    [reading] = read_tables(snapshot, choose(snapshot))
+    rows = {sample.place: sample for sample in reading.samples}
+    places = [(Place("lambda", name),) for name in ("λ = 0", "λ = 0.5")]
+    claimed = estimate(
+        Contrast("it", *places, "unseen-pictures/all"), rows, dict.fromkeys(rows, reading.family)
+    )
+    assert isinstance(claimed, Estimate)
+    cell = next(row for row in found.rows if row.name == "λ = 0").cells["unseen-pictures/all"]
+    assert cell.difference is not None
+    assert (claimed.questions, claimed.mean) == (45, cell.difference.mean)
     run = sweep.run("lambda", "λ = 0", 0)
     MlflowClient(tracking_uri=sweep.uri).log_metric(run, "test/unseen-pictures/all", 3.0, step=4)
     [reason] = faulty(table(sweep, "lambda"))["λ = 0"]
