@@ -18,7 +18,7 @@ def test_no_secret_is_in_anything_that_is_written_or_said(
     server = serve(machine, desk.tracking)
     desk.tracking = server.url.replace("//", f"//me:{TRACKING}@")
     study = postgres.create("study").replace("tass@", f"tass:{STUDY}@")
-    search = ("sweep", "tau", "--search", "optuna", "--trials", "2", "--confirm", "1")
+    search = ("sweep", "tau", "--search", "optuna", "--trials", "2")
     places = ("--storage", f"{object_store.create('secrets')}/runs")
     places += ("--study-storage", f"{study}?password={QUERY}")
 
