@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from jobs.cluster.resources import Node, Resources, Slots, count_packs, lacks_all, plan_slots
@@ -176,6 +176,19 @@ class Fleet:
         """Whether a node goes or went with notice: what ends there is nobody's failure."""
         machine = self._machines.get(node or "")
         return machine is not None and machine.leaving
+
+    def stranded(self, shunned: Collection[str]) -> bool:
+        """Whether a pack that shuns these nodes could start on none, while others train.
+
+        Nodes that were not examined yet are shunned; when all others go, Ray would keep such a
+        pack waiting for ever.
+        """
+        open_to_it = [
+            key
+            for key, machine in self._machines.items()
+            if self._fits(machine) and key not in self._out and key not in shunned
+        ]
+        return bool(self._training()) and not open_to_it
 
     def worked(self, node: str | None) -> None:
         """Take note of a result from a node."""

@@ -41,6 +41,8 @@ class Flight:
     """A pack that was handed out."""
 
     pack: Pack
+    shunned: tuple[str, ...] = ()
+    """The nodes that it must not start on."""
     node: str | None = None
     """Where it runs, once it has told."""
     epoch: int = 0
@@ -111,7 +113,7 @@ class Conductor:
                 return "done"
             self._share()
             return None
-        self._flying[pack.key] = Flight(pack)
+        self._flying[pack.key] = Flight(pack, self.fleet.shunned)
         members = self.attempts.begin(pack)
         self.record([self.start(key) for key in members])
         self.progress.running.update(members)
@@ -138,6 +140,15 @@ class Conductor:
         flight = self._flying.get(pack_key)
         return flight is None or (self.fleet.keeps(flight.node) and not flight.shared)
 
+    def shuns(self, pack_key: str) -> tuple[str, ...]:
+        """Return the ids of the nodes that a pack in flight must not start on."""
+        return self._flying[pack_key].shunned
+
+    def stranded(self, pack_key: str) -> bool:
+        """Whether a pack waits for a node that has gone; it is to be closed and handed out anew."""
+        flight = self._flying.get(pack_key)
+        return flight is not None and self._is_stranded(flight)
+
     def close(self, pack: Pack, fault: Fault | None = None) -> None:
         """Take note that a pack ended, with the fault if it did not come to its own end.
 
@@ -152,7 +163,7 @@ class Conductor:
             if fault is not None:
                 logger.error("pack %s: %s", pack.key, fault.reason)
                 self._fault(flight, fault)
-            elif not self.fleet.keeps(flight.node):
+            elif self._is_stranded(flight) or not self.fleet.keeps(flight.node):
                 self._go_on(pack)
             elif flight.shared:
                 self._divide(pack, 2)
@@ -180,6 +191,9 @@ class Conductor:
         if pack is None and not self._flying and not self.source.exhausted():
             pack = self.source.next(self.fleet.room)
         return pack
+
+    def _is_stranded(self, flight: Flight) -> bool:
+        return flight.node is None and self.fleet.stranded(flight.shunned)
 
     def _note(self, pack: Pack, events: Sequence[Result], node: str | None) -> None:
         """Take note of where a pack is, and of how fast."""

@@ -15,6 +15,7 @@ from ray.exceptions import RayError
 from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, TuneError, Tuner
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
@@ -75,6 +76,22 @@ class Halt(_Unpickled, Stopper):  # type: ignore[misc]
         return self._conductor.stopping
 
 
+class InOrder(_Unpickled, FIFOScheduler):  # type: ignore[misc]
+    """Starts packs in their order, and takes back one that waits for a node that has gone."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
+        self._conductor = conductor
+
+    def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
+        """Return the next pack to start."""
+        for trial in list(tune_controller.get_live_trials()):
+            if trial.status == TuneTrial.PENDING and self._conductor.stranded(_pack(trial).key):
+                tune_controller.stop_trial(trial)
+        chosen: TuneTrial | None = super().choose_trial_to_run(tune_controller)
+        return chosen
+
+
 class PackFeed(_Unpickled, Searcher):  # type: ignore[misc]
     """Ray Tune's searcher interface over the conductor, which is its only state."""
 
@@ -93,7 +110,7 @@ class PackFeed(_Unpickled, Searcher):  # type: ignore[misc]
             return None
         return {
             "pack": json.dumps(pack.to_dict()),
-            "shunned": ",".join(self._conductor.fleet.shunned),
+            "shunned": ",".join(self._conductor.shuns(pack.key)),
             "training_version": TRAINING_VERSION,
         }
 
@@ -129,6 +146,7 @@ def run_packs(conductor: Conductor, place: Workplace, slots: Slots) -> None:
             _trainable(place, slots),
             tune_config=TuneConfig(
                 search_alg=PackFeed(conductor),
+                scheduler=InOrder(conductor),
                 num_samples=-1,
                 reuse_actors=slots.workers == 1,
                 trial_name_creator=lambda trial: f"pack-{trial.trial_id}",

@@ -11,6 +11,8 @@ class Nodes:
         self.there = list(machines)
         self.lacks = dict(lacks)
         self.asked = []
+        self.slow = set()
+        """Nodes that do not answer yet."""
 
     def machines(self):
         return self.there
@@ -19,8 +21,8 @@ class Nodes:
         self.asked.append(machine.id)
 
     def verdicts(self):
-        found = {key: self.lacks.get(key) for key in self.asked}
-        self.asked = []
+        found = {key: self.lacks.get(key) for key in self.asked if key not in self.slow}
+        self.asked = [key for key in self.asked if key in self.slow]
         return found
 
 

@@ -132,7 +132,7 @@ def test_a_cluster_in_which_no_node_can_train_is_refused_and_nothing_is_recorded
 @pytest.mark.cluster
 def test_a_node_that_is_drained_hands_its_packs_on_and_no_trial_pays(cluster):
     cluster.node()
-    driver = cluster.sweep("--epochs", "40", "--max-failures", "0")
+    driver = cluster.sweep("--epochs", "100", "--max-failures", "0")
     wait_for(cluster.has_saved, driver)
     cluster.node()
     drain(cluster, "10.77.0.2")

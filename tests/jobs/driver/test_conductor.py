@@ -334,6 +334,42 @@ def test_a_node_that_leaves_with_notice_costs_no_trial_an_attempt(world, configs
     assert stage.ends() == dict.fromkeys(stage.keys, "finished")
 
 
+def test_a_pack_that_waits_for_a_node_that_went_is_handed_out_anew(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs, max_failures=0)
+    nodes = Nodes(machine("n1"))
+    stage.conductor.fleet = fleet = Fleet(Resources(), nodes)
+    fleet.gather(lambda _text: None)
+    nodes.there = [machine("n1"), machine("n2")]
+    nodes.slow = {"n2"}
+    fleet.look()
+    pack = stage.conductor.suggest()
+    assert stage.conductor.shuns(pack.key) == ("n2",)
+
+    nodes.there = nodes.there[1:]
+    fleet.look()
+    assert not stage.conductor.stranded(pack.key), "nobody else could take it yet"
+    nodes.slow = set()
+    fleet.look()
+    assert stage.conductor.stranded(pack.key)
+
+    stage.conductor.close(pack)
+    again = stage.conductor.suggest()
+    assert again is pack
+    assert stage.conductor.shuns(pack.key) == ()
+    assert not stage.conductor.stranded(pack.key)
+    stage.train(pack)
+    assert stage.ends() == dict.fromkeys(stage.keys, "finished")
+
+
+def test_a_pack_that_has_begun_is_not_taken_back_for_other_nodes_sake(world, configs, tmp_path):
+    stage = Stage(world, tmp_path, configs)
+    pack = stage.conductor.suggest()
+    stage.conductor.receive(pack, [], node="n1")
+
+    assert not stage.conductor.stranded(pack.key)
+    assert not stage.conductor.stranded("no such pack")
+
+
 def test_a_node_that_answers_for_other_trials_is_left_out(world, configs, tmp_path):
     stage = Stage(world, tmp_path, configs)
     pack = stage.conductor.suggest()
